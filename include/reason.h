@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * reason.h - why a packet or a connection got the verdict it got.
+ *
+ * One list makes the enum, the stable names that `mpgate show counters` and `mpgate metrics`
+ * print, and the sentences a user reads. Names are stable once released: add, never rename.
+ */
+#ifndef MPGATE_REASON_H
+#define MPGATE_REASON_H
+
+#include <stdint.h>
+
+/* X(SYMBOL, "stable_name", "sentence") */
+#define MPGATE_REASONS(X)                                                                          \
+	/* the good roads */                                                                       \
+	X(NONE, "none", "No reason was recorded.")                                                 \
+	X(SYN_MP_CAPABLE, "syn_mp_capable",                                                        \
+	  "A guest's SYN went on with MP_CAPABLE added (RFC 8684 section 3.1).")                   \
+	X(SYNACK_CONVERTED, "synack_converted",                                                    \
+	  "The peer answered with MP_CAPABLE: the connection is Multipath TCP from here on.")      \
+	X(DATA_TO_NET, "data_to_net", "A guest's data went on under a data sequence mapping.")     \
+	X(ACK_TO_NET, "ack_to_net", "A guest's acknowledgement went on as DATA_ACK.")              \
+	X(DATA_TO_GUEST, "data_to_guest", "The peer's data went to the guest as plain TCP.")       \
+	X(ACK_TO_GUEST, "ack_to_guest", "The peer's DATA_ACK went to the guest as plain TCP.")     \
+	X(FIN_TO_NET, "fin_to_net", "A guest's FIN went on as DATA_FIN (RFC 8684 section 3.3.3).") \
+	X(FIN_TO_GUEST, "fin_to_guest", "The peer's DATA_FIN went to the guest as FIN.")           \
+	X(RST_TO_NET, "rst_to_net",                                                                \
+	  "A guest's RST went on as MP_FASTCLOSE (RFC 8684 section 3.5).")                         \
+	X(RST_TO_GUEST, "rst_to_guest", "The peer reset the connection: the guest got a RST.")     \
+	X(SUBFLOW_OWN, "subflow_own",                                                              \
+	  "A segment that concerns only the subflow was answered by the gate itself.")             \
+	X(SIGNAL_ONLY, "signal_only",                                                              \
+	  "An acknowledgement that carried only MPTCP signalling was consumed.")                   \
+	X(ACK_HELD, "ack_held",                                                                    \
+	  "An acknowledgement without new DATA_ACK was held back: the guest may not know yet.")    \
+	X(KEEPALIVE, "keepalive", "A keepalive or window probe went on without its old byte.")     \
+	/* plain from the start */                                                                 \
+	X(PLAIN_POLICY, "plain_policy",                                                            \
+	  "A policy rule says that this connection stays plain TCP.")                              \
+	X(PLAIN_TABLE_FULL, "plain_table_full",                                                    \
+	  "max_connections are in use: a new connection stays plain TCP.")                         \
+	X(PLAIN_NO_RANDOM, "plain_no_random", "No random numbers were at hand for a key.")         \
+	X(PLAIN_BLACKHOLE, "plain_blackhole",                                                      \
+	  "SYNs with MP_CAPABLE vanished on the way to this destination before: plain for a "      \
+	  "while.")                                                                                \
+	X(PLAIN_SYN_RETRIES, "plain_syn_retries",                                                  \
+	  "Two SYNs with MP_CAPABLE got no answer: this one goes without.")                        \
+	X(PLAIN_NO_ROOM, "plain_no_room",                                                          \
+	  "The SYN's options leave no room for MP_CAPABLE within 40 bytes.")                       \
+	X(PLAIN_TFO, "plain_tfo", "The SYN uses TCP Fast Open or carries data: plain.")            \
+	X(PLAIN_MD5, "plain_md5", "The connection uses TCP MD5 signatures: plain.")                \
+	X(PLAIN_AO, "plain_ao", "The connection uses the TCP Authentication Option: plain.")       \
+	X(PLAIN_GUEST_MPTCP, "plain_guest_mptcp",                                                  \
+	  "The guest itself speaks MPTCP: the gate steps aside.")                                  \
+	X(PLAIN_SIMULTANEOUS_OPEN, "plain_simultaneous_open",                                      \
+	  "Both ends sent a SYN (RFC 9293 section 3.5): plain.")                                   \
+	X(PLAIN_UNKNOWN, "plain_unknown",                                                          \
+	  "The segment belongs to a connection that began before or outside of mpgate: plain.")    \
+	X(PLAIN_NOT_TCP, "plain_not_tcp", "Not TCP: let go.")                                      \
+	X(PLAIN_FRAGMENT, "plain_fragment", "An IP fragment: let go.")                             \
+	X(PLAIN_EXTENSION_HEADER, "plain_extension_header",                                        \
+	  "IPv6 extension headers or IPv4 options stand before TCP: let go.")                      \
+	X(PLAIN_NO_PATH, "plain_no_path",                                                          \
+	  "The SYN leaves by an interface that is no path: plain.")                                \
+	X(PLAIN_NO_MSS_ROOM, "plain_no_mss_room",                                                  \
+	  "The peer's MSS is too small to leave room for MPTCP options: plain.")                   \
+	/* fallback to TCP, RFC 8684 section 3.7 */                                                \
+	X(FALLBACK_SYNACK, "fallback_synack",                                                      \
+	  "The SYN/ACK carried no MP_CAPABLE: the peer does not speak MPTCP, or something on the " \
+	  "path removed the option.")                                                              \
+	X(FALLBACK_SYNACK_INVALID, "fallback_synack_invalid",                                      \
+	  "The SYN/ACK carried an MP_CAPABLE that is not valid (version, length, flags or key).")  \
+	X(FALLBACK_TOKEN, "fallback_token", "The token of a key is in use already or zero.")       \
+	X(FALLBACK_TRANSLATION, "fallback_translation",                                            \
+	  "The host's connection tracking could not tell the translated addresses.")               \
+	X(FALLBACK_FIRST_ACK, "fallback_first_ack",                                                \
+	  "The peer's first acknowledgement had no DSS: options are removed behind the "           \
+	  "handshake.")                                                                            \
+	X(FALLBACK_FIRST_DATA, "fallback_first_data", "The peer's first data had no mapping.")     \
+	X(FALLBACK_UNMAPPED, "fallback_unmapped",                                                  \
+	  "Data arrived without a mapping in mid-stream: something on the path removes options.")  \
+	X(FALLBACK_INFINITE, "fallback_infinite", "The peer sent an infinite mapping.")            \
+	X(FALLBACK_MP_FAIL, "fallback_mp_fail", "The peer sent MP_FAIL: it saw a bad checksum.")   \
+	X(FALLBACK_CHECKSUM, "fallback_checksum",                                                  \
+	  "A DSS checksum was wrong: something on the path changes the data.")                     \
+	X(FALLBACK_MAPPING, "fallback_mapping", "The peer's mapping contradicts the connection.")  \
+	X(FALLBACK_SEGMENT, "fallback_segment",                                                    \
+	  "A segment of a connection that fell back, rewritten.")                                  \
+	/* drops */                                                                                \
+	X(DROP_TRUNCATED, "drop_truncated", "The packet is shorter than its headers say.")         \
+	X(DROP_BAD_HEADER, "drop_bad_header", "A header length is impossible.")                    \
+	X(DROP_BAD_CHECKSUM, "drop_bad_checksum", "The TCP or IP checksum is wrong.")              \
+	X(DROP_BAD_OPTION, "drop_bad_option", "TCP options overrun their field.")                  \
+	X(DROP_BAD_FLAGS, "drop_bad_flags", "The TCP flags make no sense together.")               \
+	X(DROP_ACK_BEYOND, "drop_ack_beyond",                                                      \
+	  "The segment acknowledges data that was never sent (RFC 9293 section 3.10.7.4).")        \
+	X(DROP_DATA_ACK_BEYOND, "drop_data_ack_beyond",                                            \
+	  "The DATA_ACK acknowledges data that was never sent.")                                   \
+	X(DROP_OUT_OF_WINDOW, "drop_out_of_window",                                                \
+	  "The sequence number is far outside of the window.")                                     \
+	X(DROP_FORGED_FASTCLOSE, "drop_forged_fastclose", "MP_FASTCLOSE with a wrong key.")        \
+	X(DROP_STATE, "drop_state", "The segment does not fit the connection's state.")            \
+	X(DROP_NO_MAPPING_MEMORY, "drop_no_mapping_memory",                                        \
+	  "No record was free to remember a mapping: the guest will send again.")                  \
+	X(DROP_OUTPUT_FULL, "drop_output_full",                                                    \
+	  "The caller's output array was full: the sender will send again.")                       \
+	X(DROP_ORPHAN, "drop_orphan",                                                              \
+	  "A converted connection that this process does not know: it was reset.")                 \
+	X(DROP_WRONG_SIDE, "drop_wrong_side",                                                      \
+	  "A packet from one side claims an address of the other.")                                \
+	X(DROP_JOIN_REFUSED, "drop_join_refused", "An MP_JOIN that nothing here can accept.")      \
+	/* ends */                                                                                 \
+	X(CLOSED_NORMALLY, "closed_normally", "Both directions closed and were acknowledged.")     \
+	X(CLOSED_BY_GUEST_RST, "closed_by_guest_rst", "The guest reset the connection.")           \
+	X(CLOSED_BY_PEER_RST, "closed_by_peer_rst", "The peer reset the connection.")              \
+	X(CLOSED_BY_PEER_FASTCLOSE, "closed_by_peer_fastclose",                                    \
+	  "The peer reset the connection with MP_FASTCLOSE.")                                      \
+	X(CLOSED_SYN_TIMEOUT, "closed_syn_timeout", "The SYN was never answered.")                 \
+	X(CLOSED_REFUSED, "closed_refused", "The SYN was answered with RST.")                      \
+	X(CLOSED_IDLE, "closed_idle", "Nothing was heard for the idle time.")                      \
+	X(CLOSED_REUSED, "closed_reused", "The guest opened a new connection on the same ports.")  \
+	X(CLOSED_FIN_TIMEOUT, "closed_fin_timeout", "The subflow's FIN was never acknowledged.")   \
+	X(CLOSED_OFFLOADED, "closed_offloaded",                                                    \
+	  "The connection runs in the kernel as plain TCP from here on.")                          \
+	X(ICMP_TO_GUEST, "icmp_to_guest", "An ICMP error about the path's MTU was taken in.")
+
+enum reason {
+#define X(symbol, name, sentence) REASON_##symbol,
+	MPGATE_REASONS(X)
+#undef X
+		REASON_COUNT
+};
+
+const char *reason_name(enum reason reason);     /* "?" for what is no reason */
+const char *reason_sentence(enum reason reason); /* likewise */
+
+#endif

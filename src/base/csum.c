@@ -46,11 +46,26 @@ uint64_t csum_add(uint64_t sum, const void *data, size_t len)
 		sum += low[i] + high[i];
 	for (; len >= 8; p += 8, len -= 8)
 		sum += halves(load64(p));
-	if (len > 0) {
-		uint8_t tail[8] = {0};
+	if (len & 4) {
+		uint32_t v;
 
-		memcpy(tail, p, len);
-		sum += halves(load64(tail));
+		memcpy(&v, p, sizeof(v));
+		sum += v;
+		p += 4;
+	}
+	if (len & 2) {
+		uint16_t v;
+
+		memcpy(&v, p, sizeof(v));
+		sum += v;
+		p += 2;
+	}
+	if (len & 1) {
+		const uint8_t odd[2] = {*p};
+		uint16_t v;
+
+		memcpy(&v, odd, sizeof(v));
+		sum += v;
 	}
 	return sum;
 }

@@ -13,30 +13,34 @@ static inline uint64_t rotate(uint64_t v, unsigned bits)
 	return v << bits | v >> (64 - bits);
 }
 
-static inline void rounds(struct state *s, unsigned n)
+static inline void mix(struct state *s)
 {
-	while (n-- > 0) {
-		s->v0 += s->v1;
-		s->v1 = rotate(s->v1, 13) ^ s->v0;
-		s->v0 = rotate(s->v0, 32);
-		s->v2 += s->v3;
-		s->v3 = rotate(s->v3, 16) ^ s->v2;
-		s->v0 += s->v3;
-		s->v3 = rotate(s->v3, 21) ^ s->v0;
-		s->v2 += s->v1;
-		s->v1 = rotate(s->v1, 17) ^ s->v2;
-		s->v2 = rotate(s->v2, 32);
-	}
+	s->v0 += s->v1;
+	s->v1 = rotate(s->v1, 13) ^ s->v0;
+	s->v0 = rotate(s->v0, 32);
+	s->v2 += s->v3;
+	s->v3 = rotate(s->v3, 16) ^ s->v2;
+	s->v0 += s->v3;
+	s->v3 = rotate(s->v3, 21) ^ s->v0;
+	s->v2 += s->v1;
+	s->v1 = rotate(s->v1, 17) ^ s->v2;
+	s->v2 = rotate(s->v2, 32);
 }
 
-/* Little endian on every machine: the reference vectors are bytes. */
-static inline uint64_t load_le(const uint8_t *p, size_t n)
+static inline void take(struct state *s, uint64_t word)
 {
-	uint64_t v = 0;
+	s->v3 ^= word;
+	mix(s);
+	mix(s);
+	s->v0 ^= word;
+}
 
-	for (size_t i = 0; i < n; i++)
-		v |= (uint64_t)p[i] << (8 * i);
-	return v;
+/* Little endian on every machine; without a loop, so that compilers see the one load it is. */
+static inline uint64_t load_le(const uint8_t *p)
+{
+	return p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+	       (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+	       (uint64_t)p[7] << 56;
 }
 
 uint64_t siphash(const uint64_t key[2], const void *data, size_t len)
@@ -48,20 +52,16 @@ uint64_t siphash(const uint64_t key[2], const void *data, size_t len)
 		.v3 = key[1] ^ 0x7465646279746573U,
 	};
 	const uint8_t *p = data;
-	uint64_t word;
+	uint64_t last = (uint64_t)len << 56;
 	size_t left;
 
-	for (left = len; left >= 8; p += 8, left -= 8) {
-		word = load_le(p, 8);
-		s.v3 ^= word;
-		rounds(&s, 2);
-		s.v0 ^= word;
-	}
-	word = (uint64_t)len << 56 | load_le(p, left);
-	s.v3 ^= word;
-	rounds(&s, 2);
-	s.v0 ^= word;
+	for (left = len; left >= 8; p += 8, left -= 8)
+		take(&s, load_le(p));
+	while (left-- > 0)
+		last |= (uint64_t)p[left] << (8 * left);
+	take(&s, last);
 	s.v2 ^= 0xff;
-	rounds(&s, 4);
+	for (unsigned i = 0; i < 4; i++)
+		mix(&s);
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * netlink.c - see netlink.h.
+ */
+#include "io/netlink.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define ANSWER_BYTES 32768
+
+int netlink_open(struct netlink *nl, int bus)
+{
+	struct timeval patience = {.tv_sec = 5};
+
+	nl->seq = (uint32_t)time(NULL);
+	nl->socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
+	if (!nl->socket)
+		return -errno;
+	if (mnl_socket_bind(nl->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		int err = -errno;
+
+		netlink_close(nl);
+		return err;
+	}
+	/* The kernel answers within the call; this only keeps a lost answer from hanging us. */
+	setsockopt(mnl_socket_get_fd(nl->socket), SOL_SOCKET, SO_RCVTIMEO, &patience,
+		   sizeof(patience));
+	return 0;
+}
+
+void netlink_close(struct netlink *nl)
+{
+	if (nl->socket)
+		mnl_socket_close(nl->socket);
+	nl->socket = NULL;
+}
+
+int netlink_ask(struct netlink *nl, struct nlmsghdr *msg, mnl_cb_t cb, void *data)
+{
+	_Alignas(struct nlmsghdr) static _Thread_local char answer[ANSWER_BYTES];
+	unsigned portid = mnl_socket_get_portid(nl->socket);
+	uint32_t seq = ++nl->seq;
+	ssize_t n;
+	int more;
+
+	msg->nlmsg_seq = seq;
+	if (mnl_socket_sendto(nl->socket, msg, msg->nlmsg_len) < 0)
+		return -errno;
+	do {
+		n = mnl_socket_recvfrom(nl->socket, answer, sizeof(answer));
+		if (n < 0)
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		more = mnl_cb_run(answer, (size_t)n, seq, portid, cb, data);
+		/* A late answer to a question that timed out. */
+		if (more < 0 && errno == EPROTO)
+			more = MNL_CB_OK;
+	} while (more > MNL_CB_STOP);
+	return more < 0 ? -errno : 0;
+}

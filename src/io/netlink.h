@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * netlink.h - one question and its answer over libmnl; shared by rtnl, bpf and ctnl.
+ */
+#ifndef MPGATE_IO_NETLINK_H
+#define MPGATE_IO_NETLINK_H
+
+#include <libmnl/libmnl.h>
+
+struct netlink {
+	struct mnl_socket *socket;
+	uint32_t seq;
+};
+
+/* Opens a socket of the netlink family `bus` (NETLINK_ROUTE ...). 0 or -errno. */
+int netlink_open(struct netlink *nl, int bus);
+void netlink_close(struct netlink *nl);
+
+/*
+ * Sends `msg` (its sequence number is set here) and gives every answer to `cb` until the dump's
+ * end, the acknowledgement or an error. The flags must ask for one of them: NLM_F_DUMP or
+ * NLM_F_ACK. 0 or -errno.
+ */
+int netlink_ask(struct netlink *nl, struct nlmsghdr *msg, mnl_cb_t cb, void *data);
+
+#endif

@@ -55,7 +55,7 @@ static void send_message(struct mbox *m, struct nlmsghdr *nlh)
 
 static void bind_queue(struct mbox *m)
 {
-	static char buffer[MNL_SOCKET_DUMP_SIZE];
+	static char buffer[BUFFER_BYTES];
 	struct nlmsghdr *nlh;
 	int one = 1, size = 16 << 20;
 

@@ -56,7 +56,7 @@ static int on_link(const struct nlmsghdr *msg, void *data)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(msg);
 	struct rtnl_link *link = data;
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	if (msg->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
@@ -97,7 +97,7 @@ static int on_address(const struct nlmsghdr *msg, void *data)
 	struct address_question *q = data;
 	struct ip_addr address = {{0}};
 	uint32_t flags = info->ifa_flags;
-	const struct nlattr *attr;
+	struct nlattr *attr;
 
 	if (msg->nlmsg_type != RTM_NEWADDR || info->ifa_index != q->ifindex ||
 	    info->ifa_family != af_of(q->family) || info->ifa_scope != RT_SCOPE_UNIVERSE)
@@ -170,7 +170,7 @@ static int on_route(const struct nlmsghdr *msg, void *data)
 	const struct rtmsg *info = mnl_nlmsg_get_payload(msg);
 	struct route_question *q = data;
 	struct rtnl_route route = {.family = q->family, .prefix_bits = info->rtm_dst_len};
-	const struct nlattr *attr, *nexthops = NULL;
+	struct nlattr *attr, *nexthops = NULL;
 	uint32_t table = info->rtm_table;
 	unsigned oif = 0;
 

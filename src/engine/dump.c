@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * dump.c - looking into the engine: connections, paths, counters, and the audit of its records.
+ */
+#include "engine/state.h"
+
+static const char *const conn_state_name[] = {
+	[CONN_FREE] = "free",          [CONN_SYN_SENT] = "syn-sent",
+	[CONN_ASKED] = "syn-received", [CONN_ESTABLISHED] = "established",
+	[CONN_FALLBACK] = "fallback",  [CONN_CLOSED] = "closed",
+};
+_Static_assert(sizeof(conn_state_name) / sizeof(conn_state_name[0]) == CONN_CLOSED + 1,
+	       "every state has a name");
+
+static const char *const subflow_state_name[] = {
+	[SUBFLOW_FREE] = "free",
+	[SUBFLOW_ESTABLISHED] = "established",
+	[SUBFLOW_FIN_SENT] = "fin-sent",
+	[SUBFLOW_CLOSED] = "closed",
+};
+_Static_assert(sizeof(subflow_state_name) / sizeof(subflow_state_name[0]) == SUBFLOW_CLOSED + 1,
+	       "every state has a name");
+
+static void subflow_info(const struct subflow *s, struct engine_subflow_info *info)
+{
+	*info = (struct engine_subflow_info){.path = s->path,
+					     .backup = s->backup,
+					     .state = subflow_state_name[s->state],
+					     .tuple = s->net,
+					     .to_net_bytes = s->to_net_bytes,
+					     .from_net_bytes = s->from_net_bytes,
+					     .retransmits = s->retransmits};
+}
+
+bool engine_conn_info(const struct engine *e, conn_ref conn, uint64_t now_us,
+		      struct engine_conn_info *info)
+{
+	const struct conn *c;
+
+	if (conn >= e->conns.n_touched)
+		return false;
+	c = pool_at(&e->conns, e, conn);
+	if (c->state == CONN_FREE)
+		return false;
+	*info = (struct engine_conn_info){.guest = c->guest,
+					  .role = "initiator",
+					  .mode = "single",
+					  .state = conn_state_name[c->state],
+					  .reason = c->reason,
+					  .checksum = c->checksum,
+					  .age_us = now_us - c->created_us,
+					  .idle_us = now_us - c->active_us,
+					  .from_guest_bytes = c->from_guest_bytes,
+					  .to_guest_bytes = c->to_guest_bytes};
+	if (c->state == CONN_FALLBACK)
+		info->mode = "fallback";
+	else if (c->state == CONN_SYN_SENT && c->syn_plain)
+		info->mode = "plain";
+	for (uint32_t i = c->subflow; i != NONE && info->n_subflows < ENGINE_SUBFLOWS_MAX;) {
+		const struct subflow *s = pool_at(&e->subflows, e, i);
+
+		subflow_info(s, &info->subflow[info->n_subflows++]);
+		i = s->next;
+	}
+	return true;
+}
+
+void engine_path_info(const struct engine *e, unsigned path, struct engine_path_info *info)
+{
+	*info = (struct engine_path_info){.usable = e->path_usable[path],
+					  .to_net_bytes = e->path_bytes[path][ENGINE_NET],
+					  .from_net_bytes = e->path_bytes[path][ENGINE_GUEST],
+					  .to_net_pkts = e->path_pkts[path][ENGINE_NET],
+					  .from_net_pkts = e->path_pkts[path][ENGINE_GUEST]};
+	for (uint32_t i = 0; i < e->subflows.n_touched; i++) {
+		const struct subflow *s = pool_at(&e->subflows, e, i);
+
+		info->subflows += s->state != SUBFLOW_FREE && s->path == path;
+	}
+}
+
+uint64_t engine_counter(const struct engine *e, enum reason reason)
+{
+	return e->counter[reason];
+}
+
+uint32_t engine_connections(const struct engine *e)
+{
+	return e->conns.n_used;
+}
+
+bool engine_audit(const struct engine *e)
+{
+	uint32_t conns = 0, subflows = 0, mappings = 0;
+
+	for (uint32_t i = 0; i < e->conns.n_touched; i++) {
+		const struct conn *c = pool_at(&e->conns, e, i);
+
+		if (c->state == CONN_FREE)
+			continue;
+		conns++;
+		for (uint32_t k = c->subflow; k != NONE;) {
+			const struct subflow *s = pool_at(&e->subflows, e, k);
+
+			if (k >= e->subflows.n_touched || s->conn != i ||
+			    ++subflows > e->subflows.n_used)
+				return false;
+			for (uint32_t m = s->map_head; m != NONE;) {
+				if (m >= e->mappings.n_touched || ++mappings > e->mappings.n_used)
+					return false;
+				m = ((const struct mapping *)pool_at(&e->mappings, e, m))->next;
+			}
+			k = s->next;
+		}
+	}
+	return conns == e->conns.n_used && subflows == e->subflows.n_used &&
+	       mappings == e->mappings.n_used;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * emit.c - see emit.h.
+ */
+#include "engine/emit.h"
+
+#include "base/seq.h"
+#include "engine/receive.h"
+
+#define OWN_TTL 64
+
+bool emit_room(const struct step *st, unsigned n)
+{
+	return st->outs->n_pkt + n <= st->outs->cap_pkt;
+}
+
+static const uint8_t without_sack_mptcp[] = {TCPOPT_SACK, TCPOPT_MPTCP, 0};
+
+static void begin(struct step *st, bool from_packet, struct headers *h, struct options_writer *w)
+{
+	w->len_bytes = 0;
+	if (!from_packet) {
+		*h = (struct headers){.ttl = OWN_TTL, .dont_fragment = true};
+		return;
+	}
+	headers_from_packet(h, &st->p);
+	/* Nothing but timestamps is usual; a full field leaves room for what must be added. */
+	if (st->o.has_timestamps && st->p.options_bytes > 12 && st->o.n_sack == 0)
+		options_put_timestamps(w, st->o.tsval, st->o.tsecr);
+	else
+		options_copy(w, st->p.options, st->p.options_bytes, without_sack_mptcp);
+	options_pad(w);
+}
+
+void emit_begin_net(struct step *st, const struct conn *c, const struct subflow *s,
+		    bool from_packet, struct headers *h, struct options_writer *w)
+{
+	begin(st, from_packet, h, w);
+	if (!from_packet && c->timestamps)
+		options_put_timestamps(w, s->tsval, s->ts_recent);
+	h->tuple = s->net;
+}
+
+void emit_begin_guest(struct step *st, const struct conn *c, bool from_packet, struct headers *h,
+		      struct options_writer *w)
+{
+	begin(st, from_packet, h, w);
+	h->tuple = flow_tuple_reverse(&c->guest);
+}
+
+void emit_sack(const struct step *st, struct options_writer *w, uint32_t delta, unsigned reserve)
+{
+	struct sack_block b[OPTIONS_SACK_MAX];
+	unsigned n = st->o.n_sack;
+
+	while (n > 0 && 4 + 8 * n + reserve > options_room(w))
+		n--;
+	for (unsigned i = 0; i < n; i++) {
+		b[i].start = st->o.sack[i].start + delta;
+		b[i].end = st->o.sack[i].end + delta;
+	}
+	if (n > 0)
+		options_put_sack(w, b, n);
+}
+
+static struct engine_out *put(struct step *st, struct headers *h, struct options_writer *w,
+			      const uint8_t *payload, uint32_t payload_bytes, enum reason reason)
+{
+	struct engine_out *out;
+	unsigned n;
+
+	if (!emit_room(st, 1)) {
+		count(st->e, REASON_DROP_OUTPUT_FULL);
+		return NULL;
+	}
+	out = &st->outs->pkt[st->outs->n_pkt];
+	options_pad(w);
+	h->options = w->buf;
+	h->options_bytes = w->len_bytes;
+	n = headers_encode(out->hdr, h, payload_bytes, &out->ip_bytes);
+	if (n == 0) {
+		count(st->e, REASON_DROP_BAD_HEADER);
+		return NULL;
+	}
+	out->hdr_bytes = (uint8_t)n;
+	out->payload = payload_bytes ? payload : NULL;
+	out->payload_bytes = payload_bytes;
+	out->reason = (uint8_t)reason;
+	out->whole = false;
+	st->outs->n_pkt++;
+	return out;
+}
+
+bool emit_net(struct step *st, struct conn *c, struct subflow *s, struct headers *h,
+	      struct options_writer *w, const uint8_t *payload, uint32_t payload_bytes,
+	      enum reason reason)
+{
+	struct engine_out *out = put(st, h, w, payload, payload_bytes, reason);
+	uint16_t mtu = st->e->cfg.path[s->path].mtu_bytes;
+
+	if (!out)
+		return false;
+	out->side = ENGINE_NET;
+	out->index = s->path;
+	out->conn = conn_index(st->e, c);
+	out->gso_size_bytes = (uint16_t)((mtu ? mtu : 1500) - out->hdr_bytes);
+	s->to_net_bytes += payload_bytes;
+	st->e->path_pkts[s->path][ENGINE_NET]++;
+	st->e->path_bytes[s->path][ENGINE_NET] += payload_bytes;
+	return true;
+}
+
+bool emit_guest(struct step *st, struct conn *c, struct headers *h, struct options_writer *w,
+		const uint8_t *payload, uint32_t payload_bytes, enum reason reason)
+{
+	struct engine_out *out = put(st, h, w, payload, payload_bytes, reason);
+
+	if (!out)
+		return false;
+	out->side = ENGINE_GUEST;
+	out->index = c->guest_if;
+	out->conn = conn_index(st->e, c);
+	out->gso_size_bytes = (uint16_t)(c->guest_mss - w->len_bytes);
+	c->to_guest_bytes += payload_bytes;
+	return true;
+}
+
+struct dss emit_data_ack(const struct conn *c)
+{
+	return (struct dss){.has_ack = true, .ack64 = c->dsn64_seen, .data_ack = c->acked_dsn};
+}
+
+static uint16_t window_field(uint32_t edge, uint32_t ack, uint8_t wscale)
+{
+	uint32_t room = seq_lt(ack, edge) ? (edge - ack) >> wscale : 0;
+
+	return room > UINT16_MAX ? UINT16_MAX : (uint16_t)room;
+}
+
+uint16_t emit_window_net(const struct conn *c)
+{
+	return window_field(c->told_peer_edge_seq, c->acked_seq, c->guest_wscale);
+}
+
+uint16_t emit_window_guest(const struct conn *c)
+{
+	return window_field(c->told_guest_edge_seq, c->una_seq, c->peer_wscale);
+}
+
+bool emit_own_ack(struct step *st, struct conn *c, struct subflow *s, uint32_t ssn, uint8_t flags,
+		  enum reason reason)
+{
+	struct dss d = emit_data_ack(c);
+	struct options_writer w;
+	struct headers h;
+
+	emit_begin_net(st, c, s, false, &h, &w);
+	h.seq = ssn;
+	h.ack = receive_ack(s, c->acked_seq);
+	h.flags = TCP_ACK | flags;
+	h.window = emit_window_net(c);
+	if (flags & TCP_RST)
+		mp_fastclose_encode(&w, c->key_peer);
+	else
+		dss_encode(&w, &d);
+	return emit_net(st, c, s, &h, &w, NULL, 0, reason);
+}
+
+void emit_rst_back(struct step *st, enum reason reason)
+{
+	const struct packet *p = &st->p;
+	struct options_writer w = {0};
+	struct headers h = {.ttl = OWN_TTL, .dont_fragment = true};
+	struct engine_out *out;
+
+	if (p->flags & TCP_RST)
+		return;
+	h.tuple = flow_tuple_reverse(&p->tuple);
+	if (p->flags & TCP_ACK) {
+		h.flags = TCP_RST;
+		h.seq = p->ack;
+	} else {
+		h.flags = TCP_RST | TCP_ACK;
+		h.ack = p->seq + p->payload_bytes + !!(p->flags & TCP_FIN);
+	}
+	out = put(st, &h, &w, NULL, 0, reason);
+	if (!out)
+		return;
+	out->side = st->in->from;
+	out->index = st->in->from == ENGINE_GUEST ? st->in->guest_if : st->in->path;
+	out->conn = ENGINE_NO_CONN;
+	out->gso_size_bytes = 0;
+}

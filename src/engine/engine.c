@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * engine.c - the facade: the region, a packet's way through the steps, deadlines.
+ *
+ * Theory of operation. A connection begins in place: its SYN and SYN/ACK pass on the host's own
+ * road and only their options change (handshake.c). From then on its segments are stolen and
+ * re-emitted: from_guest.c gives the guest's bytes a data sequence mapping and remembers its
+ * boundaries (mapping.c); from_net.c takes the peer's mappings apart (receive.c) and shows the
+ * guest plain TCP; conn.c ends connections, fallback.c lets go of those that cannot be Multipath
+ * TCP. policy.c says which may.
+ *
+ * Invariants (numbers of the design): I1, I2 live in emit_data_ack(), emit_window_*() and
+ * take_ack() of both directions: nothing but the far end's own word moves them. I7: every record
+ * comes from a pool that was sized at the start. I8: no clock, no addresses, no hash order in any
+ * output. I9: the region holds indices and offsets only.
+ */
+#include <assert.h>
+
+#include "base/siphash.h"
+#include "engine/conn.h"
+#include "engine/emit.h"
+#include "engine/flow_table.h"
+#include "engine/from_guest.h"
+#include "engine/from_net.h"
+#include "engine/handshake.h"
+
+#define MAGIC 0x6d70676174653031ull /* "mpgate01" */
+#define MAPPINGS_PER_CONN_MIN 2
+#define MAPPINGS_MIN 4096
+#define ALIGN 64
+
+/* Mappings share what memory the bound leaves, up to this many for each connection. */
+#define MAPPINGS_PER_CONN_MAX 64
+
+void count(struct engine *e, enum reason reason)
+{
+	e->counter[reason]++;
+}
+
+void event(struct step *st, enum engine_event_kind kind, const struct conn *c, enum reason reason)
+{
+	struct engine_outs *outs = st->outs;
+	struct engine_event *ev;
+
+	if (outs->n_event >= outs->cap_event)
+		return;
+	ev = &outs->event[outs->n_event++];
+	*ev = (struct engine_event){.kind = (uint8_t)kind,
+				    .reason = (uint8_t)reason,
+				    .path = c ? c->path : ENGINE_NO_PATH,
+				    .conn = c ? conn_index(st->e, c) : ENGINE_NO_CONN};
+	if (c)
+		ev->guest = c->guest;
+	else if (st->in)
+		ev->guest = st->in->from == ENGINE_GUEST ? st->p.tuple
+							 : flow_tuple_reverse(&st->p.tuple);
+}
+
+/* The heap's arrays lie in the region; its handle is made afresh for each use. */
+static struct heap heap_of(const struct engine *e)
+{
+	char *base = (char *)(uintptr_t)e;
+
+	return (struct heap){.entry = (struct heap_entry *)(void *)(base + e->heap_entries),
+			     .where = (uint32_t *)(void *)(base + e->heap_where),
+			     .n = e->heap_n,
+			     .cap = e->cfg.max_connections};
+}
+
+void deadline_set(struct engine *e, const struct conn *c, uint64_t at_us)
+{
+	struct heap h = heap_of(e);
+
+	heap_set(&h, conn_index(e, c), at_us);
+	e->heap_n = h.n;
+}
+
+uint64_t engine_deadline_us(const struct engine *e)
+{
+	struct heap h = heap_of(e);
+
+	return heap_first_us(&h);
+}
+
+static uint64_t take(uint64_t *at, uint64_t bytes)
+{
+	uint64_t offset = *at;
+
+	*at = (*at + bytes + ALIGN - 1) / ALIGN * ALIGN;
+	return offset;
+}
+
+/* Where everything lies; false when memory_bytes cannot hold it. */
+static bool layout(struct engine *e, const struct engine_cfg *cfg)
+{
+	uint64_t n = cfg->max_connections, at = 0, buckets = 1, left, maps;
+
+	if (n == 0 || n > 1u << 24)
+		return false;
+	while (buckets < n)
+		buckets *= 2;
+	take(&at, sizeof(*e));
+	e->bucket_mask = (uint32_t)(buckets - 1);
+	e->guest_buckets = take(&at, buckets * 4);
+	e->token_buckets = take(&at, buckets * 4);
+	e->net_buckets = take(&at, buckets * 4);
+	e->heap_entries = take(&at, n * sizeof(struct heap_entry));
+	e->heap_where = take(&at, n * 4);
+	pool_init(&e->conns, take(&at, n * sizeof(struct conn)), sizeof(struct conn), (uint32_t)n);
+	pool_init(&e->subflows, take(&at, n * sizeof(struct subflow)), sizeof(struct subflow),
+		  (uint32_t)n);
+	left = cfg->memory_bytes > at ? cfg->memory_bytes - at : 0;
+	maps = left / sizeof(struct mapping);
+	if (maps > n * MAPPINGS_PER_CONN_MAX + MAPPINGS_MIN)
+		maps = n * MAPPINGS_PER_CONN_MAX + MAPPINGS_MIN;
+	if (maps < n * MAPPINGS_PER_CONN_MIN || maps < 64)
+		return false;
+	pool_init(&e->mappings, take(&at, maps * sizeof(struct mapping)), sizeof(struct mapping),
+		  (uint32_t)maps);
+	e->region_bytes = at;
+	return true;
+}
+
+size_t engine_region_bytes(const struct engine_cfg *cfg)
+{
+	struct engine e;
+
+	return layout(&e, cfg) ? e.region_bytes : 0;
+}
+
+/* What must agree for a region to be adopted: sizes of records and pools. */
+static uint64_t cfg_hash(const struct engine *e)
+{
+	uint64_t key[2] = {MAGIC, MAGIC};
+	uint64_t words[] = {e->region_bytes,        sizeof(struct engine),  sizeof(struct conn),
+			    sizeof(struct subflow), sizeof(struct mapping), e->conns.n_records,
+			    e->mappings.n_records,  e->cfg.n_paths,         REASON_COUNT};
+
+	return siphash(key, words, sizeof(words));
+}
+
+struct engine *engine_init(void *region, size_t bytes, const struct engine_cfg *cfg)
+{
+	struct engine *e = region;
+	struct heap h;
+
+	assert((uintptr_t)region % ALIGN == 0);
+	if (bytes < engine_region_bytes(cfg) || engine_region_bytes(cfg) == 0)
+		return NULL;
+	memset(e, 0, sizeof(*e));
+	e->cfg = *cfg;
+	layout(e, cfg);
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		e->path_usable[i] = true;
+	flow_table_clear(e);
+	h = heap_of(e);
+	heap_init(&h, h.entry, h.where, h.cap);
+	memset(conn_at(e, 0), 0, e->conns.n_records * sizeof(struct conn));
+	memset(subflow_at(e, 0), 0, e->subflows.n_records * sizeof(struct subflow));
+	e->cfg_hash = cfg_hash(e);
+	e->magic = MAGIC;
+	return e;
+}
+
+struct engine *engine_adopt(void *region, size_t bytes, const struct engine_cfg *cfg,
+			    uint64_t now_us)
+{
+	struct engine *e = region, want;
+	uint64_t seed[2];
+
+	memset(&want, 0, sizeof(want));
+	want.cfg = *cfg;
+	if (bytes < sizeof(*e) || !layout(&want, cfg) || bytes < want.region_bytes ||
+	    e->magic != MAGIC || e->cfg_hash != cfg_hash(&want) ||
+	    e->region_bytes != want.region_bytes)
+		return NULL;
+	/* The old seed stays: blackhole tags were made with it. */
+	memcpy(seed, e->cfg.seed, sizeof(seed));
+	e->cfg = *cfg;
+	memcpy(e->cfg.seed, seed, sizeof(seed));
+	flow_table_clear(e);
+	for (uint32_t i = 0; i < e->conns.n_records; i++) {
+		struct conn *c = conn_at(e, i);
+
+		if (c->state == CONN_FREE)
+			continue;
+		conn_add(e, c);
+		conn_add_token(e, c);
+		for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+			subflow_add(e, subflow_at(e, k));
+		if (c->active_us > now_us) /* the clock began anew: a reboot of the host */
+			return NULL;
+	}
+	return engine_audit(e) ? e : NULL;
+}
+
+static enum reason status_reason(enum packet_status status)
+{
+	switch (status) {
+	case PACKET_TRUNCATED:
+		return REASON_DROP_TRUNCATED;
+	case PACKET_BAD_HEADER:
+		return REASON_DROP_BAD_HEADER;
+	case PACKET_NOT_TCP:
+		return REASON_PLAIN_NOT_TCP;
+	case PACKET_FRAGMENT:
+		return REASON_PLAIN_FRAGMENT;
+	case PACKET_EXTENSION_HEADER:
+		return REASON_PLAIN_EXTENSION_HEADER;
+	case PACKET_OK:
+		break;
+	}
+	return REASON_NONE;
+}
+
+/* A stolen segment that belongs to no connection here. */
+static struct engine_result stranger(struct step *st)
+{
+	if (st->in->mark_converted && !(st->p.flags & TCP_SYN)) {
+		emit_rst_back(st, REASON_DROP_ORPHAN);
+		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_ORPHAN, ENGINE_NO_CONN);
+	}
+	return verdict(ENGINE_ACCEPT,
+		       st->in->from == ENGINE_GUEST ? ENGINE_MARK_PLAIN : ENGINE_MARK_NONE,
+		       REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
+}
+
+static struct engine_result steal(struct step *st)
+{
+	struct engine *e = st->e;
+	struct flow_tuple reverse;
+	struct subflow *s = NULL;
+	struct conn *c;
+
+	if (st->in->from == ENGINE_GUEST) {
+		c = conn_find(e, &st->p.tuple);
+	} else {
+		reverse = flow_tuple_reverse(&st->p.tuple);
+		s = subflow_find(e, &reverse);
+		c = s ? conn_at(e, s->conn) : NULL;
+	}
+	if (!c)
+		return stranger(st);
+	if (!st->in->csum_trusted && !packet_checksum_ok(&st->p))
+		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM,
+			       conn_index(e, c));
+	options_decode(&st->o, st->p.options, st->p.options_bytes, st->p.flags & TCP_SYN,
+		       st->p.flags & TCP_ACK, st->p.payload_bytes > 0);
+	c->active_us = st->tick->now_us;
+	if (st->in->from == ENGINE_GUEST) {
+		c->guest_if = st->in->guest_if;
+		return from_guest(st, c);
+	}
+	e->path_pkts[s->path][ENGINE_GUEST]++;
+	e->path_bytes[s->path][ENGINE_GUEST] += st->p.payload_bytes;
+	return from_net(st, c, s);
+}
+
+struct engine_result engine_packet(struct engine *e, const struct engine_pkt *pkt,
+				   struct engine_tick *tick, struct engine_outs *outs)
+{
+	struct step st = {.e = e, .tick = tick, .outs = outs, .in = pkt};
+	enum packet_status status = packet_decode(&st.p, pkt->data, pkt->len_bytes);
+	struct engine_result r;
+
+	if (status == PACKET_TRUNCATED || status == PACKET_BAD_HEADER) {
+		r = verdict(ENGINE_DROP, ENGINE_MARK_NONE, status_reason(status), ENGINE_NO_CONN);
+	} else if (status != PACKET_OK) {
+		r = verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, status_reason(status), ENGINE_NO_CONN);
+	} else if (pkt->hook == ENGINE_IN_PLACE) {
+		if (!pkt->csum_trusted && !packet_checksum_ok(&st.p)) {
+			r = verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM,
+				    ENGINE_NO_CONN);
+		} else {
+			options_decode(&st.o, st.p.options, st.p.options_bytes,
+				       st.p.flags & TCP_SYN, st.p.flags & TCP_ACK,
+				       st.p.payload_bytes > 0);
+			r = handshake_packet(&st);
+		}
+	} else {
+		r = steal(&st);
+	}
+	if (r.verdict != ENGINE_ASK)
+		count(e, (enum reason)r.reason);
+	return r;
+}
+
+struct engine_result engine_translation(struct engine *e, conn_ref conn,
+					const struct flow_tuple *net, struct engine_tick *tick,
+					struct engine_outs *outs)
+{
+	struct step st = {.e = e, .tick = tick, .outs = outs};
+	struct engine_result r;
+
+	assert(conn < e->conns.n_records && conn_at(e, conn)->state == CONN_ASKED);
+	r = handshake_translated(&st, conn_at(e, conn), net);
+	count(e, (enum reason)r.reason);
+	return r;
+}
+
+void engine_timeout(struct engine *e, struct engine_tick *tick, struct engine_outs *outs)
+{
+	struct step st = {.e = e, .tick = tick, .outs = outs};
+
+	while (engine_deadline_us(e) <= tick->now_us && emit_room(&st, 2)) {
+		struct heap h = heap_of(e);
+
+		conn_timeout(&st, conn_at(e, heap_first(&h)));
+	}
+}
+
+void engine_path_set(struct engine *e, unsigned path, bool usable,
+		     const struct engine_path_cfg *cfg)
+{
+	assert(path < e->cfg.n_paths);
+	e->path_usable[path] = usable;
+	if (cfg)
+		e->cfg.path[path] = *cfg;
+}

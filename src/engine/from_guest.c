@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * from_guest.c - what a guest sends becomes MPTCP (RFC 8684 sections 3.1, 3.3, 3.5).
+ *
+ * One subflow: the guest's own TCP recovers losses and controls congestion; this step gives its
+ * bytes a mapping, its acknowledgement the form of a DATA_ACK, its FIN that of a DATA_FIN and its
+ * RST that of an MP_FASTCLOSE. Urgent data is sent inline: MPTCP has no urgent pointer, and RFC
+ * 6093 tells applications to expect no better.
+ */
+#include "engine/from_guest.h"
+
+#include "base/csum.h"
+#include "base/seq.h"
+#include "engine/conn.h"
+#include "engine/emit.h"
+#include "engine/mapping.h"
+#include "engine/receive.h"
+
+#define MAP_MAX_BYTES 65534 /* with DATA_FIN it still fits into 16 bits */
+#define SEQ_PLAUSIBLE (1u << 30)
+
+/* One segment that leaves: a part of the guest's, under one mapping. */
+struct piece {
+	struct mapping_view map;
+	const uint8_t *payload;
+	uint32_t seq, ssn, bytes;
+};
+
+static struct engine_result stolen(struct step *st, const struct conn *c, enum reason reason)
+{
+	return verdict(ENGINE_STOLEN, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
+}
+
+static struct engine_result drop(struct step *st, const struct conn *c, enum reason reason)
+{
+	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
+}
+
+/* The guest's acknowledgement and window. False: it acknowledges what it was never sent. */
+static bool take_ack(struct conn *c, const struct packet *p)
+{
+	uint32_t edge = p->ack + ((uint32_t)p->window << c->guest_wscale);
+
+	if (seq_lt(c->sent_seq, p->ack))
+		return false;
+	if (seq_lt(c->acked_seq, p->ack)) {
+		c->acked_dsn += p->ack - c->acked_seq;
+		c->acked_seq = p->ack;
+	}
+	if (c->peer_fin && c->acked_seq == c->peer_fin_seq + 1)
+		c->peer_fin_acked = true;
+	c->told_peer_edge_seq = seq_max(c->told_peer_edge_seq, edge);
+	return true;
+}
+
+/* RFC 8684 section 3.3.1: over the payload and a pseudo-header of DSN, SSN, length. */
+static uint16_t dss_checksum(uint64_t dsn, uint32_t ssn, uint16_t len, const uint8_t *payload,
+			     uint32_t bytes)
+{
+	uint8_t pseudo[16] = {0};
+
+	for (int i = 0; i < 8; i++)
+		pseudo[i] = (uint8_t)(dsn >> (56 - 8 * i));
+	for (int i = 0; i < 4; i++)
+		pseudo[8 + i] = (uint8_t)(ssn >> (24 - 8 * i));
+	pseudo[12] = (uint8_t)(len >> 8);
+	pseudo[13] = (uint8_t)len;
+	return (uint16_t)~csum_fold(csum_add(csum_add(0, pseudo, sizeof(pseudo)), payload, bytes));
+}
+
+/* Before the peer's first DSS, what stands at ISN+1 carries MP_CAPABLE again (section 3.1). */
+static bool capable_again(const struct conn *c, uint32_t seq)
+{
+	return !c->confirmed && seq == c->guest_isn + 1;
+}
+
+static struct mp_capable capable_ack(const struct conn *c)
+{
+	return (struct mp_capable){.version = 1,
+				   .flags = MP_CAPABLE_HMAC_SHA256 |
+					    (c->checksum ? MP_CAPABLE_CHECKSUM : 0),
+				   .n_keys = 2,
+				   .sender_key = c->key_local,
+				   .receiver_key = c->key_peer};
+}
+
+/* Fresh bytes get a mapping of their own at `ssn`. False when there is no record for it. */
+static bool map_fresh(struct step *st, struct conn *c, struct subflow *s, struct piece *x,
+		      uint32_t ssn, bool fin)
+{
+	struct mapping_view *m = &x->map;
+
+	*m = (struct mapping_view){
+		.seq = x->seq, .ssn = ssn, .len_bytes = (uint16_t)x->bytes, .data_fin = fin};
+	x->ssn = ssn;
+	if (c->checksum)
+		m->csum = dss_checksum(dsn_of_guest(c, x->seq), ssn - s->iss,
+				       (uint16_t)(x->bytes + fin), x->payload, x->bytes);
+	if (!mapping_add(st->e, s, m, c->checksum || fin))
+		return false;
+	if (seq_lt(s->snd_nxt, ssn + x->bytes))
+		s->snd_nxt = ssn + x->bytes;
+	return true;
+}
+
+/*
+ * Bytes that the peer acknowledged on the subflow, never as data, and that the guest sends again.
+ * Once as they were (the answer may bring the DATA_ACK); the second time the peer must have thrown
+ * them away (RFC 8684 section 3.3.5 allows it): they are mapped again, further on.
+ */
+static bool must_remap(struct subflow *s, uint32_t seq)
+{
+	if (s->again_seq != seq) {
+		s->again_seq = seq;
+		return false;
+	}
+	return true;
+}
+
+/*
+ * Finds or makes the mapping of the piece at x->seq, at most `left` bytes; sets x->bytes and
+ * x->ssn. `fin`: the guest's FIN follows these `left` bytes.
+ */
+static bool place(struct step *st, struct conn *c, struct subflow *s, struct piece *x,
+		  uint32_t left, bool fin)
+{
+	uint32_t ssn, until, end;
+	bool again;
+
+	if (mapping_find(st->e, s, x->seq, &x->map, &ssn, &until)) {
+		end = x->map.seq + x->map.len_bytes;
+		x->bytes = left < end - x->seq ? left : end - x->seq;
+		x->ssn = x->map.ssn + (x->seq - x->map.seq);
+		s->retransmits++;
+		again = seq_le(x->ssn + x->bytes, s->snd_una);
+		if (!again || !must_remap(s, x->seq))
+			return true;
+		if (!mapping_rm(st->e, s, x->seq))
+			return false;
+		s->remapped = true;
+		return map_fresh(st, c, s, x, s->snd_nxt, false);
+	}
+	x->bytes = left < MAP_MAX_BYTES ? left : MAP_MAX_BYTES;
+	if (x->bytes > until - x->seq)
+		x->bytes = until - x->seq;
+	fin = fin && x->bytes == left && !capable_again(c, x->seq);
+	if (seq_le(c->max_seq, x->seq))
+		return map_fresh(st, c, s, x, s->snd_nxt + (x->seq - c->max_seq), fin);
+	/* Below what was sent: skipped over (M4), or its mapping went with a remapping. */
+	if (seq_lt(ssn, s->snd_una) || seq_lt(s->snd_nxt, ssn + x->bytes)) {
+		s->remapped = true;
+		ssn = s->snd_nxt;
+	}
+	return map_fresh(st, c, s, x, ssn, false);
+}
+
+static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, const struct piece *x,
+			 bool last)
+{
+	struct options_writer w;
+	struct headers h;
+	struct mp_capable k;
+	struct dss d;
+
+	emit_begin_net(st, c, s, true, &h, &w);
+	h.seq = x->ssn;
+	h.ack = receive_ack(s, c->acked_seq);
+	h.window = emit_window_net(c);
+	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | (last ? 0 : TCP_PSH));
+	if (capable_again(c, x->map.seq)) {
+		k = capable_ack(c);
+		k.has_data_len = true;
+		k.data_len = x->map.len_bytes;
+		k.has_csum = c->checksum;
+		k.csum = x->map.csum;
+		mp_capable_encode(&w, &k);
+	} else {
+		d = emit_data_ack(c);
+		d.has_map = d.dsn64 = true;
+		d.dsn = dsn_of_guest(c, x->map.seq);
+		d.ssn = x->map.ssn - s->iss;
+		d.map_len = (uint16_t)(x->map.len_bytes + x->map.data_fin);
+		d.data_fin = x->map.data_fin;
+		d.has_csum = c->checksum;
+		d.csum = x->map.csum;
+		if (!dss_encode(&w, &d)) {
+			/* The guest's own options are too many: timestamps alone must do. */
+			w.len_bytes = 0;
+			if (st->o.has_timestamps)
+				options_put_timestamps(&w, st->o.tsval, st->o.tsecr);
+			dss_encode(&w, &d);
+		}
+	}
+	if (st->o.n_sack)
+		emit_sack(st, &w, receive_ssn(s, 0), 0);
+	return emit_net(st, c, s, &h, &w, x->payload, x->bytes, REASON_DATA_TO_NET);
+}
+
+/* The guest's payload, cut at the boundaries of mappings. */
+static enum reason data_to_net(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct packet *p = &st->p;
+	struct piece x = {.seq = p->seq, .payload = p->payload};
+	uint32_t left = p->payload_bytes;
+	bool fin = p->flags & TCP_FIN;
+
+	if (seq_lt(x.seq, c->una_seq)) {
+		x.payload += c->una_seq - x.seq;
+		left -= c->una_seq - x.seq;
+		x.seq = c->una_seq;
+	}
+	while (left > 0) {
+		if (!emit_room(st, 1))
+			return REASON_DROP_OUTPUT_FULL;
+		if (!place(st, c, s, &x, left, fin))
+			return REASON_DROP_NO_MAPPING_MEMORY;
+		left -= x.bytes;
+		if (seq_lt(c->max_seq, x.seq + x.bytes)) {
+			c->from_guest_bytes += x.seq + x.bytes - c->max_seq;
+			c->max_seq = x.seq + x.bytes;
+		}
+		piece_to_net(st, c, s, &x, left == 0);
+		x.seq += x.bytes;
+		x.payload += x.bytes;
+	}
+	return REASON_DATA_TO_NET;
+}
+
+/* Where on the subflow an acknowledgement stands that the guest sent at `seq`. */
+static uint32_t ack_ssn(struct step *st, const struct conn *c, const struct subflow *s,
+			uint32_t seq)
+{
+	struct mapping_view m;
+	uint32_t ssn, until;
+
+	if (seq_le(c->max_seq, seq))
+		return s->snd_nxt;
+	if (seq_lt(seq, c->una_seq))
+		return s->snd_una - 1; /* a keepalive: below the window, to be answered */
+	if (mapping_find(st->e, s, seq, &m, &ssn, &until))
+		return m.ssn + (seq - m.seq);
+	return seq_min(ssn, s->snd_nxt);
+}
+
+static enum reason ack_to_net(struct step *st, struct conn *c, struct subflow *s)
+{
+	struct dss d = emit_data_ack(c);
+	struct options_writer w;
+	struct headers h;
+	struct mp_capable k = capable_ack(c);
+	bool old = seq_lt(st->p.seq, c->una_seq);
+
+	emit_begin_net(st, c, s, true, &h, &w);
+	h.seq = ack_ssn(st, c, s, st->p.seq);
+	h.ack = receive_ack(s, c->acked_seq);
+	h.window = emit_window_net(c);
+	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
+	if (capable_again(c, st->p.seq)) {
+		mp_capable_encode(&w, &k);
+	} else {
+		if (c->sack)
+			emit_sack(st, &w, receive_ssn(s, 0), dss_bytes(&d));
+		dss_encode(&w, &d);
+	}
+	emit_net(st, c, s, &h, &w, NULL, 0, REASON_ACK_TO_NET);
+	return old ? REASON_KEEPALIVE : REASON_ACK_TO_NET;
+}
+
+/* DATA_FIN alone: DSN of its own, SSN 0, length 1 (section 3.3.3). */
+static enum reason fin_to_net(struct step *st, struct conn *c, struct subflow *s)
+{
+	struct dss d = emit_data_ack(c);
+	struct options_writer w;
+	struct headers h;
+
+	emit_begin_net(st, c, s, true, &h, &w);
+	h.seq = s->snd_nxt;
+	h.ack = receive_ack(s, c->acked_seq);
+	h.window = emit_window_net(c);
+	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
+	d.has_map = d.dsn64 = d.data_fin = true;
+	d.dsn = dsn_of_guest(c, c->fin_seq);
+	d.map_len = 1;
+	d.has_csum = c->checksum;
+	d.csum = dss_checksum(d.dsn, 0, 1, NULL, 0);
+	dss_encode(&w, &d);
+	emit_net(st, c, s, &h, &w, NULL, 0, REASON_FIN_TO_NET);
+	return REASON_FIN_TO_NET;
+}
+
+static struct engine_result guest_rst(struct step *st, struct conn *c, struct subflow *s)
+{
+	if (s)
+		emit_own_ack(st, c, s, s->snd_nxt, TCP_RST, REASON_RST_TO_NET);
+	conn_close(st, c, true, REASON_CLOSED_BY_GUEST_RST);
+	return stolen(st, c, REASON_RST_TO_NET);
+}
+
+/* Answers for a connection that is over: a FIN that comes again is acknowledged again. */
+static struct engine_result closed(struct step *st, struct conn *c)
+{
+	struct options_writer w;
+	struct headers h;
+
+	if (st->p.flags & TCP_RST)
+		return drop(st, c, REASON_DROP_STATE);
+	if (c->reset) {
+		emit_rst_back(st, REASON_RST_TO_GUEST);
+		return stolen(st, c, REASON_RST_TO_GUEST);
+	}
+	if (!(st->p.flags & TCP_FIN))
+		return drop(st, c, REASON_SUBFLOW_OWN);
+	emit_begin_guest(st, c, false, &h, &w);
+	if (st->o.has_timestamps)
+		options_put_timestamps(&w, st->o.tsecr, st->o.tsval);
+	h.seq = c->acked_seq;
+	h.ack = c->una_seq;
+	h.flags = TCP_ACK;
+	emit_guest(st, c, &h, &w, NULL, 0, REASON_SUBFLOW_OWN);
+	return stolen(st, c, REASON_SUBFLOW_OWN);
+}
+
+static struct engine_result established(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct packet *p = &st->p;
+	uint32_t end = p->seq + p->payload_bytes;
+	bool fin = p->flags & TCP_FIN;
+	enum reason reason = REASON_NONE;
+
+	if (seq_lt(c->guest_fin ? c->fin_seq : end, end))
+		return drop(st, c, REASON_DROP_STATE); /* data behind its own FIN */
+	if (!take_ack(c, p))
+		return drop(st, c, REASON_DROP_ACK_BEYOND);
+	if (st->o.has_timestamps) {
+		s->tsval = st->o.tsval;
+		s->ts_recent = seq_max(s->ts_recent, st->o.tsecr);
+	}
+	if (p->payload_bytes > 0 && seq_lt(c->una_seq, end))
+		reason = data_to_net(st, c, s);
+	if (fin && seq_le(c->max_seq, end) && !c->guest_fin) {
+		c->guest_fin = true;
+		c->fin_seq = end;
+		c->max_seq = end + 1;
+	}
+	if (reason != REASON_NONE && reason != REASON_DATA_TO_NET)
+		return drop(st, c, reason);
+	if (reason == REASON_NONE && (!fin || capable_again(c, p->seq)))
+		reason = ack_to_net(st, c, s);
+	if (fin && c->guest_fin && !c->guest_fin_acked) {
+		struct mapping_view m;
+		uint32_t ssn, until;
+
+		/* Not when it rode on the data just now. */
+		if (p->payload_bytes == 0 || !mapping_find(st->e, s, end - 1, &m, &ssn, &until) ||
+		    !m.data_fin)
+			fin_to_net(st, c, s);
+		reason = REASON_FIN_TO_NET;
+	} else if (fin && reason == REASON_NONE) {
+		reason = ack_to_net(st, c, s);
+	}
+	conn_close_check(st, c);
+	return stolen(st, c, reason);
+}
+
+struct engine_result from_guest(struct step *st, struct conn *c)
+{
+	struct subflow *s = conn_subflow(st->e, c);
+
+	switch ((enum conn_state)c->state) {
+	case CONN_SYN_SENT:
+	case CONN_ASKED:
+		/* The SYN/ACK did not pass here, so nothing was converted. */
+		conn_free(st, c, REASON_PLAIN_UNKNOWN);
+		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_PLAIN_UNKNOWN,
+			       ENGINE_NO_CONN);
+	case CONN_CLOSED:
+		return closed(st, c);
+	case CONN_FALLBACK:
+		return fallback_packet(st, c);
+	case CONN_ESTABLISHED:
+	case CONN_FREE:
+		break;
+	}
+	if (st->o.overrun)
+		return drop(st, c, REASON_DROP_BAD_OPTION);
+	if (st->p.flags & TCP_RST)
+		return guest_rst(st, c, s);
+	if ((st->p.flags & TCP_SYN) || !(st->p.flags & TCP_ACK))
+		return drop(st, c, REASON_DROP_BAD_FLAGS);
+	if (st->p.seq - c->una_seq + SEQ_PLAUSIBLE > 2 * SEQ_PLAUSIBLE)
+		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
+	if (!s)
+		return drop(st, c, REASON_DROP_STATE);
+	return established(st, c, s);
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * from_net.c - what the peer sends on a subflow becomes plain TCP for the guest (RFC 8684 sections
+ * 3.1, 3.3, 3.5, 3.7).
+ *
+ * The guest sees only what counts for the data: an acknowledgement is the peer's DATA_ACK, never
+ * the subflow's own (I1); a sequence number comes from the mapping; FIN is DATA_FIN.
+ */
+#include "engine/from_net.h"
+
+#include "base/csum.h"
+#include "base/seq.h"
+#include "engine/conn.h"
+#include "engine/emit.h"
+#include "engine/mapping.h"
+#include "engine/receive.h"
+
+#define BEHIND_MAX (1u << 30)
+#define WINDOW_SLACK_BYTES (1u << 20) /* Linux sends a little beyond the announced edge */
+#define DATA_PLAUSIBLE (1ull << 30)
+#define NO_DSS_MAX 3 /* acknowledgements of data in a row without DSS: options are removed */
+
+static struct engine_result stolen(struct step *st, const struct conn *c, enum reason reason)
+{
+	return verdict(ENGINE_STOLEN, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
+}
+
+static struct engine_result drop(struct step *st, const struct conn *c, enum reason reason)
+{
+	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
+}
+
+static struct engine_result fall(struct step *st, struct conn *c, enum reason reason)
+{
+	conn_fallback(st, c, reason);
+	return fallback_packet(st, c);
+}
+
+static bool plausible(const struct conn *c, const struct subflow *s, const struct packet *p)
+{
+	uint32_t ahead = p->seq - s->rcv_nxt;
+	uint32_t edge = receive_ssn(s, c->told_peer_edge_seq) - s->rcv_nxt;
+
+	if ((int32_t)edge < 0)
+		edge = 0;
+	return (int32_t)ahead < 0 ? 0u - ahead <= BEHIND_MAX : ahead <= edge + WINDOW_SLACK_BYTES;
+}
+
+/*
+ * Subflow acknowledgement, DATA_ACK and window of the segment. Never more than was sent is
+ * believed; an old one changes nothing.
+ */
+static void take_ack(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct packet *p = &st->p;
+	const struct dss *d = &st->o.mp.dss;
+	uint64_t ack = c->una_dsn;
+
+	if (seq_lt(s->snd_una, p->ack))
+		s->snd_una = p->ack;
+	if (s->state == SUBFLOW_FIN_SENT && s->snd_una == s->snd_nxt && !s->fin_acked) {
+		s->fin_acked = true;
+		deadline_set(st->e, c, st->tick->now_us + LINGER_US);
+	}
+	if (st->o.mp.has_dss && d->has_ack) {
+		ack = d->ack64 ? d->data_ack : dsn_expand((uint32_t)d->data_ack, c->una_dsn);
+		if (dsn_lt(dsn_of_guest(c, c->max_seq), ack)) {
+			count(st->e, REASON_DROP_DATA_ACK_BEYOND);
+			ack = c->una_dsn;
+		}
+	}
+	if (dsn_lt(c->una_dsn, ack)) {
+		c->una_seq += (uint32_t)(ack - c->una_dsn);
+		c->una_dsn = ack;
+		mapping_free_acked(st->e, s, c->una_seq);
+		if (c->guest_fin && c->una_seq == c->fin_seq + 1)
+			c->guest_fin_acked = true;
+	}
+	/* The window counts from this segment's DATA_ACK (section 3.3.1); the edge only grows. */
+	if (!dsn_lt(ack, c->una_dsn))
+		c->told_guest_edge_seq =
+			seq_max(c->told_guest_edge_seq,
+				c->una_seq + ((uint32_t)p->window << c->peer_wscale));
+}
+
+/* Starts a segment for the guest; the caller adds sequence number and FIN. */
+static void begin(struct step *st, struct conn *c, struct subflow *s, struct headers *h,
+		  struct options_writer *w)
+{
+	emit_begin_guest(st, c, true, h, w);
+	h->ack = c->una_seq;
+	h->window = emit_window_guest(c);
+	h->flags &= (uint8_t) ~(TCP_FIN | TCP_URG);
+	/* After a remapping one constant no longer translates a block: better none. */
+	if (st->o.n_sack && c->sack && !s->remapped)
+		emit_sack(st, w, 0u - s->delta_freed, 0);
+}
+
+static bool piece_to_guest(struct step *st, struct conn *c, struct subflow *s, uint32_t seq,
+			   const uint8_t *payload, uint32_t bytes, bool last, bool fin)
+{
+	struct options_writer w;
+	struct headers h;
+
+	begin(st, c, s, &h, &w);
+	h.seq = seq;
+	if (!last)
+		h.flags &= (uint8_t)~TCP_PSH;
+	if (fin) {
+		h.flags |= TCP_FIN;
+		c->peer_fin = true;
+		c->peer_fin_seq = seq + bytes;
+	}
+	c->sent_seq = seq_max(c->sent_seq, seq + bytes + fin);
+	return emit_guest(st, c, &h, &w, payload, bytes,
+			  bytes == 0 && fin ? REASON_FIN_TO_GUEST : REASON_DATA_TO_GUEST);
+}
+
+/*
+ * Adds a piece to its mapping's checksum. False when the mapping is complete and wrong. Pieces
+ * that overlap what came before cannot be summed: then the mapping is not checked (on one path
+ * the data goes on as TCP would deliver it, and the next mapping tells).
+ */
+static bool checksum_piece(struct subflow *s, struct peer_map *m, uint32_t ssn,
+			   const uint8_t *payload, uint32_t bytes)
+{
+	uint8_t pseudo[16] = {0};
+	uint16_t len = (uint16_t)(m->len_bytes + m->data_fin);
+	uint32_t rel = m->ssn - s->irs;
+	uint16_t part;
+	uint64_t sum;
+
+	if (!m->check)
+		return true;
+	if (receive_overlaps(s, ssn, ssn + bytes)) {
+		m->check = m->covered_bytes > 0 ? false : m->check;
+		return true;
+	}
+	part = csum_fold(csum_add(0, payload, bytes));
+	if ((ssn - m->ssn) & 1)
+		part = (uint16_t)(part << 8 | part >> 8);
+	m->sum += part;
+	m->covered_bytes += bytes;
+	if (m->covered_bytes != m->len_bytes)
+		return true;
+	m->check = false;
+	for (int i = 0; i < 8; i++)
+		pseudo[i] = (uint8_t)(m->dsn >> (56 - 8 * i));
+	for (int i = 0; i < 4; i++)
+		pseudo[8 + i] = (uint8_t)(rel >> (24 - 8 * i));
+	pseudo[12] = (uint8_t)(len >> 8);
+	pseudo[13] = (uint8_t)len;
+	memcpy(pseudo + 14, &m->csum, 2);
+	sum = csum_add(m->sum, pseudo, sizeof(pseudo));
+	return csum_fold(sum) == 0xffff;
+}
+
+/* MP_FAIL for the data from `dsn` on (section 3.7), on an acknowledgement of the gate's own. */
+static void send_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn)
+{
+	struct options_writer w;
+	struct headers h;
+
+	emit_begin_net(st, c, s, false, &h, &w);
+	h.seq = s->snd_nxt;
+	h.ack = receive_ack(s, c->acked_seq);
+	h.flags = TCP_ACK;
+	h.window = emit_window_net(c);
+	mp_fail_encode(&w, dsn);
+	emit_net(st, c, s, &h, &w, NULL, 0, REASON_FALLBACK_CHECKSUM);
+}
+
+/* The payload, cut where mappings end. */
+static enum reason data_to_guest(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct packet *p = &st->p;
+	uint32_t ssn = p->seq, end = p->seq + p->payload_bytes;
+	const uint8_t *payload = p->payload;
+
+	while (ssn != end) {
+		struct peer_map *m = receive_map_find(s, ssn);
+		uint32_t n, seq;
+		uint64_t dsn;
+		bool good;
+
+		if (!m)
+			return ssn == p->seq ? REASON_FALLBACK_UNMAPPED : REASON_DATA_TO_GUEST;
+		n = seq_min(end, m->ssn + m->len_bytes) - ssn;
+		dsn = m->dsn + (ssn - m->ssn);
+		if (dsn - c->acked_dsn + DATA_PLAUSIBLE > 2 * DATA_PLAUSIBLE)
+			return REASON_DROP_OUT_OF_WINDOW;
+		if (!emit_room(st, 2))
+			return REASON_DROP_OUTPUT_FULL;
+		seq = seq_of_peer_dsn(c, dsn);
+		good = checksum_piece(s, m, ssn, payload, n);
+		receive_shift(s, ssn, n, ssn - seq);
+		receive_bytes(s, ssn, ssn + n, false);
+		piece_to_guest(st, c, s, seq, payload, n, ssn + n == end,
+			       m->data_fin && ssn + n == m->ssn + m->len_bytes);
+		if (!good) {
+			send_mp_fail(st, c, s, m->dsn);
+			return REASON_FALLBACK_CHECKSUM;
+		}
+		ssn += n;
+		payload += n;
+	}
+	return REASON_DATA_TO_GUEST;
+}
+
+/* A DATA_FIN without data: FIN to the guest, unless it has acknowledged that already. */
+static enum reason data_fin_alone(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn)
+{
+	if (dsn - c->acked_dsn + DATA_PLAUSIBLE > 2 * DATA_PLAUSIBLE)
+		return REASON_DROP_OUT_OF_WINDOW;
+	if (c->peer_fin_acked)
+		return REASON_SIGNAL_ONLY;
+	piece_to_guest(st, c, s, seq_of_peer_dsn(c, dsn), NULL, 0, true, true);
+	return REASON_FIN_TO_GUEST;
+}
+
+/* An acknowledgement without data. `una`, `edge`: what the guest knew before this segment. */
+static enum reason ack_to_guest(struct step *st, struct conn *c, struct subflow *s, uint32_t una,
+				uint32_t edge, bool subflow_advanced)
+{
+	const struct mptcp *m = &st->o.mp;
+	bool news = c->una_seq != una || c->told_guest_edge_seq != edge ||
+		    (st->o.n_sack && !s->remapped);
+	bool signal = m->has_add_addr || m->has_remove_addr || m->has_prio || m->has_join ||
+		      m->has_capable || (m->has_dss && m->dss.has_map);
+	struct options_writer w;
+	struct headers h;
+
+	if (c->guest_fin_acked && c->peer_fin_acked && !news)
+		return REASON_SUBFLOW_OWN;
+	if (!news && signal)
+		return REASON_SIGNAL_ONLY;
+	if (!news && subflow_advanced)
+		return REASON_ACK_HELD;
+	begin(st, c, s, &h, &w);
+	h.seq = seq_lt(st->p.seq, s->rcv_nxt) ? c->acked_seq - 1 : c->sent_seq;
+	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
+	return REASON_ACK_TO_GUEST;
+}
+
+/*
+ * MP_FASTCLOSE with our key, on a RST or an ACK (section 3.5), or a bare RST of the only subflow:
+ * the guest gets a RST where it expects one.
+ */
+static struct engine_result net_rst(struct step *st, struct conn *c, struct subflow *s)
+{
+	bool fastclose = st->o.mp.has_fastclose;
+	struct options_writer w = {0};
+	struct headers h;
+
+	if (fastclose && st->o.mp.fastclose_key != c->key_local)
+		return drop(st, c, REASON_DROP_FORGED_FASTCLOSE);
+	/* RFC 5961 section 3.2: only the very next number resets; others are asked again. */
+	if (!fastclose && st->p.seq != s->rcv_nxt && st->p.seq != s->acked_ssn) {
+		if (st->p.seq - s->acked_ssn < (1u << 30))
+			emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_SUBFLOW_OWN);
+		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
+	}
+	emit_begin_guest(st, c, false, &h, &w);
+	h.seq = c->acked_seq;
+	h.ack = c->una_seq;
+	h.flags = TCP_RST | TCP_ACK;
+	emit_guest(st, c, &h, &w, NULL, 0, REASON_RST_TO_GUEST);
+	if (!(st->p.flags & TCP_RST))
+		emit_rst_back(st, REASON_SUBFLOW_OWN);
+	conn_close(st, c, true,
+		   fastclose ? REASON_CLOSED_BY_PEER_FASTCLOSE : REASON_CLOSED_BY_PEER_RST);
+	return stolen(st, c, REASON_RST_TO_GUEST);
+}
+
+static struct engine_result closed(struct step *st, struct conn *c, struct subflow *s)
+{
+	if (st->p.flags & TCP_RST)
+		return drop(st, c, REASON_DROP_STATE);
+	if (c->reset || !s) {
+		emit_rst_back(st, REASON_SUBFLOW_OWN);
+		return stolen(st, c, REASON_SUBFLOW_OWN);
+	}
+	if (st->p.payload_bytes > 0 || (st->p.flags & TCP_FIN)) {
+		receive_bytes(s, st->p.seq, st->p.seq + st->p.payload_bytes, st->p.flags & TCP_FIN);
+		emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_SUBFLOW_OWN);
+	}
+	return stolen(st, c, REASON_SUBFLOW_OWN);
+}
+
+/*
+ * Is the peer still speaking MPTCP? Its first segment decides (section 3.1, 3.7), and later the
+ * lack of DSS on acknowledgements of data. REASON_NONE: it is.
+ */
+static enum reason speaks(struct conn *c, const struct subflow *s, const struct packet *p,
+			  const struct mptcp *m)
+{
+	if (m->has_fail)
+		return REASON_FALLBACK_MP_FAIL;
+	if (m->has_dss && m->dss.has_map && m->dss.map_len == 0)
+		return REASON_FALLBACK_INFINITE;
+	if (m->has_dss || m->has_add_addr) {
+		c->confirmed |= m->has_add_addr || m->dss.has_ack;
+		c->no_dss_count = 0;
+		return REASON_NONE;
+	}
+	if (!c->confirmed && p->seq == s->irs + 1 && !(p->flags & TCP_SYN))
+		return p->payload_bytes ? REASON_FALLBACK_FIRST_DATA : REASON_FALLBACK_FIRST_ACK;
+	if (p->payload_bytes == 0 && seq_lt(s->snd_una, p->ack) && !c->guest_fin_acked &&
+	    ++c->no_dss_count >= NO_DSS_MAX)
+		return REASON_FALLBACK_FIRST_ACK;
+	return REASON_NONE;
+}
+
+/* The peer's FIN on the subflow: acknowledged by the gate, for the guest DATA_FIN counts. */
+static void subflow_fin(struct step *st, struct conn *c, struct subflow *s)
+{
+	uint32_t end = st->p.seq + st->p.payload_bytes;
+
+	receive_bytes(s, end, end, true);
+	if (!s->fin_received)
+		return;
+	if (!c->peer_fin)
+		/* No DATA_FIN came and none can come: for the guest the stream ends here. */
+		piece_to_guest(st, c, s, c->sent_seq, NULL, 0, true, true);
+	emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_SUBFLOW_OWN);
+}
+
+static struct engine_result established(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct packet *p = &st->p;
+	const struct dss *d = &st->o.mp.dss;
+	uint32_t una = c->una_seq, edge = c->told_guest_edge_seq;
+	bool subflow_advanced = seq_lt(s->snd_una, p->ack);
+	bool fin_alone = false;
+	enum reason reason;
+	uint64_t dsn = 0;
+
+	take_ack(st, c, s);
+	if (st->o.has_timestamps)
+		s->ts_recent = seq_max(s->ts_recent, st->o.tsval);
+	s->from_net_bytes += p->payload_bytes;
+	if (st->o.mp.has_dss && d->has_map) {
+		c->dsn64_seen |= d->dsn64;
+		dsn = d->dsn64 ? d->dsn : dsn_expand((uint32_t)d->dsn, c->acked_dsn);
+		fin_alone = d->data_fin && d->map_len == 1;
+		if (!fin_alone)
+			receive_map(s, d, dsn);
+	}
+	if (p->payload_bytes > 0)
+		reason = data_to_guest(st, c, s);
+	else if (fin_alone)
+		reason = data_fin_alone(st, c, s, dsn);
+	else
+		reason = REASON_NONE;
+	if (reason == REASON_FALLBACK_UNMAPPED)
+		return fall(st, c, reason);
+	if (reason == REASON_FALLBACK_CHECKSUM) {
+		conn_fallback(st, c, reason);
+		return stolen(st, c, reason);
+	}
+	if (p->flags & TCP_FIN)
+		subflow_fin(st, c, s);
+	if (reason == REASON_NONE || reason == REASON_SIGNAL_ONLY)
+		reason = ack_to_guest(st, c, s, una, edge, subflow_advanced);
+	conn_close_check(st, c);
+	if (reason == REASON_DROP_OUT_OF_WINDOW || reason == REASON_DROP_OUTPUT_FULL)
+		return drop(st, c, reason);
+	return stolen(st, c, reason);
+}
+
+struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct packet *p = &st->p;
+	enum reason reason;
+
+	if (c->state == CONN_CLOSED)
+		return closed(st, c, s);
+	if (c->state == CONN_FALLBACK)
+		return fallback_packet(st, c);
+	if (c->state != CONN_ESTABLISHED)
+		return drop(st, c, REASON_DROP_STATE);
+	if (st->o.overrun)
+		return drop(st, c, REASON_DROP_BAD_OPTION);
+	if ((p->flags & TCP_RST) || (st->o.mp.has_fastclose && (p->flags & TCP_ACK)))
+		return net_rst(st, c, s);
+	if ((p->flags & TCP_SYN) || !(p->flags & TCP_ACK))
+		return drop(st, c, REASON_DROP_BAD_FLAGS);
+	if (!plausible(c, s, p))
+		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
+	if (seq_lt(s->snd_nxt, p->ack))
+		return drop(st, c, REASON_DROP_ACK_BEYOND);
+	reason = speaks(c, s, p, &st->o.mp);
+	if (reason != REASON_NONE)
+		return fall(st, c, reason);
+	if (c->confirmed && !c->announced) {
+		c->announced = true;
+		event(st, ENGINE_EVENT_CONVERTED, c, REASON_SYNACK_CONVERTED);
+	}
+	return established(st, c, s);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * state.h - the records of the engine: connections, subflows, mappings, and the region they live
+ * in. Records name each other by index, never by pointer (I9).
+ */
+#ifndef MPGATE_ENGINE_STATE_H
+#define MPGATE_ENGINE_STATE_H
+
+#include "base/heap.h"
+#include "base/pool.h"
+#include "base/ranges.h"
+#include "engine.h"
+#include "wire/options.h"
+#include "wire/packet.h"
+
+#define NONE POOL_NONE
+
+/* What Linux reserves in its MSS for the DSS of every data segment. */
+#define MPTCP_ROOM_BYTES 28
+#define SYN_RETRIES_WITH_MP_CAPABLE 2
+#define BLACKHOLE_SLOTS 1024
+
+enum conn_state {
+	CONN_FREE,
+	/*
+	 * The guest's SYN went on with MP_CAPABLE. Nothing of the connection is ours yet: all
+	 * segments walk the host's road. Left by the SYN/ACK (ASKED or freed), by a new SYN, by
+	 * time.
+	 */
+	CONN_SYN_SENT,
+	/* Between ENGINE_ASK and engine_translation(): never outlives one packet. */
+	CONN_ASKED,
+	/*
+	 * The guest was shown the SYN/ACK; the connection is ours. `confirmed` is false until the
+	 * peer's first DSS: until then MP_CAPABLE is repeated and fallback costs nothing.
+	 */
+	CONN_ESTABLISHED,
+	/*
+	 * No MPTCP any more, but the sequence numbers of the two legs differ by constants: still
+	 * rewritten. (Where they do not differ, the connection leaves the engine altogether.)
+	 */
+	CONN_FALLBACK,
+	/* Over; kept for a moment to answer what is sent again. */
+	CONN_CLOSED,
+};
+
+struct conn {
+	uint32_t pool_link; /* the pool's while free */
+	uint32_t hash_guest, hash_token;
+	uint8_t state;  /* enum conn_state */
+	uint8_t reason; /* of the last change of mode */
+	uint8_t guest_if, path;
+	uint8_t syn_count;
+	uint8_t guest_wscale, peer_wscale;
+	uint8_t no_dss_count; /* acknowledgements in a row that had no DSS */
+
+	bool confirmed : 1;  /* the peer's first DSS was seen (RFC 8684 section 3.1) */
+	bool checksum : 1;   /* DSS checksums, both ways */
+	bool no_join : 1;    /* the peer's C flag */
+	bool dsn64_seen : 1; /* answer with 64-bit DATA_ACKs */
+	bool timestamps : 1, sack : 1;
+	bool syn_plain : 1; /* this SYN went without MP_CAPABLE after retries */
+	bool guest_fin : 1, guest_fin_acked : 1; /* FIN = DATA_FIN; acked = DATA_ACKed */
+	bool peer_fin : 1, peer_fin_acked : 1;   /* DATA_FIN; acked by the guest */
+	bool announced : 1;                      /* the event was put out */
+	bool reset : 1;                          /* CLOSED by a RST: answer with RST */
+
+	uint16_t guest_mss, peer_mss;
+	uint16_t policy;
+	uint32_t subflow;        /* first of the list */
+	struct flow_tuple guest; /* guest first */
+
+	uint64_t key_local, key_peer;
+	uint32_t token_local, token_peer;
+	uint32_t guest_isn, peer_isn; /* as the guest sees them */
+
+	/* guest -> peer. una: DATA_ACKed; max: highest guest sequence seen, FIN included */
+	uint64_t una_dsn;
+	uint32_t una_seq, max_seq, fin_seq;
+	uint32_t told_guest_edge_seq; /* right edge told to the guest, in guest sequence */
+
+	/* peer -> guest, in the peer's sequence as the guest sees it */
+	uint64_t acked_dsn; /* acknowledged by the guest */
+	uint32_t acked_seq, sent_seq, peer_fin_seq;
+	uint32_t told_peer_edge_seq; /* right edge the guest granted */
+
+	uint64_t created_us, active_us;
+	uint64_t from_guest_bytes, to_guest_bytes;
+};
+
+enum subflow_state {
+	SUBFLOW_FREE,
+	SUBFLOW_ESTABLISHED,
+	SUBFLOW_FIN_SENT, /* ours; retransmitted by our timer until acknowledged */
+	SUBFLOW_CLOSED,
+};
+
+/* A mapping that the peer announced; the last few are kept for segments that come without. */
+struct peer_map {
+	uint64_t dsn;
+	uint32_t ssn;       /* absolute: the sequence number of its first byte */
+	uint16_t len_bytes; /* of data, DATA_FIN not counted */
+	uint16_t csum;
+	uint32_t covered_bytes; /* summed up so far */
+	uint32_t sum;           /* folded partial sum of those */
+	bool data_fin, check;   /* check: verify when covered */
+};
+
+#define PEER_MAPS 4
+
+/* From `ssn` on (until the next one begins): ssn = guest-side sequence + delta. */
+struct shift {
+	uint32_t ssn, delta;
+};
+
+#define SHIFTS_MAX 8
+
+struct subflow {
+	uint32_t pool_link;
+	uint32_t hash_net;
+	uint32_t conn, next;
+	uint8_t state; /* enum subflow_state */
+	uint8_t path;
+	bool backup;
+	bool fin_received : 1; /* the peer's FIN is part of rcv_nxt */
+	bool fin_acked : 1;    /* ours */
+	bool remapped : 1;     /* to_net: some data was mapped a second time, ssn - seq grew */
+	bool shifted : 1;      /* from_net: likewise */
+	struct flow_tuple net; /* gate first */
+
+	/* to_net */
+	uint32_t iss, snd_una, snd_nxt;
+	uint32_t delta_freed;        /* ssn - guest sequence of the last mapping that was freed */
+	uint32_t map_head, map_tail; /* sent mappings, ascending */
+	uint32_t again_seq;          /* last guest sequence sent again although the peer had it */
+	uint8_t n_rto;
+	uint64_t rto_at_us;
+
+	/* from_net */
+	uint32_t irs, rcv_nxt;
+	uint32_t acked_ssn; /* highest acknowledgement told */
+	struct ranges ooo;
+	uint8_t n_shifts, n_maps, next_map;
+	struct shift shift[SHIFTS_MAX];
+	struct peer_map map[PEER_MAPS];
+
+	uint32_t tsval, ts_recent; /* last sent to, last got from the peer */
+	uint64_t to_net_bytes, from_net_bytes, retransmits;
+};
+
+/*
+ * `count` mappings of `len_bytes` each that were sent one behind the other (a run keeps bulk
+ * senders without segmentation offload cheap); with checksums count is 1.
+ */
+struct mapping {
+	uint32_t pool_link;
+	uint32_t next;
+	uint32_t seq, ssn;
+	uint16_t len_bytes;
+	uint16_t count;
+	uint16_t csum;
+	bool data_fin; /* one number more than len_bytes */
+};
+
+struct blackhole {
+	uint64_t tag; /* hash of destination and path; 0: empty */
+	uint64_t until_us;
+	uint32_t times;
+};
+
+struct engine {
+	uint64_t magic;
+	uint64_t region_bytes;
+	uint64_t cfg_hash;
+	struct engine_cfg cfg;
+	struct pool conns, subflows, mappings;
+	/* offsets from the region's start */
+	uint64_t guest_buckets, token_buckets, net_buckets; /* uint32_t[bucket_mask + 1] */
+	uint64_t heap_entries, heap_where;
+	uint32_t bucket_mask;
+	uint32_t heap_n;
+	uint64_t counter[REASON_COUNT];
+	uint64_t path_pkts[ENGINE_PATHS_MAX][2], path_bytes[ENGINE_PATHS_MAX][2];
+	bool path_usable[ENGINE_PATHS_MAX];
+	struct blackhole blackhole[BLACKHOLE_SLOTS];
+	struct engine_result pending; /* of an asked SYN/ACK */
+};
+
+/* One call's arguments and what was decoded, handed through the steps of a packet's way. */
+struct step {
+	struct engine *e;
+	struct engine_tick *tick;
+	struct engine_outs *outs;
+	const struct engine_pkt *in;
+	struct packet p;
+	struct options o;
+};
+
+static inline struct conn *conn_at(struct engine *e, uint32_t i)
+{
+	return pool_at(&e->conns, e, i);
+}
+
+static inline struct subflow *subflow_at(struct engine *e, uint32_t i)
+{
+	return pool_at(&e->subflows, e, i);
+}
+
+static inline struct mapping *mapping_at(struct engine *e, uint32_t i)
+{
+	return pool_at(&e->mappings, e, i);
+}
+
+static inline uint32_t conn_index(struct engine *e, const struct conn *c)
+{
+	return (uint32_t)(((const char *)c - (const char *)conn_at(e, 0)) / sizeof(*c));
+}
+
+static inline uint32_t subflow_index(struct engine *e, const struct subflow *s)
+{
+	return (uint32_t)(((const char *)s - (const char *)subflow_at(e, 0)) / sizeof(*s));
+}
+
+/* The 64-bit data sequence number of a guest's sequence number near the window. */
+static inline uint64_t dsn_of_guest(const struct conn *c, uint32_t seq)
+{
+	return c->una_dsn + (uint64_t)(int64_t)(int32_t)(seq - c->una_seq);
+}
+
+/* The sequence number under which the guest sees the peer's data sequence number. */
+static inline uint32_t seq_of_peer_dsn(const struct conn *c, uint64_t dsn)
+{
+	return c->acked_seq + (uint32_t)(dsn - c->acked_dsn);
+}
+
+static inline uint64_t dsn_of_peer_seq(const struct conn *c, uint32_t seq)
+{
+	return c->acked_dsn + (uint64_t)(int64_t)(int32_t)(seq - c->acked_seq);
+}
+
+static inline struct engine_result verdict(enum engine_verdict v, enum engine_mark mark,
+					   enum reason reason, conn_ref conn)
+{
+	return (struct engine_result){.verdict = (uint8_t)v,
+				      .mark = (uint8_t)mark,
+				      .reason = (uint8_t)reason,
+				      .conn = conn};
+}
+
+/* engine.c */
+void count(struct engine *e, enum reason reason);
+void event(struct step *st, enum engine_event_kind kind, const struct conn *c, enum reason reason);
+void deadline_set(struct engine *e, const struct conn *c, uint64_t at_us);
+
+#endif

@@ -18,7 +18,7 @@ struct host_path {
 	struct ip_addr address4, address6; /* configured, else found; zero: none */
 	struct ip_addr gateway4, gateway6; /* configured, else of the default route; zero: none */
 	unsigned n_routes4, n_routes6;
-	struct rtnl_route routes4[HOST_ROUTES_MAX]; /* of the main table, without the default */
+	struct rtnl_route routes4[HOST_ROUTES_MAX]; /* of the main table, default included */
 	struct rtnl_route routes6[HOST_ROUTES_MAX];
 };
 

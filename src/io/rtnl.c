@@ -144,11 +144,11 @@ static void route_add(struct route_question *q, const struct rtnl_route *route, 
 static void on_nexthops(struct route_question *q, struct rtnl_route *route,
 			const struct nlattr *attr)
 {
-	const struct rtnexthop *hop = mnl_attr_get_payload(attr);
+	struct rtnexthop *hop = mnl_attr_get_payload(attr);
 	int left = mnl_attr_get_payload_len(attr);
 
 	while (RTNH_OK(hop, left)) {
-		const struct nlattr *a = (const struct nlattr *)(const void *)RTNH_DATA(hop);
+		const struct nlattr *a = (const struct nlattr *)(void *)RTNH_DATA(hop);
 		int bytes = hop->rtnh_len - (int)sizeof(*hop);
 
 		memset(&route->gateway, 0, sizeof(route->gateway));

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * rules_chains.c - our chains in iptables and ip6tables.
+ *
+ * Theory of operation
+ *
+ * The handshake walks the host's own road. Mangle FORWARD sees both interfaces and marks (packet
+ * mark GUEST) a guest's SYN that leaves by a path and the SYN/ACK that comes back; mangle
+ * POSTROUTING queues what is so marked, after the host's firewall has let it pass and before
+ * source translation. A guest's SYN that leaves elsewhere makes its connection plain at once.
+ *
+ * All that follows is met in mangle PREROUTING: from the guests' interfaces, TCP that is neither
+ * plain nor meant for the host itself; from the paths' interfaces only what is marked converted,
+ * what conntrack has lost (INVALID), and the port range of the gate's own subflows.
+ *
+ * The daemon answers by NF_REPEAT with the packet mark DECIDED and its decision in the bits PLAIN
+ * or CONVERTED: the packet walks the same chain again, our first rule saves the decision to the
+ * connection, removes our bits from the packet and returns to the host's rules. Connections
+ * marked plain never visit the daemon again.
+ *
+ * When the daemon is dead, --queue-bypass lets go what is new, unknown or plain. What belongs to a
+ * converted connection waits (is dropped): it must not reach the peer without its mapping.
+ *
+ * Each table's chains are replaced in one transaction, so a restart leaves no gap.
+ */
+#include "app/rules.h"
+#include "app/rules_build.h"
+
+#include <arpa/inet.h>
+
+#define SYN "-p tcp --tcp-flags SYN,ACK,RST,FIN SYN"
+#define SYNACK "-p tcp --tcp-flags SYN,ACK,RST,FIN SYN,ACK"
+#define HAS_SYN "-p tcp --tcp-flags SYN SYN"
+
+struct jump {
+	const char *table, *at, *from, *match, *chain;
+};
+
+/*
+ * In mangle ours come last: a bypassed NFQUEUE skips the rest of the host's chain, which so is
+ * nothing. In raw and filter ours come first: what they say of our own devices is not to be
+ * overruled.
+ */
+static const struct jump jumps[] = {
+	{"raw", "-I", "PREROUTING", "-i mpg-+", "MPGATE-RAW"},
+	{"filter", "-I", "FORWARD", "-i mpg-+", "MPGATE-ACCEPT"},
+	{"mangle", "-A", "FORWARD", HAS_SYN, "MPGATE-FWD"},
+	{"mangle", "-A", "POSTROUTING", HAS_SYN, "MPGATE-POST"},
+	{"mangle", "-A", "PREROUTING", "-p tcp", "MPGATE-PRE"},
+};
+
+struct chain {
+	const char *table, *name;
+};
+
+static const struct chain chains[] = {
+	{"raw", "MPGATE-RAW"},     {"filter", "MPGATE-ACCEPT"}, {"mangle", "MPGATE-FWD"},
+	{"mangle", "MPGATE-FWDG"}, {"mangle", "MPGATE-FWDN"},   {"mangle", "MPGATE-POST"},
+	{"mangle", "MPGATE-PRE"},  {"mangle", "MPGATE-GUEST"},  {"mangle", "MPGATE-NET"},
+	{"mangle", "MPGATE-OWN"},  {"mangle", "MPGATE-SET"},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *tool(uint8_t family)
+{
+	return family == FLOW_IPV4 ? "iptables" : "ip6tables";
+}
+
+/* Begins a transaction that replaces our chains of `table`. */
+static void begin(struct rules_list *list, uint8_t family, const char *table, const char *why)
+{
+	rules_list_add(list, "%s-restore -w --noflush", tool(family));
+	rules_list_why(list, "%s", why);
+	rules_list_input(list, "*%s", table);
+	for (size_t i = 0; i < COUNT(chains); i++) {
+		if (strcmp(chains[i].table, table) == 0)
+			rules_list_input(list, ":%s - [0:0]", chains[i].name);
+	}
+}
+
+static void commit(struct rules_list *list)
+{
+	rules_list_input(list, "COMMIT");
+}
+
+static void own_devices(struct rules_list *list, const struct config *cfg, uint8_t family,
+			const char *table, const char *chain, const char *target, const char *why)
+{
+	begin(list, family, table, why);
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		rules_list_input(list, "-A %s -i mpg-%s %s", chain, cfg->path[i].name, target);
+	for (unsigned i = 0; i < cfg->n_guests; i++)
+		rules_list_input(list, "-A %s -i mpg-g%u %s", chain, i, target);
+	commit(list);
+}
+
+/* Marks the handshakes that concern us; see the theory of operation. */
+static void chain_forward(struct rules_list *list, const struct config *cfg)
+{
+	for (unsigned i = 0; i < cfg->n_guests; i++) {
+		rules_list_input(list, "-A MPGATE-FWD " SYN " -i %s -g MPGATE-FWDG",
+				 cfg->guests[i]);
+		rules_list_input(list, "-A MPGATE-FWD " SYNACK " -o %s -g MPGATE-FWDN",
+				 cfg->guests[i]);
+	}
+	for (unsigned i = 0; i < cfg->n_paths; i++) {
+		const char *interface = cfg->path[i].interface;
+
+		rules_list_input(list, "-A MPGATE-FWDG -o %s -j MARK --set-xmark 0x%x/0x%x",
+				 interface, RULES_MARK_GUEST, RULES_MARK_GUEST);
+		rules_list_input(list, "-A MPGATE-FWDG -o %s -j RETURN", interface);
+		rules_list_input(list, "-A MPGATE-FWDN -i %s -j MARK --set-xmark 0x%x/0x%x",
+				 interface, RULES_MARK_GUEST, RULES_MARK_GUEST);
+	}
+	rules_list_input(list,
+			 "-A MPGATE-FWDG -m connmark --mark 0x0/0x%x -j CONNMARK --set-xmark "
+			 "0x%x/0x%x",
+			 RULES_MARK_CONN, RULES_MARK_PLAIN, RULES_MARK_CONN);
+}
+
+/* What mangle POSTROUTING and PREROUTING begin with: the daemon's decision, if it has spoken. */
+static void decided(struct rules_list *list, const char *chain)
+{
+	rules_list_input(list, "-A %s -m mark --mark 0x%x/0x%x -g MPGATE-SET", chain,
+			 RULES_MARK_DECIDED, RULES_MARK_DECIDED);
+}
+
+static void chain_postrouting(struct rules_list *list, const struct config *cfg)
+{
+	decided(list, "MPGATE-POST");
+	rules_list_input(list, "-A MPGATE-POST -m mark ! --mark 0x%x/0x%x -j RETURN",
+			 RULES_MARK_GUEST, RULES_MARK_GUEST);
+	rules_list_input(list, "-A MPGATE-POST -j MARK --set-xmark 0x0/0x%x", RULES_MARK_GUEST);
+	rules_list_input(list, "-A MPGATE-POST -m connmark --mark 0x%x/0x%x -j RETURN",
+			 RULES_MARK_PLAIN, RULES_MARK_CONN);
+	rules_list_input(list, "-A MPGATE-POST -m connmark --mark 0x%x/0x%x -g MPGATE-OWN",
+			 RULES_MARK_CONVERTED, RULES_MARK_CONN);
+	rules_list_input(list, "-A MPGATE-POST -j NFQUEUE --queue-num %u --queue-bypass",
+			 cfg->queue);
+}
+
+static void chain_prerouting(struct rules_list *list, const struct config *cfg)
+{
+	decided(list, "MPGATE-PRE");
+	rules_list_input(list, "-A MPGATE-PRE -m connmark --mark 0x%x/0x%x -j RETURN",
+			 RULES_MARK_PLAIN, RULES_MARK_CONN);
+	for (unsigned i = 0; i < cfg->n_guests; i++)
+		rules_list_input(list, "-A MPGATE-PRE -i %s -g MPGATE-GUEST", cfg->guests[i]);
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		rules_list_input(list, "-A MPGATE-PRE -i %s -g MPGATE-NET", cfg->path[i].interface);
+
+	rules_list_input(list, "-A MPGATE-GUEST " HAS_SYN " -j RETURN");
+	rules_list_input(list, "-A MPGATE-GUEST -m connmark --mark 0x%x/0x%x -g MPGATE-OWN",
+			 RULES_MARK_CONVERTED, RULES_MARK_CONN);
+	rules_list_input(list, "-A MPGATE-GUEST -m addrtype --dst-type LOCAL -j RETURN");
+	rules_list_input(list, "-A MPGATE-GUEST -j NFQUEUE --queue-num %u --queue-bypass",
+			 cfg->queue);
+}
+
+static void address_text(const struct ip_addr *a, uint8_t family, char *text)
+{
+	inet_ntop(family == FLOW_IPV4 ? AF_INET : AF_INET6, a->b, text, INET6_ADDRSTRLEN);
+}
+
+static void chain_net(struct rules_list *list, const struct config *cfg, const struct host *host,
+		      uint8_t family)
+{
+	/*
+	 * The gate's own subflows leave untracked, so conntrack takes their answers for new or
+	 * invalid; a guest's translated connection in the same range is established.
+	 */
+	for (unsigned i = 0; i < cfg->n_paths; i++) {
+		const struct ip_addr *address =
+			family == FLOW_IPV4 ? &host->path[i].address4 : &host->path[i].address6;
+		char text[INET6_ADDRSTRLEN];
+
+		if (ip_addr_is_zero(address))
+			continue;
+		address_text(address, family, text);
+		rules_list_input(list,
+				 "-A MPGATE-NET -p tcp -d %s --dport %u:%u -m conntrack --ctstate "
+				 "NEW,INVALID,UNTRACKED -j NFQUEUE --queue-num %u --queue-bypass",
+				 text, cfg->port_min, cfg->port_max, cfg->queue);
+	}
+	rules_list_input(list, "-A MPGATE-NET " HAS_SYN " -j RETURN");
+	rules_list_input(list, "-A MPGATE-NET -m connmark --mark 0x%x/0x%x -g MPGATE-OWN",
+			 RULES_MARK_CONVERTED, RULES_MARK_CONN);
+	rules_list_input(list,
+			 "-A MPGATE-NET -m conntrack --ctstate INVALID -j NFQUEUE --queue-num %u "
+			 "--queue-bypass",
+			 cfg->queue);
+}
+
+static void chains_small(struct rules_list *list, const struct config *cfg)
+{
+	/* The daemon is to see that the connection is converted, and none may slip by it. */
+	rules_list_input(list, "-A MPGATE-OWN -j MARK --set-xmark 0x%x/0x%x", RULES_MARK_CONVERTED,
+			 RULES_MARK_CONN);
+	rules_list_input(list, "-A MPGATE-OWN -j NFQUEUE --queue-num %u", cfg->queue);
+
+	rules_list_input(list,
+			 "-A MPGATE-SET -m mark ! --mark 0x0/0x%x -j CONNMARK --save-mark --nfmask "
+			 "0x%x --ctmask 0x%x",
+			 RULES_MARK_CONN, RULES_MARK_CONN, RULES_MARK_CONN);
+	rules_list_input(list, "-A MPGATE-SET -j MARK --set-xmark 0x0/0x%x", RULES_MARK_ALL);
+}
+
+void rules_chains(struct rules_list *list, const struct config *cfg, const struct host *host,
+		  uint8_t family)
+{
+	own_devices(list, cfg, family, "raw", "MPGATE-RAW", "-j CT --notrack",
+		    "what the gate re-emits is not tracked: conntrack has seen it once already");
+	own_devices(list, cfg, family, "filter", "MPGATE-ACCEPT", "-j ACCEPT",
+		    "and is not filtered: the host's firewall has passed its handshake");
+	begin(list, family, "mangle",
+	      "what visits the daemon; the rules are told in rules/README.md");
+	chain_forward(list, cfg);
+	chain_postrouting(list, cfg);
+	chain_prerouting(list, cfg);
+	chain_net(list, cfg, host, family);
+	chains_small(list, cfg);
+	commit(list);
+}
+
+void rules_jumps(struct rules_list *list, uint8_t family)
+{
+	const char *t = tool(family);
+
+	for (size_t i = 0; i < COUNT(jumps); i++) {
+		const struct jump *j = &jumps[i];
+
+		rules_list_add(list, "%s -w -t %s %s %s %s -j %s", t, j->table, j->at, j->from,
+			       j->match, j->chain);
+		rules_list_unless(list, "%s -w -t %s -C %s %s -j %s", t, j->table, j->from,
+				  j->match, j->chain);
+		if (i == 0)
+			rules_list_why(list,
+				       "one jump into each, where the host's own rules stand");
+	}
+}
+
+void rules_chains_remove(struct rules_list *list, uint8_t family)
+{
+	const char *t = tool(family);
+
+	for (size_t i = COUNT(jumps); i-- > 0;) {
+		const struct jump *j = &jumps[i];
+
+		rules_list_add(list, "%s -w -t %s -D %s %s -j %s", t, j->table, j->from, j->match,
+			       j->chain);
+		rules_list_repeat(list);
+	}
+	/* All are emptied first: one that another still jumps into cannot be removed. */
+	for (size_t i = 0; i < COUNT(chains); i++) {
+		rules_list_add(list, "%s -w -t %s -F %s", t, chains[i].table, chains[i].name);
+		rules_list_may_fail(list);
+	}
+	for (size_t i = 0; i < COUNT(chains); i++) {
+		rules_list_add(list, "%s -w -t %s -X %s", t, chains[i].table, chains[i].name);
+		rules_list_may_fail(list);
+	}
+}

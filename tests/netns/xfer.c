@@ -94,6 +94,8 @@ int xfer_socket(const struct xfer_opts *o)
 		fail("socket");
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)))
 		fail("SO_REUSEADDR");
+	/* the machine's default may be one that paces; where cubic is missing the default stays */
+	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
 	if (o->rcvbuf_bytes)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &o->rcvbuf_bytes, sizeof(int));
 	if (o->sndbuf_bytes)

@@ -2,6 +2,7 @@
 /*
  * xfer_ping.c - round trips of one byte over one connection, and their percentiles.
  */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -22,11 +23,12 @@ int xfer_ping(const struct xfer_opts *o)
 {
 	uint32_t *rtt_us = calloc(o->pings, sizeof(*rtt_us));
 	const struct timeval limit = {.tv_sec = o->timeout_s};
-	int fd = socket(o->addr.ss_family, SOCK_STREAM, o->mptcp ? IPPROTO_MPTCP : IPPROTO_TCP);
+	int fd = xfer_socket(o);
 	unsigned i, bad = 0, one = 1;
 
 	if (!rtt_us || fd < 0)
 		return 1;
+	fcntl(fd, F_SETFL, 0); /* blocking */
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, (const struct sockaddr *)&o->addr, o->addr_len)) {

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The daemon under test in the gate's namespace."""
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+from . import ns
+from .ns import Failure
+
+CONFIG = """
+guests  = {{ "guest0" }}
+control = "{control}"
+manage_host = true
+path "a" {{ interface = "up-a" }}
+{path_b}
+max_connections = {connections}
+memory_mb = 64
+{extra}
+"""
+READY_S = 10
+
+
+class Gate:
+    def __init__(self, gate_ns, program, directory, path_b=False, connections=4096, extra=""):
+        self.ns = gate_ns
+        self.program = program
+        self.directory = directory
+        self.control = f"{directory}/{ns.PREFIX}gate.sock"
+        self.config = f"{directory}/{ns.PREFIX}gate.conf"
+        self.log = f"{directory}/{ns.PREFIX}gate.log"
+        self.process = None
+        if os.path.exists(self.log):
+            os.unlink(self.log)
+        with open(self.config, "w", encoding="utf-8") as f:
+            f.write(CONFIG.format(control=self.control, connections=connections, extra=extra,
+                                  path_b='path "b" { interface = "up-b" }' if path_b else ""))
+
+    def argv(self, *argv):
+        # "ip netns exec" gives a /sys of the namespace's own, which the daemon may read
+        return ["ip", "netns", "exec", self.ns.name, self.program, *argv]
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = ns.processes.start(self.argv("run", "-c", self.config), stdout=log,
+                                              stderr=log)
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise Failure(f"mpgate ended at once, exit {self.process.returncode}:\n" +
+                              self.log_tail())
+            if self.show("paths", check=False):
+                return self
+            time.sleep(0.05)
+        raise Failure("mpgate did not answer on its control socket:\n" + self.log_tail())
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def pid(self):
+        """Of the daemon itself: "ip netns exec" replaces itself by it."""
+        return self.process.pid
+
+    def stop(self):
+        """SIGTERM; the daemon must withdraw everything and exit 0."""
+        if not self.process:
+            return
+        process, self.process = self.process, None
+        if process.poll() is not None:
+            raise Failure(f"mpgate had ended, exit {process.returncode}:\n" + self.log_tail())
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise Failure("mpgate did not end within 5 s of SIGTERM:\n" +
+                          self.log_tail()) from None
+        ns.processes.stop(process)
+        if process.returncode:
+            raise Failure(f"mpgate exit {process.returncode}:\n" + self.log_tail())
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        ns.processes.stop(self.process)
+        self.process = None
+
+    def discard(self):
+        """At the end of a case that may have failed."""
+        if self.process:
+            ns.processes.stop(self.process)
+            self.process = None
+
+    def show(self, *what, check=True):
+        done = subprocess.run(self.argv("show", *what, "--control", self.control),
+                              capture_output=True, text=True, timeout=10,
+                              stdin=subprocess.DEVNULL)
+        if done.returncode:
+            if check:
+                raise Failure(f"mpgate show {what}: {done.stdout}{done.stderr}")
+            return None
+        return done.stdout
+
+    def connections(self):
+        out = json.loads(self.show("connections", "--json"))
+        return out["connections"] if isinstance(out, dict) else out
+
+    def counters(self):
+        """{reason: count} of those that are not zero."""
+        text = self.show("counters", "--json", check=False)
+        if text:
+            out = json.loads(text)
+            out = out.get("counters", out) if isinstance(out, dict) else out
+            if isinstance(out, dict):
+                return {k: v["count"] if isinstance(v, dict) else v for k, v in out.items()}
+            return {c.get("name", c.get("reason")): c.get("count", c.get("value")) for c in out}
+        return {}
+
+    def log_tail(self, lines=40):
+        try:
+            with open(self.log, encoding="utf-8", errors="replace") as f:
+                return "".join(f.readlines()[-lines:])
+        except FileNotFoundError:
+            return "(no log)\n"
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid()}/stat", encoding="ascii") as f:
+            fields = re.sub(r"^.*\) ", "", f.read()).split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def queued_packets(self):
+        """All that ever went through the gate's NFQUEUEs: column 8 is the id sequence."""
+        total = 0
+        for line in self.ns.sh("cat /proc/net/netfilter/nfnetlink_queue").splitlines():
+            total += int(line.split()[7])
+        return total

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Moves data between two namespaces and judges what came of it."""
+import json
+import os
+import select
+import subprocess
+import time
+
+from . import ns
+from .ns import Failure
+from .topo import ADDR
+
+PORT = 7001
+# Counters of the server's kernel that a healthy connection never moves.
+MUST_NOT_GROW = (
+    "MPCapableFallbackACK", "MPCapableFallbackSYNACK", "MPFallbackTokenInit", "DSSNotMatching",
+    "DSSCorruptionFallback", "DSSCorruptionReset", "InfiniteMapTx", "InfiniteMapRx",
+    "DSSNoMatchTCP", "DataCsumErr", "NoDSSInWindow", "MPFailTx", "MPFailRx",
+    "MPCapableDataFallback", "MD5SigFallback", "DssFallback", "SimultConnectFallback",
+    "FallbackFailed", "RcvWndConflict",
+)
+RESET_COUNTERS = ("MPFastcloseTx", "MPFastcloseRx", "MPRstTx", "MPRstRx")
+
+
+def wait_line(process, word, timeout_s=5):
+    """Until the program has printed `word` on a line of its own."""
+    ready, _, _ = select.select([process.stdout], [], [], timeout_s)
+    line = process.stdout.readline() if ready else ""
+    if line.strip() != word:
+        raise Failure(f"{process.args}: expected '{word}', got '{line}'")
+
+
+class Server:
+    """xfer server in a namespace; result() waits for its end."""
+
+    def __init__(self, where, tools, family=4, options="", mptcp=True, port=PORT, host=None):
+        host = host or ("::" if family == 6 else "0.0.0.0")
+        argv = [f"{tools}/xfer", "server", "--host", host, "--port", str(port)]
+        argv += ["--mptcp"] if mptcp else []
+        self.process = where.start(argv + options.split(), stdout=subprocess.PIPE, text=True)
+        wait_line(self.process, "ready")
+
+    def result(self, timeout_s=60):
+        try:
+            out, _ = self.process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.terminate()
+            out, _ = self.process.communicate(timeout=5)
+        ns.processes.stop(self.process)
+        return parse(out)
+
+    def stop(self):
+        self.process.terminate()
+        return self.result(5)
+
+
+def parse(out):
+    try:
+        return json.loads(out.strip().splitlines()[-1])
+    except (json.JSONDecodeError, IndexError):
+        raise Failure(f"xfer printed no result: '{out}'") from None
+
+
+def client(where, tools, family=4, options="", mptcp=False, port=PORT, host=None, timeout_s=120):
+    argv = where.prefix() + [f"{tools}/xfer", "client", "--host", host or ADDR[family]["server"],
+                             "--port", str(port)]
+    argv += ["--mptcp"] if mptcp else []
+    done = subprocess.run(argv + options.split(), capture_output=True, text=True,
+                          timeout=timeout_s, stdin=subprocess.DEVNULL)
+    if done.stderr:
+        raise Failure(f"xfer client {options}: {done.stderr}")
+    return parse(done.stdout)
+
+
+class Middlebox:
+    """mbox on an NFQUEUE of the router; counts() ends it."""
+
+    def __init__(self, where, tools, options):
+        self.ns = where
+        self.process = where.start([f"{tools}/mbox", "--queue", "7"] + options.split(),
+                                   stdout=subprocess.PIPE, text=True)
+        wait_line(self.process, "ready")
+        where.sh("for t in iptables ip6tables; do "
+                 "$t -A FORWARD -p tcp -j NFQUEUE --queue-num 7; done")
+
+    def counts(self):
+        self.ns.sh("for t in iptables ip6tables; do "
+                   "$t -D FORWARD -p tcp -j NFQUEUE --queue-num 7; done")
+        self.process.terminate()
+        out, _ = self.process.communicate(timeout=5)
+        ns.processes.stop(self.process)
+        return parse(out)
+
+
+class Capture:
+    """tcpdump on one interface; stop() returns the file's name."""
+
+    def __init__(self, where, interface, path, snaplen=200, expression="tcp"):
+        self.path = path
+        if os.path.exists(path):
+            os.unlink(path)
+        self.process = where.start(
+            ["tcpdump", "-i", interface, "-s", str(snaplen), "-w", path, "-B", "32768", "-n",
+             "--immediate-mode", "-U", "-Z", "root", expression],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        line = self.process.stderr.readline()
+        while line and "listening on" not in line:
+            line = self.process.stderr.readline()
+        if not line:
+            raise Failure(f"tcpdump on {interface} did not start")
+
+    def stop(self):
+        time.sleep(0.1)
+        self.process.terminate()
+        _, err = self.process.communicate(timeout=10)
+        ns.processes.stop(self.process)
+        for line in err.splitlines():
+            if "dropped by kernel" in line and not line.startswith("0 "):
+                raise Failure(f"tcpdump lost packets: {line}")
+        return self.path
+
+
+def same_data(one, two, connections=1, clean=True):
+    """Both ends agree, byte for byte, on what each sent; all ended by FIN."""
+    for name, end in (("client", one), ("server", two)):
+        if end["bad_offset"] != -1:
+            raise Failure(f"{name} received a wrong byte at offset {end['bad_offset']}: {end}")
+        if clean and (end["clean"] != connections or end["errors"]):
+            raise Failure(f"{name}: {end['clean']} of {connections} connections ended cleanly, "
+                          f"errors {end['errors']}: {end}")
+    for sender, receiver, way in ((one, two, "upload"), (two, one, "download")):
+        if sender["sent"] != receiver["received"]:
+            raise Failure(f"{way}: {sender['sent']} bytes sent, {receiver['received']} received")
+        if sender["sent_sha256"] != receiver["received_sha256"] or receiver["digests_differ"]:
+            raise Failure(f"{way}: digests differ")
+
+
+class ServerCounters:
+    """What the server's kernel counted between the making and check()."""
+
+    def __init__(self, where):
+        self.ns = where
+        self.before = where.counters()
+
+    def growth(self):
+        after = self.ns.counters()
+        return {k.removeprefix("MPTcpExt."): v - self.before.get(k, 0) for k, v in after.items()
+                if k.startswith("MPTcpExt.") and v != self.before.get(k, 0)}
+
+    def check_mptcp(self, connections, resets=False, allow=()):
+        """So many connections came as Multipath TCP, and nothing about them was unlawful."""
+        grown = self.growth()
+        if grown.get("MPCapableACKRX", 0) != connections:
+            raise Failure(f"the server's kernel saw {grown.get('MPCapableACKRX', 0)} MPTCP "
+                          f"connections, not {connections}: {grown}")
+        if grown.get("MPCapableSYNRX", 0) < connections:
+            raise Failure(f"MPCapableSYNRX {grown.get('MPCapableSYNRX', 0)}, not {connections}")
+        bad = {k: grown[k] for k in MUST_NOT_GROW if k in grown and k not in allow}
+        if not resets:
+            bad.update({k: grown[k] for k in RESET_COUNTERS if k in grown and k not in allow})
+        if bad:
+            raise Failure(f"the server's kernel counted {bad}")
+        return grown
+
+    def check_plain(self, allow=()):
+        """No connection was Multipath TCP."""
+        grown = self.growth()
+        if grown.get("MPCapableACKRX", 0):
+            raise Failure(f"MPTCP where plain TCP was expected: {grown}")
+        return grown

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Namespaces and processes that belong to this run, and their removal, whatever happens.
+
+Everything is named mpg<pid>-NAME after the run's process id, so that the leavings of a run that was
+killed can be told from a run that still lives.
+"""
+import atexit
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+
+PREFIX = f"mpg{os.getpid()}-"
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+class Failure(Exception):
+    """What a case found wrong."""
+
+
+def run(*argv, check=True, text=None, timeout=60):
+    """Runs to the end; the output is returned. Fails loudly with what the program said."""
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=timeout,
+                          stdin=None if text is not None else subprocess.DEVNULL)
+    if check and done.returncode:
+        raise Failure(f"{' '.join(argv)}: exit {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def die_with_parent():
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Processes:
+    """Those that run in the background; none outlives the harness."""
+
+    def __init__(self):
+        self.all = []
+
+    def start(self, argv, **kwargs):
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
+                                   **kwargs)
+        self.all.append(process)
+        return process
+
+    def stop(self, process, wait_s=5, sig=signal.SIGTERM):
+        if process.poll() is None:
+            process.send_signal(sig)
+            try:
+                process.wait(wait_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process in self.all:
+            self.all.remove(process)
+
+    def stop_all(self):
+        for process in list(self.all):
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            self.all.remove(process)
+
+
+processes = Processes()
+
+
+class Ns:
+    """One network namespace."""
+    live = []
+
+    def __init__(self, name):
+        self.short = name
+        self.name = PREFIX + name
+        run("ip", "netns", "add", self.name)
+        Ns.live.append(self)
+
+    def prefix(self):
+        return ["nsenter", f"--net=/run/netns/{self.name}"]
+
+    def sh(self, script, check=True, timeout=60):
+        """A shell script inside; stops at its first error."""
+        return run(*self.prefix(), "sh", "-e", "-c", script, check=check, timeout=timeout)
+
+    def start(self, argv, **kwargs):
+        return processes.start(self.prefix() + list(argv), **kwargs)
+
+    def counters(self, *files):
+        """Of /proc/net/netstat and snmp: {"MPTcpExt.MPCapableSYNRX": 1, ...}."""
+        out = {}
+        lines = self.sh("cat /proc/net/netstat /proc/net/snmp").splitlines()
+        for head, values in zip(lines[0::2], lines[1::2]):
+            group = head.split(":")[0]
+            for name, value in zip(head.split()[1:], values.split()[1:]):
+                out[f"{group}.{name}"] = int(value)
+        return out
+
+    def remove(self):
+        if self in Ns.live:
+            Ns.live.remove(self)
+        kill_inside(self.name)
+        run("ip", "netns", "del", self.name, check=False)
+
+
+def kill_inside(name):
+    """Ends, by its id, each process that still lives in the namespace."""
+    for pid in run("ip", "netns", "pids", name, check=False).split():
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def remove_all():
+    processes.stop_all()
+    for ns in list(Ns.live):
+        ns.remove()
+
+
+def remove_leavings():
+    """Namespaces of runs whose process is gone."""
+    for line in run("ip", "netns", "list", check=False).splitlines():
+        m = re.match(r"mpg(\d+)-\S+", line)
+        if m and not os.path.exists(f"/proc/{m.group(1)}"):
+            kill_inside(m.group(0))
+            run("ip", "netns", "del", m.group(0), check=False)
+
+
+def on_signal(number, frame):
+    sys.exit(128 + number)
+
+
+def guard(keep=False):
+    """Call once at start."""
+    remove_leavings()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    atexit.register(processes.stop_all if keep else remove_all)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main.c - the program: its commands, and the two that are not more than a call.
+ */
+#include <stdio.h>
+
+#include "app/cli.h"
+#include "app/daemon.h"
+#include "app/rules.h"
+
+const char *argp_program_version = "mpgate " MPGATE_VERSION;
+
+struct main_input {
+	const char *file;
+	const char *verb; /* of `rules` */
+};
+
+static const struct argp_option file_options[] = {
+	{"config", 'c', "FILE", 0, "The configuration file (default " CLI_CONFIG ")", 0}, {0}};
+
+static error_t on_option(int key, char *arg, struct argp_state *state)
+{
+	static const char *const verbs[] = {"up", "down", "print"};
+	struct main_input *in = state->input;
+	bool is_rules = in->verb != NULL;
+
+	switch (key) {
+	case 'c':
+		in->file = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!is_rules || state->arg_num > 0)
+			argp_error(state, "\"%s\" is one argument too many", arg);
+		for (unsigned i = 0; i < 3; i++)
+			if (strcmp(arg, verbs[i]) == 0)
+				in->verb = verbs[i];
+		if (!in->verb[0])
+			argp_error(state, "\"%s\" is neither up, down nor print", arg);
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		if (is_rules)
+			argp_error(state, "up, down or print is missing");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int run_main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = file_options,
+		.parser = on_option,
+		.doc = "Runs the daemon in the foreground. It sets up its rules and routes unless "
+		       "the file says manage_host = false, and withdraws them on SIGTERM or "
+		       "SIGINT."};
+	static struct config cfg;
+	struct main_input in = {.file = CLI_CONFIG};
+	int code;
+
+	if (!cli_parse(&argp, argc, argv, &in, &code))
+		return code;
+	if (!cli_config(&cfg, in.file))
+		return CLI_FAILED;
+	return daemon_run(&cfg) == 0 ? CLI_GOOD : CLI_FAILED;
+}
+
+static int rules_main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = file_options,
+		.parser = on_option,
+		.args_doc = "up|down|print",
+		.doc = "Sets up (up) or withdraws (down) mpgate's own chains, routing rules and "
+		       "tables, or prints the commands that up would run (print)."};
+	static struct config cfg;
+	struct main_input in = {.file = CLI_CONFIG, .verb = ""};
+	char err[512] = "";
+	int code, rc;
+
+	if (!cli_parse(&argp, argc, argv, &in, &code))
+		return code;
+	/* Withdrawing works without the file: it may be gone by then. */
+	if (strcmp(in.verb, "down") == 0)
+		rc = rules_down(err, sizeof(err));
+	else if (!cli_config(&cfg, in.file))
+		return CLI_FAILED;
+	else if (strcmp(in.verb, "up") == 0)
+		rc = rules_up(&cfg, err, sizeof(err));
+	else
+		rc = rules_print(&cfg, stdout, err, sizeof(err));
+	return rc == 0 ? CLI_GOOD : cli_fail("%s", err);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct cli_command commands[] = {
+		{"run", "the daemon, in the foreground", run_main},
+		{"check", "looks whether file and host are fit for run; says how to mend them",
+		 check_main},
+		{"rules", "sets up, withdraws or prints the host's rules", rules_main},
+		{"show", "connections, paths or counters of the running daemon", show_main},
+		{"metrics", "the running daemon's counters for Prometheus", metrics_main},
+		{"replay", "runs the engine over captures", replay_main},
+		{0}};
+
+	return cli_run(commands, argc, argv);
+}

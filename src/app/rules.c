@@ -30,6 +30,14 @@ void rules_build(struct rules_list *list, const struct config *cfg, const struct
 		build_family(list, cfg, host, FLOW_IPV6);
 }
 
+static int need_root(char *err, unsigned err_bytes)
+{
+	if (geteuid() == 0)
+		return 0;
+	snprintf(err, err_bytes, "rules of the host can only be changed by root");
+	return -1;
+}
+
 static int look(const struct config *cfg, struct host *host, char *err, unsigned err_bytes)
 {
 	int error = host_look(cfg, host);
@@ -47,7 +55,7 @@ int rules_up(const struct config *cfg, char *err, unsigned err_bytes)
 	char waste[8];
 	int result;
 
-	if (look(cfg, &host, err, err_bytes) < 0)
+	if (need_root(err, err_bytes) < 0 || look(cfg, &host, err, err_bytes) < 0)
 		return -1;
 	rules_build(&list, cfg, &host, have_v6());
 	result = rules_list_run(&list, err, err_bytes);
@@ -62,6 +70,8 @@ int rules_down(char *err, unsigned err_bytes)
 	struct rules_list list = {0};
 	int result;
 
+	if (need_root(err, err_bytes) < 0)
+		return -1;
 	rules_chains_remove(&list, FLOW_IPV4);
 	rules_routes_remove(&list, FLOW_IPV4);
 	if (have_v6()) {

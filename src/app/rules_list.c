@@ -17,6 +17,7 @@
 #define WORDS_MAX 64
 #define REPEAT_MAX 64
 #define SAID_BYTES 512
+#define COMMAND_MISSING 127 /* exit status, as shells have it */
 
 void rules_list_fini(struct rules_list *list)
 {
@@ -183,7 +184,7 @@ static void become(char *words, int in, int said)
 	execvp(argv[0], argv);
 	dprintf(STDERR_FILENO, "%s",
 		errno == ENOENT ? "command not found; is it installed?" : strerror(errno));
-	_exit(127);
+	_exit(COMMAND_MISSING);
 }
 
 /* Feeds `input` to the command and keeps the beginning of what it says; both without waiting. */
@@ -274,7 +275,7 @@ static int run_all(const struct rules_list *list, char *err, unsigned err_bytes)
 		do {
 			status = execute(c->words, c->input, said);
 		} while (status == 0 && --times > 0);
-		if (status != 0 && !c->may_fail) {
+		if (status == COMMAND_MISSING || (status != 0 && !c->may_fail)) {
 			snprintf(err, err_bytes, "`%s` failed: %s", c->words,
 				 said[0] ? said : "no reason given");
 			return -1;

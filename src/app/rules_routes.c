@@ -3,18 +3,21 @@
  * rules_routes.c - a routing table per path and the rules that lead there.
  *
  * The table holds what the main table says of the path's interface, and a default route through
- * the path's gateway. Three rules lead there: packets that bear the path's address; packets from
- * the path's TUN device (the routed road); packets with the converted mark whose interface is
- * already chosen (the redirected road: its lookup has an output interface and no input one).
+ * the path's gateway. Three rules lead there: for packets with the converted mark whose interface
+ * is already chosen (the redirected road: its lookup has an output interface and no input one); for
+ * packets from the path's TUN device (the routed road); for packets that bear the path's address,
+ * unless the main table knows better than by a default route (a guest that talks to the host by
+ * that address gets its answers through the guests' interface).
  */
 #include "app/rules.h"
 #include "app/rules_build.h"
 
 #include <arpa/inet.h>
 
-#define PREFERENCE_FROM 15000
+#define PREFERENCE_OUTPUT 15000
 #define PREFERENCE_DEVICE 15100
-#define PREFERENCE_OUTPUT 15200
+#define PREFERENCE_FROM_MAIN 15200
+#define PREFERENCE_FROM 15300
 
 static char digit(uint8_t family)
 {
@@ -71,16 +74,21 @@ void rules_routes(struct rules_list *list, const struct config *cfg, const struc
 
 		if (hp->link.index)
 			table(list, path, hp, family);
-		if (!ip_addr_is_zero(address))
-			rules_list_input(list, "rule add from %s table %u pref %u protocol %u",
-					 text(address, family, buf), hp->table, PREFERENCE_FROM + i,
-					 RULES_PROTOCOL);
 		rules_list_input(list, "rule add iif mpg-%s table %u pref %u protocol %u",
 				 path->name, hp->table, PREFERENCE_DEVICE + i, RULES_PROTOCOL);
 		rules_list_input(list,
 				 "rule add fwmark 0x%x/0x%x oif %s table %u pref %u protocol %u",
 				 RULES_MARK_CONVERTED, RULES_MARK_CONN, path->interface, hp->table,
 				 PREFERENCE_OUTPUT + i, RULES_PROTOCOL);
+		if (ip_addr_is_zero(address))
+			continue;
+		text(address, family, buf);
+		rules_list_input(list,
+				 "rule add from %s table main suppress_prefixlength 0 pref %u "
+				 "protocol %u",
+				 buf, PREFERENCE_FROM_MAIN + i, RULES_PROTOCOL);
+		rules_list_input(list, "rule add from %s table %u pref %u protocol %u", buf,
+				 hp->table, PREFERENCE_FROM + i, RULES_PROTOCOL);
 	}
 }
 

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * daemon_packets.c - a packet's way: out of the queue, through the engine, verdict and TUN.
+ *
+ * Nothing is allocated here, and apart from one read and one verdict for a batch of stolen packets
+ * the only system call per packet is the writev() that emits it.
+ */
+#include "app/daemon_state.h"
+#include "app/rules.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "io/log.h"
+
+#define TOLD_PER_SECOND 20
+#define BATCHES 4 /* per wake-up, then the others get their turn */
+
+static void count(struct daemon *d, enum daemon_counter which)
+{
+	d->counter[which].value++;
+}
+
+/* ---- what the engine needs with every call ---- */
+
+static void fill_random(struct daemon *d)
+{
+	while (d->random.n < ENGINE_RANDOM_WORDS) {
+		if (d->n_random == 0) {
+			/* Never short or interrupted up to 256 bytes; a part is taken as it is. */
+			ssize_t n = getrandom(d->random_pool, sizeof(d->random_pool), 0);
+
+			if (n < (ssize_t)sizeof(uint64_t))
+				return; /* the engine counts what it cannot do without */
+			d->n_random = (unsigned)n / sizeof(uint64_t);
+		}
+		d->random.word[d->random.n++] = d->random_pool[--d->n_random];
+	}
+}
+
+static struct engine_tick tick(struct daemon *d, uint64_t now_us)
+{
+	fill_random(d);
+	d->outs.n_pkt = 0;
+	d->outs.n_event = 0;
+	return (struct engine_tick){.now_us = now_us, .random = &d->random};
+}
+
+/* ---- what comes out of it ---- */
+
+static void emit(struct daemon *d)
+{
+	for (unsigned i = 0; i < d->outs.n_pkt; i++) {
+		const struct engine_out *out = &d->outs.pkt[i];
+		const struct tun *tun = out->side == ENGINE_NET ? &d->path_tun[out->index]
+								: &d->guest_tun[out->index];
+		int err = tun_write(tun, out);
+
+		if (!err)
+			continue;
+		count(d, DAEMON_EMIT_FAILED);
+		if (!d->emit_told)
+			log_warning("%s: emitting a packet: %s (further ones are only counted)",
+				    tun->name, strerror(-err));
+		d->emit_told = true;
+	}
+}
+
+static void tuple_text(const struct flow_tuple *t, char *text, size_t bytes)
+{
+	int af = t->family == FLOW_IPV4 ? AF_INET : AF_INET6;
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
+
+	inet_ntop(af, t->src.b, src, sizeof(src));
+	inet_ntop(af, t->dst.b, dst, sizeof(dst));
+	snprintf(text, bytes, af == AF_INET ? "%s:%u > %s:%u" : "[%s]:%u > [%s]:%u", src,
+		 t->src_port, dst, t->dst_port);
+}
+
+/* True when the log may take one more line in this second. */
+static bool may_tell(struct daemon *d, uint64_t now_us)
+{
+	if (d->tell_second != now_us / 1000000) {
+		d->tell_second = now_us / 1000000;
+		d->told = 0;
+	}
+	if (d->told++ < TOLD_PER_SECOND)
+		return true;
+	count(d, DAEMON_EVENTS_UNTOLD);
+	return false;
+}
+
+static void tell(struct daemon *d, const struct engine_event *ev, uint64_t now_us)
+{
+	static const char *const words[] = {
+		[ENGINE_EVENT_CONVERTED] = "is Multipath TCP",
+		[ENGINE_EVENT_PLAIN] = "stays plain",
+		[ENGINE_EVENT_FALLBACK] = "fell back to TCP",
+		[ENGINE_EVENT_CLOSED] = "closed",
+		[ENGINE_EVENT_SUBFLOW] = "subflow changed",
+		[ENGINE_EVENT_OFFLOAD] = "is left to the kernel",
+	};
+	const char *path = ev->path < d->cfg->n_paths ? d->cfg->path[ev->path].name : "no path";
+	char tuple[2 * INET6_ADDRSTRLEN + 32];
+
+	if (!may_tell(d, now_us))
+		return;
+	tuple_text(&ev->guest, tuple, sizeof(tuple));
+	log_info("%s (%s) %s: %s", tuple, path, words[ev->kind], reason_sentence(ev->reason));
+}
+
+static void act_on_events(struct daemon *d, uint64_t now_us)
+{
+	for (unsigned i = 0; i < d->outs.n_event && i < d->outs.cap_event; i++) {
+		const struct engine_event *ev = &d->outs.event[i];
+
+		/* The kernel may have forgotten the connection: then there is nothing to mark. */
+		if (ev->kind == ENGINE_EVENT_OFFLOAD &&
+		    ctnl_mark(&d->conntrack, &ev->guest, RULES_MARK_PLAIN, RULES_MARK_CONN) < 0)
+			count(d, DAEMON_CONNTRACK_FAILED);
+		tell(d, ev, now_us);
+	}
+}
+
+void daemon_timeouts(struct daemon *d, uint64_t now_us)
+{
+	/* The engine stops when its outputs are nearly full; its deadline then is still due. */
+	for (int i = 0; i < 64 && engine_deadline_us(d->engine) <= now_us; i++) {
+		struct engine_tick t = tick(d, now_us);
+
+		engine_timeout(d->engine, &t, &d->outs);
+		emit(d);
+		act_on_events(d, now_us);
+	}
+}
+
+/* ---- what goes in ---- */
+
+static bool find_guest(const struct daemon *d, uint32_t index, uint8_t *guest)
+{
+	for (unsigned i = 0; i < d->cfg->n_guests; i++) {
+		if (index != 0 && d->host.guests[i].index == index) {
+			*guest = (uint8_t)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool find_path(const struct daemon *d, uint32_t index, uint8_t *path)
+{
+	for (unsigned i = 0; i < d->cfg->n_paths; i++) {
+		if (index != 0 && d->host.path[i].link.index == index) {
+			*path = (uint8_t)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Which side it comes from and where it was met; false when by an interface we do not know. */
+static bool place(const struct daemon *d, const struct nfqueue_packet *p, struct engine_pkt *pkt)
+{
+	pkt->path = ENGINE_NO_PATH;
+	if (p->hook == NF_INET_PRE_ROUTING) {
+		pkt->hook = ENGINE_STEAL;
+		pkt->from = ENGINE_GUEST;
+		if (find_guest(d, p->indev, &pkt->guest_if))
+			return true;
+		pkt->from = ENGINE_NET;
+		return find_path(d, p->indev, &pkt->path);
+	}
+	pkt->hook = ENGINE_IN_PLACE;
+	pkt->from = ENGINE_GUEST;
+	if (find_path(d, p->outdev, &pkt->path)) {
+		find_guest(d, p->indev, &pkt->guest_if);
+		return true;
+	}
+	pkt->from = ENGINE_NET;
+	find_path(d, p->indev, &pkt->path);
+	return find_guest(d, p->outdev, &pkt->guest_if);
+}
+
+static struct engine_result ask_conntrack(struct daemon *d, const struct engine_result *r,
+					  uint64_t now_us)
+{
+	struct flow_tuple net;
+	int err = ctnl_translation(&d->conntrack, &r->ask, &net);
+	struct engine_tick t;
+
+	if (err)
+		count(d, DAEMON_CONNTRACK_FAILED);
+	emit(d);
+	act_on_events(d, now_us);
+	t = tick(d, now_us);
+	return engine_translation(d->engine, r->conn, err ? NULL : &net, &t, &d->outs);
+}
+
+/*
+ * The packet's own mark with our bits as the rules want them: decided, and what the connection is
+ * to be from now on (neither bit: as it was).
+ */
+static uint32_t verdict_mark(uint32_t mark, uint8_t decision)
+{
+	mark = (mark & ~RULES_MARK_ALL) | RULES_MARK_DECIDED;
+	if (decision == ENGINE_MARK_PLAIN)
+		mark |= RULES_MARK_PLAIN;
+	else if (decision == ENGINE_MARK_CONVERTED)
+		mark |= RULES_MARK_CONVERTED;
+	return mark;
+}
+
+static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_t now_us)
+{
+	struct engine_pkt pkt = {
+		.data = p->data,
+		.len_bytes = p->len_bytes,
+		.csum_trusted = p->csum_trusted,
+		.mark_converted = (p->mark & RULES_MARK_CONN) == RULES_MARK_CONVERTED,
+	};
+	struct engine_result r;
+	struct engine_tick t;
+
+	if (!p->data) {
+		count(d, DAEMON_TRUNCATED);
+		nfqueue_drop(d->queue, p);
+		return;
+	}
+	if (!place(d, p, &pkt)) {
+		count(d, DAEMON_STRANGE_INTERFACE);
+		nfqueue_repeat(d->queue, p, verdict_mark(p->mark, ENGINE_MARK_NONE), NULL, 0);
+		return;
+	}
+	t = tick(d, now_us);
+	r = engine_packet(d->engine, &pkt, &t, &d->outs);
+	if (r.verdict == ENGINE_ASK)
+		r = ask_conntrack(d, &r, now_us);
+	if (r.verdict == ENGINE_ACCEPT)
+		nfqueue_repeat(d->queue, p, verdict_mark(p->mark, r.mark), NULL, 0);
+	else if (r.verdict == ENGINE_REPLACE)
+		nfqueue_repeat(d->queue, p, verdict_mark(p->mark, r.mark), r.replacement,
+			       r.replacement_bytes);
+	else
+		nfqueue_drop(d->queue, p);
+	emit(d);
+	act_on_events(d, now_us);
+}
+
+void daemon_on_queue(void *data)
+{
+	struct daemon *d = data;
+	int n = NFQUEUE_BATCH;
+
+	for (int batch = 0; batch < BATCHES && n == NFQUEUE_BATCH; batch++) {
+		uint64_t now_us = loop_now_us();
+
+		n = nfqueue_receive(d->queue, d->packet);
+		for (int i = 0; i < n; i++)
+			one_packet(d, &d->packet[i], now_us);
+		nfqueue_flush(d->queue);
+	}
+	d->counter[DAEMON_VERDICT_FAILED].value = nfqueue_failures(d->queue);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * daemon_state.h - what the parts of the daemon share: daemon.c (start, end), daemon_packets.c
+ * (packets and events), daemon_host.c (interfaces, devices and what changes about them).
+ */
+#ifndef MPGATE_APP_DAEMON_STATE_H
+#define MPGATE_APP_DAEMON_STATE_H
+
+#include "app/control.h"
+#include "app/host.h"
+#include "io/ctnl.h"
+#include "io/loop.h"
+#include "io/nfqueue.h"
+#include "io/tun.h"
+
+#define DAEMON_OUTS 256
+#define DAEMON_EVENTS 256
+#define DAEMON_RANDOM_WORDS 512
+
+enum daemon_counter {
+	DAEMON_TRUNCATED,
+	DAEMON_STRANGE_INTERFACE,
+	DAEMON_EMIT_FAILED,
+	DAEMON_VERDICT_FAILED,
+	DAEMON_CONNTRACK_FAILED,
+	DAEMON_EVENTS_UNTOLD,
+	DAEMON_COUNTERS
+};
+
+struct daemon {
+	const struct config *cfg;
+	struct host host;
+	struct engine_cfg engine_cfg;
+	struct engine *engine;
+	void *region;
+	size_t region_bytes;
+	int state_fd; /* -1: the region is anonymous */
+
+	struct loop loop;
+	struct nfqueue *queue;
+	struct netlink conntrack;
+	struct control control;
+	struct control_extra counter[DAEMON_COUNTERS];
+	int signals, monitor;
+	int signal; /* that ends us, 0: none yet */
+	bool rules_are_up;
+	uint64_t look_at_us; /* when to look at the host again; UINT64_MAX: nothing changed */
+
+	struct tun path_tun[ENGINE_PATHS_MAX];
+	struct tun guest_tun[CONFIG_GUESTS_MAX];
+	bool routed_told; /* that BPF is not to be had */
+
+	struct engine_random random;
+	uint64_t random_pool[DAEMON_RANDOM_WORDS];
+	unsigned n_random;
+	struct engine_outs outs;
+	struct engine_out out[DAEMON_OUTS];
+	struct engine_event event[DAEMON_EVENTS];
+	struct nfqueue_packet packet[NFQUEUE_BATCH];
+	uint64_t tell_second; /* of the clock, and lines told in it */
+	unsigned told;
+	bool emit_told;
+};
+
+/* Everything the queue has at this moment, and what follows from it. `data` is the daemon. */
+void daemon_on_queue(void *data);
+
+/* What is due in the engine. */
+void daemon_timeouts(struct daemon *d, uint64_t now_us);
+
+/* TUN devices and where they lead. 0, or -1 with a message in `err`. */
+int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes);
+void daemon_devices_close(struct daemon *d);
+
+/* Something changed: looks at the host, tells the engine, mends devices and rules. */
+void daemon_look(struct daemon *d);
+
+#endif

@@ -97,6 +97,7 @@ static void syn_remember(struct step *st, struct conn *c)
 {
 	const struct options *o = &st->o;
 
+	c->syn_count = 1;
 	c->path = st->in->path;
 	c->checksum = st->e->cfg.checksum;
 	c->guest_isn = st->p.seq;
@@ -116,7 +117,7 @@ static void syn_remember(struct step *st, struct conn *c)
 static struct engine_result syn_again(struct step *st, struct conn *c, struct engine_result *r,
 				      const struct options_writer *w)
 {
-	if (++c->syn_count <= SYN_RETRIES_WITH_MP_CAPABLE) {
+	if (c->state == CONN_ESTABLISHED || ++c->syn_count <= SYNS_WITH_MP_CAPABLE) {
 		replace(st, w, r);
 		return *r;
 	}
@@ -146,7 +147,8 @@ static struct engine_result guest_syn(struct step *st)
 	if (!mp_capable_encode(&w, &mpc))
 		return plain(st, REASON_PLAIN_NO_ROOM);
 	options_pad(&w);
-	if (c && c->state == CONN_SYN_SENT && c->guest_isn == st->p.seq) {
+	if (c && (c->state == CONN_SYN_SENT || c->state == CONN_ESTABLISHED) &&
+	    c->guest_isn == st->p.seq) {
 		r.conn = conn_index(e, c);
 		return syn_again(st, c, &r, &w);
 	}

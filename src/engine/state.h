@@ -17,7 +17,7 @@
 
 /* What Linux reserves in its MSS for the DSS of every data segment. */
 #define MPTCP_ROOM_BYTES 28
-#define SYN_RETRIES_WITH_MP_CAPABLE 2
+#define SYNS_WITH_MP_CAPABLE 2
 #define BLACKHOLE_SLOTS 1024
 
 enum conn_state {

@@ -60,6 +60,8 @@ static const struct chain chains[] = {
 	{"mangle", "MPGATE-OWN"},  {"mangle", "MPGATE-SET"},
 };
 
+static const char *const tables[] = {"raw", "filter", "mangle"};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *tool(uint8_t family)
@@ -251,13 +253,14 @@ void rules_chains_remove(struct rules_list *list, uint8_t family)
 			       j->chain);
 		rules_list_repeat(list);
 	}
-	/* All are emptied first: one that another still jumps into cannot be removed. */
-	for (size_t i = 0; i < COUNT(chains); i++) {
-		rules_list_add(list, "%s -w -t %s -F %s", t, chains[i].table, chains[i].name);
-		rules_list_may_fail(list);
-	}
-	for (size_t i = 0; i < COUNT(chains); i++) {
-		rules_list_add(list, "%s -w -t %s -X %s", t, chains[i].table, chains[i].name);
+	/* Declaring a chain empties it, or makes it: so all of them exist when they are removed. */
+	for (size_t i = 0; i < COUNT(tables); i++) {
+		begin(list, family, tables[i], "our chains of this table, whichever are there");
+		for (size_t k = 0; k < COUNT(chains); k++) {
+			if (strcmp(chains[k].table, tables[i]) == 0)
+				rules_list_input(list, "-X %s", chains[k].name);
+		}
+		commit(list);
 		rules_list_may_fail(list);
 	}
 }

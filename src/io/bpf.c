@@ -27,23 +27,38 @@
 	{                                                                                     \
 		.code = (op), .dst_reg = (d), .src_reg = (s), .off = (offset), .imm = (value) \
 	}
+#define MOVE(to, from) INSN(BPF_ALU64 | BPF_MOV | BPF_X, to, from, 0, 0)
 #define MOVE_IMM(reg, value) INSN(BPF_ALU64 | BPF_MOV | BPF_K, reg, 0, 0, value)
+#define CALL(helper) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, helper)
+#define EXIT INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 
-/* The program's descriptor or -errno. */
+/*
+ * The program's descriptor or -errno. bpf_redirect_neigh() replaces a link layer header and drops
+ * what has none, as packets from a TUN device; so an empty one is put before them. Where that
+ * fails the packet goes on to be routed.
+ */
 static int load(unsigned to, uint32_t mark)
 {
 	const struct bpf_insn program[] = {
+		MOVE(BPF_REG_6, BPF_REG_1),
 		/* skb->mark = mark */
 		MOVE_IMM(BPF_REG_2, (int32_t)mark),
-		INSN(BPF_STX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_2,
+		INSN(BPF_STX | BPF_MEM | BPF_W, BPF_REG_6, BPF_REG_2,
 		     (int16_t)offsetof(struct __sk_buff, mark), 0),
+		/* if (bpf_skb_change_head(skb, ETH_HLEN, 0) != 0) return TC_ACT_OK */
+		MOVE_IMM(BPF_REG_2, ETH_HLEN),
+		MOVE_IMM(BPF_REG_3, 0),
+		CALL(BPF_FUNC_skb_change_head),
+		INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 2, 0),
+		MOVE_IMM(BPF_REG_0, TC_ACT_OK),
+		EXIT,
 		/* return bpf_redirect_neigh(to, NULL, 0, 0) */
 		MOVE_IMM(BPF_REG_1, (int32_t)to),
 		MOVE_IMM(BPF_REG_2, 0),
 		MOVE_IMM(BPF_REG_3, 0),
 		MOVE_IMM(BPF_REG_4, 0),
-		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_neigh),
-		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+		CALL(BPF_FUNC_redirect_neigh),
+		EXIT,
 	};
 	static const char license[] = "GPL";
 	union bpf_attr attr;

@@ -133,6 +133,7 @@ static void read_options(int argc, char **argv, struct mbox *m)
 		{"strip-after", 1, 0, 'a'}, {"corrupt-at", 1, 0, 'c'},
 		{"corrupt-from-server", 0, 0, 'C'}, {"drop-capable-syns", 1, 0, 'd'},
 		{"loss-ppm", 1, 0, 'l'}, {"seq-shift", 1, 0, 'h'}, {"seed", 1, 0, 'e'},
+		{"server-isn", 1, 0, 'i'},
 		{0, 0, 0, 0}};
 	struct mbox_opts *o = &m->opts;
 	int c;
@@ -148,6 +149,7 @@ static void read_options(int argc, char **argv, struct mbox *m)
 		case 'd': o->drop_capable_syns = strtoul(optarg, NULL, 0); break;
 		case 'l': o->loss_ppm = strtoul(optarg, NULL, 0); break;
 		case 'h': o->seq_shift = strtoul(optarg, NULL, 0); break;
+		case 'i': o->server_isn = strtoul(optarg, NULL, 0); break;
 		case 'e': o->seed = strtoull(optarg, NULL, 0); break;
 		default: exit(2);
 		}

@@ -31,7 +31,8 @@ struct mbox_opts {
 	bool corrupt_from_server;
 	unsigned drop_capable_syns; /* so many of each connection */
 	unsigned loss_ppm;
-	uint32_t seq_shift; /* added to the client's sequence numbers */
+	uint32_t seq_shift;  /* added to the client's sequence numbers */
+	uint32_t server_isn; /* the server's first becomes this one; 0: stays */
 	uint64_t seed;
 };
 

@@ -19,6 +19,7 @@
 struct seen {
 	bool synack, ack3;
 	unsigned capable_syns;
+	uint32_t server_shift;
 	uint64_t client_bytes, server_bytes;
 };
 
@@ -137,19 +138,17 @@ static void add32(void *at, uint32_t n)
 	memcpy(at, &value, 4);
 }
 
-static void shift(const struct view *v, uint32_t n)
+/* As a firewall does that hides initial sequence numbers. */
+static void shift(const struct view *v, uint32_t own, uint32_t other)
 {
 	uint8_t *sack = option_find(v, OPTION_SACK);
 	unsigned i;
 
-	if (v->from_client) {
-		add32(&v->tcp->seq, n);
-		return;
-	}
+	add32(&v->tcp->seq, own);
 	if (v->tcp->ack)
-		add32(&v->tcp->ack_seq, -n);
+		add32(&v->tcp->ack_seq, -other);
 	for (i = 2; sack && i + 4 <= sack[1]; i += 4)
-		add32(sack + i, -n);
+		add32(sack + i, -other);
 }
 
 static bool corrupt(const struct view *v, const struct mbox_opts *o, uint64_t offset)
@@ -207,8 +206,11 @@ enum mbox_verdict mbox_packet(uint8_t *ip, unsigned len_bytes, const struct mbox
 		changed = true;
 	}
 	*bytes += v.payload_bytes;
-	if (o->seq_shift) {
-		shift(&v, o->seq_shift);
+	if (where == MBOX_SYNACK && o->server_isn)
+		s->server_shift = o->server_isn - ntohl(v.tcp->seq);
+	if (o->seq_shift || s->server_shift) {
+		shift(&v, v.from_client ? o->seq_shift : s->server_shift,
+		      v.from_client ? s->server_shift : o->seq_shift);
 		changed = true;
 	}
 	if (changed)

@@ -103,6 +103,18 @@ int xfer_socket(const struct xfer_opts *o)
 	return fd;
 }
 
+/* The kernel keeps a sequence number that was set before connect(). */
+static void choose_isn(int fd, uint32_t isn)
+{
+	int on = 1, off = 0, queue = TCP_SEND_QUEUE;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, &queue, sizeof(queue)) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, &isn, sizeof(isn)) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)))
+		fail("TCP_REPAIR");
+}
+
 static void watch(int epoll, struct xfer_conn *c, const struct xfer_opts *o, uint64_t *wake_us)
 {
 	struct epoll_event event = {.data.ptr = c};
@@ -131,12 +143,14 @@ static struct xfer_conn *start(int fd, const struct xfer_opts *o)
 	exit(2);
 }
 
-static void accept_all(int listener, const struct xfer_opts *o)
+static void accept_all(int listener, const struct xfer_opts *o, struct xfer_result *r)
 {
 	int fd;
 
-	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)
+	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
 		start(fd, o);
+		r->moves++;
+	}
 }
 
 static bool open_one(const struct xfer_opts *o, struct xfer_result *r)
@@ -146,6 +160,8 @@ static bool open_one(const struct xfer_opts *o, struct xfer_result *r)
 
 	if (o->bind_len && bind(fd, (const struct sockaddr *)&o->bind, o->bind_len))
 		fail("bind");
+	if (o->isn)
+		choose_isn(fd, o->isn);
 	c = start(fd, o);
 	if (connect(fd, (const struct sockaddr *)&o->addr, o->addr_len) && errno != EINPROGRESS) {
 		conn_end(c, strerrorname_np(errno), r);
@@ -178,7 +194,7 @@ static void run(int listener, const struct xfer_opts *o, struct xfer_result *r)
 	struct epoll_event events[64], event = {.events = EPOLLIN};
 	int epoll = epoll_create1(0), n;
 	unsigned opened = 0, open = 0, i;
-	uint64_t moved_us = xfer_now_us();
+	uint64_t moved_us = xfer_now_us(), moves = 0;
 
 	if (listener >= 0)
 		epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
@@ -194,18 +210,21 @@ static void run(int listener, const struct xfer_opts *o, struct xfer_result *r)
 		now_us = xfer_now_us();
 		n = epoll_wait(epoll, events, 64,
 			       wake_us > now_us ? (int)((wake_us - now_us) / 1000 + 1) : 0);
-		if (n > 0)
-			moved_us = xfer_now_us();
 		for (i = 0; (int)i < n; i++) {
 			struct xfer_conn *c = events[i].data.ptr;
 
 			if (!c)
-				accept_all(listener, o);
+				accept_all(listener, o, r);
 			else if (c->state != XFER_FREE)
 				conn_run(c, events[i].events, o, r);
 		}
-		if (xfer_now_us() - moved_us >= o->timeout_s * 1000000ull)
+		if (r->moves != moves)
+			moved_us = xfer_now_us();
+		else if (xfer_now_us() - moved_us >= o->timeout_s * 1000000ull)
 			break;
+		else if (n > 0)
+			usleep(500); /* an event that nothing can be done about */
+		moves = r->moves;
 	}
 	for (i = 0; i < conns_high; i++) {
 		if (conns[i].state != XFER_FREE)
@@ -250,7 +269,7 @@ static void print(const struct xfer_result *r, const struct xfer_opts *o)
 enum { HOST = 1, PORT, BIND, BIND_PORT, MPTCP, SEND, SEND_AFTER, SEND_AFTER_EOF, FIN_AFTER_EOF,
 	RESET_SENT, RESET_RECEIVED, PAUSE_AT, PAUSE_MS, IDLE_AT, IDLE_MS, URGENT_AT, CHUNK, RCVBUF,
 	SNDBUF, CONNECTIONS, CONCURRENCY, PINGS, TIMEOUT, ECHO_BACK, KEEPALIVE, NODELAY, NO_DIGEST,
-	SEED };
+	SEED, ISN };
 static const struct option options[] = {
 	{"host", 1, 0, HOST}, {"port", 1, 0, PORT}, {"bind", 1, 0, BIND},
 	{"bind-port", 1, 0, BIND_PORT}, {"mptcp", 0, 0, MPTCP}, {"send", 1, 0, SEND},
@@ -262,7 +281,7 @@ static const struct option options[] = {
 	{"sndbuf", 1, 0, SNDBUF}, {"connections", 1, 0, CONNECTIONS},
 	{"concurrency", 1, 0, CONCURRENCY}, {"pings", 1, 0, PINGS}, {"timeout", 1, 0, TIMEOUT},
 	{"echo", 0, 0, ECHO_BACK}, {"keepalive", 0, 0, KEEPALIVE}, {"nodelay", 0, 0, NODELAY},
-	{"no-digest", 0, 0, NO_DIGEST}, {"seed", 1, 0, SEED}, {0, 0, 0, 0}};
+	{"no-digest", 0, 0, NO_DIGEST}, {"seed", 1, 0, SEED}, {"isn", 1, 0, ISN}, {0, 0, 0, 0}};
 
 static void read_options(int argc, char **argv, struct xfer_opts *o)
 {
@@ -299,6 +318,7 @@ static void read_options(int argc, char **argv, struct xfer_opts *o)
 		case KEEPALIVE: o->keepalive = true; break;
 		case NODELAY: o->nodelay = true; break;
 		case NO_DIGEST: o->digest = false; break;
+		case ISN: o->isn = number(optarg); break;
 		case SEED: o->seed = number(optarg); break;
 		default: exit(2);
 		}

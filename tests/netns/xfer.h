@@ -38,6 +38,7 @@ struct xfer_opts {
 	unsigned connections, concurrency;
 	unsigned pings;     /* client: round trips of one byte instead of a transfer */
 	unsigned timeout_s; /* without any progress */
+	uint32_t isn;       /* client: initial sequence number; 0: the kernel's choice */
 };
 
 enum xfer_state { XFER_FREE, XFER_CONNECTING, XFER_OPEN };
@@ -68,6 +69,7 @@ struct xfer_result {
 	bool have_digest, digests_differ; /* between the connections of one run */
 	uint8_t sent_sha[SHA256_DIGEST_SIZE], received_sha[SHA256_DIGEST_SIZE];
 	uint64_t start_us, end_us, first_byte_us;
+	uint64_t moves; /* grows with all that is progress */
 };
 
 /* Bytes `offset` and following of the endless pattern that `seed` names. */

@@ -68,7 +68,7 @@ static bool speaks_mptcp(int fd)
 
 void conn_start(struct xfer_conn *c, int fd, const struct xfer_opts *o)
 {
-	int one = 1;
+	int one = 1, two = 2;
 
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
@@ -82,6 +82,7 @@ void conn_start(struct xfer_conn *c, int fd, const struct xfer_opts *o)
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &one, sizeof(one));
 		setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &one, sizeof(one));
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &two, sizeof(two));
 	}
 	if (o->server)
 		c->was_mptcp = speaks_mptcp(fd);
@@ -128,6 +129,7 @@ void conn_end(struct xfer_conn *c, const char *error, struct xfer_result *r)
 	close(c->fd);
 	c->state = XFER_FREE;
 	r->done++;
+	r->moves++;
 	if (error)
 		count_error(r, error);
 	else
@@ -307,6 +309,10 @@ bool conn_run(struct xfer_conn *c, uint32_t ready, const struct xfer_opts *o, st
 			did = receive_some(c, o, r);
 			if (did < 0)
 				return end_by_errno(c, r);
+			if (c->bad_offset != XFER_NEVER) {
+				conn_end(c, "wrong-data", r); /* more of it tells nothing more */
+				return true;
+			}
 		}
 		if (reset_due(c, o))
 			return reset(c, r);
@@ -317,6 +323,7 @@ bool conn_run(struct xfer_conn *c, uint32_t ready, const struct xfer_opts *o, st
 				return end_by_errno(c, r);
 			did |= sent;
 		}
+		r->moves += did;
 		if (reset_due(c, o))
 			return reset(c, r);
 		if (fin_due(c, o)) {

@@ -122,9 +122,11 @@ class Capture:
 
 def same_data(one, two, connections=1, clean=True):
     """Both ends agree, byte for byte, on what each sent; all ended by FIN."""
-    for name, end in (("client", one), ("server", two)):
+    ends = (("client", one), ("server", two))
+    for name, end in ends:
         if end["bad_offset"] != -1:
             raise Failure(f"{name} received a wrong byte at offset {end['bad_offset']}: {end}")
+    for name, end in ends:
         if clean and (end["clean"] != connections or end["errors"]):
             raise Failure(f"{name}: {end['clean']} of {connections} connections ended cleanly, "
                           f"errors {end['errors']}: {end}")

@@ -30,6 +30,10 @@ FORBIDDEN_PORT = 7666
 IPTABLES_FIREWALL = """
 for t in iptables ip6tables; do
     $t -P FORWARD DROP
+    $t -P INPUT DROP
+    $t -A INPUT -i lo -j ACCEPT
+    $t -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+    $t -A INPUT -p ipv6-icmp -j ACCEPT 2>/dev/null || true
     $t -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
     $t -A FORWARD -i guest0 -p tcp --dport 7001 -m conntrack --ctstate NEW -j ACCEPT
     $t -A FORWARD -p ipv6-icmp -j ACCEPT 2>/dev/null || true
@@ -38,6 +42,12 @@ done
 NFT_FIREWALL = """
 nft -f - <<END
 table inet house {
+    chain input {
+        type filter hook input priority filter; policy drop;
+        iifname "lo" accept
+        ct state established,related accept
+        meta l4proto ipv6-icmp accept
+    }
     chain forward {
         type filter hook forward priority filter; policy drop;
         ct state established,related accept

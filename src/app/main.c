@@ -99,6 +99,7 @@ int main(int argc, char **argv)
 		{"rules", "sets up, withdraws or prints the host's rules", rules_main},
 		{"show", "connections, paths or counters of the running daemon", show_main},
 		{"metrics", "the running daemon's counters for Prometheus", metrics_main},
+		{"replay", "runs the engine over captures", replay_main},
 		{0}};
 
 	return cli_run(commands, argc, argv);

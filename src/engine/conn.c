@@ -112,6 +112,8 @@ struct subflow *subflow_new(struct step *st, struct conn *c, const struct flow_t
 	s->rcv_nxt = s->acked_ssn = s->irs + 1;
 	s->shift[0] = (struct shift){s->rcv_nxt, 0};
 	s->n_shifts = 1;
+	s->tsval = c->synack_tsecr;
+	s->ts_recent = c->synack_tsval;
 	subflow_add(e, s);
 	deadline_set(e, c, st->tick->now_us + idle_us(e));
 	return s;

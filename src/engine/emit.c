@@ -48,16 +48,17 @@ void emit_begin_guest(struct step *st, const struct conn *c, bool from_packet, s
 	h->tuple = flow_tuple_reverse(&c->guest);
 }
 
-void emit_sack(const struct step *st, struct options_writer *w, uint32_t delta, unsigned reserve)
+void emit_sack(const struct step *st, struct options_writer *w, uint32_t limit, uint32_t delta,
+	       unsigned reserve)
 {
 	struct sack_block b[OPTIONS_SACK_MAX];
-	unsigned n = st->o.n_sack;
+	unsigned n = 0;
 
-	while (n > 0 && 4 + 8 * n + reserve > options_room(w))
-		n--;
-	for (unsigned i = 0; i < n; i++) {
-		b[i].start = st->o.sack[i].start + delta;
-		b[i].end = st->o.sack[i].end + delta;
+	for (unsigned i = 0; i < st->o.n_sack; i++) {
+		uint32_t start = st->o.sack[i].start, end = seq_min(st->o.sack[i].end, limit);
+
+		if (seq_lt(start, end) && 4 + 8 * (n + 1) + reserve <= options_room(w))
+			b[n++] = (struct sack_block){start + delta, end + delta};
 	}
 	if (n > 0)
 		options_put_sack(w, b, n);
@@ -156,7 +157,7 @@ bool emit_own_ack(struct step *st, struct conn *c, struct subflow *s, uint32_t s
 
 	emit_begin_net(st, c, s, false, &h, &w);
 	h.seq = ssn;
-	h.ack = receive_ack(s, c->acked_seq);
+	h.ack = receive_ack(s, acked_data_seq(c));
 	h.flags = TCP_ACK | flags;
 	h.window = emit_window_net(c);
 	if (flags & TCP_RST)

@@ -68,6 +68,12 @@ static uint16_t dss_checksum(uint64_t dsn, uint32_t ssn, uint16_t len, const uin
 	return (uint16_t)~csum_fold(csum_add(csum_add(0, pseudo, sizeof(pseudo)), payload, bytes));
 }
 
+/* A guest's D-SACK of a repeated FIN names a number that no subflow has. */
+static uint32_t sack_limit(const struct conn *c)
+{
+	return c->peer_fin ? c->peer_fin_seq : c->sent_seq;
+}
+
 /* Before the peer's first DSS, what stands at ISN+1 carries MP_CAPABLE again (section 3.1). */
 static bool capable_again(const struct conn *c, uint32_t seq)
 {
@@ -164,7 +170,7 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 
 	emit_begin_net(st, c, s, true, &h, &w);
 	h.seq = x->ssn;
-	h.ack = receive_ack(s, c->acked_seq);
+	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | (last ? 0 : TCP_PSH));
 	if (capable_again(c, x->map.seq)) {
@@ -192,7 +198,7 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 		}
 	}
 	if (st->o.n_sack)
-		emit_sack(st, &w, receive_ssn(s, 0), 0);
+		emit_sack(st, &w, sack_limit(c), receive_ssn(s, 0), 0);
 	return emit_net(st, c, s, &h, &w, x->payload, x->bytes, REASON_DATA_TO_NET);
 }
 
@@ -252,14 +258,14 @@ static enum reason ack_to_net(struct step *st, struct conn *c, struct subflow *s
 
 	emit_begin_net(st, c, s, true, &h, &w);
 	h.seq = ack_ssn(st, c, s, st->p.seq);
-	h.ack = receive_ack(s, c->acked_seq);
+	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
 	if (capable_again(c, st->p.seq)) {
 		mp_capable_encode(&w, &k);
 	} else {
 		if (c->sack)
-			emit_sack(st, &w, receive_ssn(s, 0), dss_bytes(&d));
+			emit_sack(st, &w, sack_limit(c), receive_ssn(s, 0), dss_bytes(&d));
 		dss_encode(&w, &d);
 	}
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_ACK_TO_NET);
@@ -275,7 +281,7 @@ static enum reason fin_to_net(struct step *st, struct conn *c, struct subflow *s
 
 	emit_begin_net(st, c, s, true, &h, &w);
 	h.seq = s->snd_nxt;
-	h.ack = receive_ack(s, c->acked_seq);
+	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
 	d.has_map = d.dsn64 = d.data_fin = true;
@@ -327,7 +333,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	bool fin = p->flags & TCP_FIN;
 	enum reason reason = REASON_NONE;
 
-	if (seq_lt(c->guest_fin ? c->fin_seq : end, end))
+	if (c->guest_fin && p->payload_bytes > 0 && seq_lt(c->fin_seq, end))
 		return drop(st, c, REASON_DROP_STATE); /* data behind its own FIN */
 	if (!take_ack(c, p))
 		return drop(st, c, REASON_DROP_ACK_BEYOND);

@@ -93,7 +93,7 @@ static void begin(struct step *st, struct conn *c, struct subflow *s, struct hea
 	h->flags &= (uint8_t) ~(TCP_FIN | TCP_URG);
 	/* After a remapping one constant no longer translates a block: better none. */
 	if (st->o.n_sack && c->sack && !s->remapped)
-		emit_sack(st, w, 0u - s->delta_freed, 0);
+		emit_sack(st, w, s->snd_nxt, 0u - s->delta_freed, 0);
 }
 
 static bool piece_to_guest(struct step *st, struct conn *c, struct subflow *s, uint32_t seq,
@@ -163,7 +163,7 @@ static void send_mp_fail(struct step *st, struct conn *c, struct subflow *s, uin
 
 	emit_begin_net(st, c, s, false, &h, &w);
 	h.seq = s->snd_nxt;
-	h.ack = receive_ack(s, c->acked_seq);
+	h.ack = receive_ack(s, acked_data_seq(c));
 	h.flags = TCP_ACK;
 	h.window = emit_window_net(c);
 	mp_fail_encode(&w, dsn);

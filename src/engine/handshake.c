@@ -194,6 +194,8 @@ static void synack_remember(struct step *st, struct conn *c)
 	c->timestamps &= st->o.has_timestamps;
 	c->sack &= st->o.has_sack_permitted;
 	c->peer_mss = st->o.mss;
+	c->synack_tsval = st->o.tsval;
+	c->synack_tsecr = st->o.tsecr;
 	/* Windows in SYNs are never scaled. */
 	c->told_guest_edge_seq = c->una_seq + st->p.window;
 	c->told_peer_edge_seq = c->acked_seq;

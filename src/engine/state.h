@@ -73,6 +73,7 @@ struct conn {
 	uint64_t key_local, key_peer;
 	uint32_t token_local, token_peer;
 	uint32_t guest_isn, peer_isn; /* as the guest sees them */
+	uint32_t synack_tsval, synack_tsecr;
 
 	/* guest -> peer. una: DATA_ACKed; max: highest guest sequence seen, FIN included */
 	uint64_t una_dsn;
@@ -236,6 +237,12 @@ static inline uint32_t seq_of_peer_dsn(const struct conn *c, uint64_t dsn)
 static inline uint64_t dsn_of_peer_seq(const struct conn *c, uint32_t seq)
 {
 	return c->acked_dsn + (uint64_t)(int64_t)(int32_t)(seq - c->acked_seq);
+}
+
+/* What the guest acknowledged of the peer's data: a DATA_FIN has no place on a subflow. */
+static inline uint32_t acked_data_seq(const struct conn *c)
+{
+	return c->acked_seq - c->peer_fin_acked;
 }
 
 static inline struct engine_result verdict(enum engine_verdict v, enum engine_mark mark,

@@ -11,7 +11,8 @@
 /* A null object (no memory for it) and one that does not fit both become "null". */
 static unsigned write_out(json_t *object, char *buf, unsigned room)
 {
-	size_t n = object ? json_dumpb(object, buf, room, JSON_COMPACT) : 0;
+	size_t n =
+		object ? json_dumpb(object, buf, room, JSON_COMPACT | JSON_REAL_PRECISION(12)) : 0;
 
 	json_decref(object);
 	if (n == 0 || n > room) {

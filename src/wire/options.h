@@ -60,10 +60,9 @@ static inline unsigned options_room(const struct options_writer *w)
 bool options_put(struct options_writer *w, const void *data, unsigned len_bytes);
 bool options_put_nops(struct options_writer *w, unsigned n);
 bool options_put_mss(struct options_writer *w, uint16_t mss);
-bool options_put_timestamps(struct options_writer *w, uint32_t tsval, uint32_t tsecr);   /* NOP NOP
-											     first */
-bool options_put_sack(struct options_writer *w, const struct sack_block *b, unsigned n); /* NOP NOP
-											    first */
+/* Both put two NOPs first, as Linux does. */
+bool options_put_timestamps(struct options_writer *w, uint32_t tsval, uint32_t tsecr);
+bool options_put_sack(struct options_writer *w, const struct sack_block *b, unsigned n);
 
 /*
  * Copies options verbatim and in order, leaving out the kinds in the 0-terminated list `without`

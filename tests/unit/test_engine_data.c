@@ -277,6 +277,19 @@ static void test_sack(void)
 	struct world w;
 
 	open_world(&w);
+	for (unsigned i = 0; i < 3; i++) {
+		struct seg d = {.flags = TCP_ACK,
+				.seq = b[i].start - PEER_ISN,
+				.ack = 101,
+				.payload_bytes = b[i].end - b[i].start};
+
+		dss_encode(&d.w, &(struct dss){.has_map = true,
+					       .dsn = (uint32_t)w.idsn_peer + d.seq,
+					       .ssn = d.seq,
+					       .map_len = (uint16_t)d.payload_bytes});
+		net_sends(&w, ENGINE_STEAL, &d);
+		CHECK_EQ(i, w.r.reason, REASON_DATA_TO_GUEST);
+	}
 	options_put_timestamps(&s.w, 300, 7000);
 	options_put_sack(&s.w, b, 3);
 	guest_sends(&w, ENGINE_STEAL, &s);

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_engine_close.c - FIN and DATA_FIN in every order, RST and MP_FASTCLOSE, fallback behind the
+ * handshake, what is too broken to pass. Sequence numbers are relative.
+ */
+#include "unit.h"
+#include "world.h"
+
+static void open_world(struct world *w)
+{
+	world_init(w, FLOW_IPV4);
+	world_start(w);
+	world_open(w);
+	CHECK_EQ(0, w->r.reason, REASON_ACK_TO_GUEST);
+}
+
+static void guest(struct world *w, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t bytes)
+{
+	struct seg s = {.flags = TCP_ACK | flags,
+			.seq = seq,
+			.ack = ack,
+			.window = 1000,
+			.payload_bytes = bytes};
+
+	guest_sends(w, ENGINE_STEAL, &s);
+}
+
+/* A DATA_ACK of `acked`, and with len or fin a mapping of data at `at`. */
+static void net(struct world *w, uint8_t flags, uint32_t ssn, uint32_t ack, uint32_t acked,
+		uint32_t at, uint16_t len, bool fin)
+{
+	struct seg s = {.flags = TCP_ACK | flags,
+			.seq = ssn,
+			.ack = ack,
+			.window = 1000,
+			.payload_bytes = len};
+
+	if (len || fin)
+		put_peer_map(w, &s.w, acked, at, len ? ssn : 0, len, fin);
+	else
+		put_peer_ack(w, &s.w, acked);
+	net_sends(w, ENGINE_STEAL, &s);
+}
+
+/* The guest closes first: FIN alone, then the peer, then both subflow FINs. */
+static void test_guest_first(void)
+{
+	struct world w;
+
+	open_world(&w);
+	guest(&w, TCP_FIN, 101, 1, 0);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CU_ASSERT(!(w.p.flags & TCP_FIN) && w.o.mp.dss.data_fin);
+	CHECK_EQ(0, w.o.mp.dss.ssn, 0);
+	CHECK_EQ(0, w.o.mp.dss.map_len, 1);
+	CHECK_EQ(0, w.o.mp.dss.dsn, w.idsn_local + 101);
+	net(&w, 0, 1, 101, 101, 0, 0, false); /* not yet acknowledged */
+	CU_ASSERT(!out(&w, 0) || w.p.ack == GUEST_ISN + 101);
+	net(&w, 0, 1, 101, 102, 0, 0, false);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CHECK_EQ(1, w.p.ack, GUEST_ISN + 102);
+	CHECK_EQ(1, w.outs.n_pkt, 1); /* half closed: no FIN on the subflow */
+	/* Data still comes, and the guest's acknowledgements behind its FIN pass. */
+	net(&w, 0, 1, 101, 102, 1, 500, false);
+	CHECK_EQ(2, w.r.reason, REASON_DATA_TO_GUEST);
+	guest(&w, 0, 102, 501, 0);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CHECK_EQ(3, w.p.seq, GUEST_ISN + 101);
+	CHECK_EQ(3, w.p.ack, PEER_ISN + 501);
+	/* The peer's DATA_FIN rides on its last data. */
+	net(&w, 0, 501, 101, 102, 501, 10, true);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CU_ASSERT((w.p.flags & TCP_FIN) && w.p.payload_bytes == 10);
+	guest(&w, 0, 102, 512, 0);
+	CHECK_EQ(4, w.outs.n_pkt, 2);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CHECK_EQ(4, w.p.ack, PEER_ISN + 511); /* a DATA_FIN has no place on the subflow */
+	CHECK_EQ(4, w.o.mp.dss.data_ack, w.idsn_peer + 512);
+	CU_ASSERT_FATAL(out(&w, 1));
+	CU_ASSERT((w.p.flags & TCP_FIN) && w.p.seq == GUEST_ISN + 101);
+	/* Lost: it comes again by itself. */
+	world_pass(&w, 400000);
+	CU_ASSERT(out(&w, 0) && (w.p.flags & TCP_FIN) && w.p.seq == GUEST_ISN + 101);
+	net(&w, TCP_FIN, 511, 102, 102, 0, 0, false);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CHECK_EQ(5, w.p.ack, PEER_ISN + 512);
+	CHECK_EQ(5, w.p.seq, GUEST_ISN + 102);
+	CHECK_EQ(5, engine_counter(w.e, REASON_CLOSED_NORMALLY), 1);
+	/* What is sent again is answered again. */
+	net(&w, TCP_FIN, 511, 102, 102, 0, 0, false);
+	CU_ASSERT(out(&w, 0) && w.p.ack == PEER_ISN + 512);
+	world_pass(&w, 11000000);
+	CHECK_EQ(6, engine_connections(w.e), 0);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* The peer closes first and the guest's FIN rides on data; DATA_FINs repeated meanwhile. */
+static void test_peer_first(void)
+{
+	struct world w;
+
+	open_world(&w);
+	net(&w, 0, 1, 101, 101, 1, 0, true);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CU_ASSERT((w.p.flags & TCP_FIN) && w.p.seq == PEER_ISN + 1);
+	guest(&w, 0, 101, 2, 0);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CHECK_EQ(0, w.p.ack, PEER_ISN + 1);
+	CHECK_EQ(0, w.o.mp.dss.data_ack, w.idsn_peer + 2);
+	net(&w, 0, 1, 101, 101, 1, 0, true);
+	CHECK_EQ(1, w.r.reason, REASON_SIGNAL_ONLY);
+	guest(&w, TCP_FIN | TCP_PSH, 101, 2, 300);
+	CHECK_EQ(2, w.outs.n_pkt, 1);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CU_ASSERT(w.o.mp.dss.data_fin && w.o.mp.dss.map_len == 301 && w.p.payload_bytes == 300);
+	/* Sent again: the same mapping, DATA_FIN and all. */
+	guest(&w, TCP_FIN | TCP_PSH, 101, 2, 300);
+	CHECK_EQ(3, w.outs.n_pkt, 1);
+	CU_ASSERT(out(&w, 0) && w.o.mp.dss.data_fin && w.o.mp.dss.map_len == 301);
+	/* The data is acknowledged, the FIN is not: alone from now on. */
+	net(&w, 0, 1, 401, 401, 1, 0, true);
+	CU_ASSERT(out(&w, 0) && w.p.ack == GUEST_ISN + 401);
+	guest(&w, TCP_FIN, 401, 2, 0);
+	CU_ASSERT(out(&w, 0) && w.o.mp.dss.data_fin && w.o.mp.dss.map_len == 1);
+	net(&w, 0, 1, 401, 402, 0, 0, false);
+	CHECK_EQ(4, w.outs.n_pkt, 2);
+	CU_ASSERT(out(&w, 0) && w.p.ack == GUEST_ISN + 402);
+	CU_ASSERT(out(&w, 1) && (w.p.flags & TCP_FIN) && w.p.seq == GUEST_ISN + 401);
+	net(&w, TCP_FIN, 1, 402, 402, 0, 0, false);
+	CHECK_EQ(5, engine_counter(w.e, REASON_CLOSED_NORMALLY), 1);
+	world_fini(&w);
+}
+
+static void test_reset(void)
+{
+	struct seg s = {.flags = TCP_ACK | TCP_RST, .seq = 1, .ack = 101};
+	struct world w;
+
+	/* of the guest */
+	open_world(&w);
+	guest(&w, TCP_RST, 101, 1, 0);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CU_ASSERT((w.p.flags & TCP_RST) && w.o.mp.has_fastclose);
+	CHECK_EQ(0, w.o.mp.fastclose_key, PEER_KEY);
+	CHECK_EQ(0, w.p.seq, GUEST_ISN + 101);
+	net(&w, 0, 1, 101, 101, 1, 10, false);
+	CU_ASSERT(out(&w, 0) && (w.p.flags & TCP_RST) && w.p.seq == GUEST_ISN + 101);
+	world_pass(&w, 3000000);
+	CHECK_EQ(1, engine_connections(w.e), 0);
+	world_fini(&w);
+	/* of the peer: a wrong key, the right one */
+	open_world(&w);
+	mp_fastclose_encode(&s.w, w.key_local ^ 1);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(2, w.r.reason, REASON_DROP_FORGED_FASTCLOSE);
+	CHECK_EQ(2, w.outs.n_pkt, 0);
+	s.w.len_bytes = 0;
+	mp_fastclose_encode(&s.w, w.key_local);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CU_ASSERT(out(&w, 0) && (w.p.flags & TCP_RST) && w.p.seq == PEER_ISN + 1);
+	CHECK_EQ(3, engine_counter(w.e, REASON_CLOSED_BY_PEER_FASTCLOSE), 1);
+	world_fini(&w);
+	/* bare: only at the very next number (RFC 5961) */
+	open_world(&w);
+	s.w.len_bytes = 0;
+	s.seq = 100;
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(4, w.r.reason, REASON_DROP_OUT_OF_WINDOW);
+	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_NET && w.p.ack == PEER_ISN + 1);
+	s.seq = 1;
+	net_sends(&w, ENGINE_STEAL, &s);
+	CU_ASSERT(out(&w, 0) && (w.p.flags & TCP_RST) && w.pkt[0].side == ENGINE_GUEST);
+	guest(&w, 0, 101, 1, 10);
+	CU_ASSERT(out(&w, 0) && (w.p.flags & TCP_RST) && w.pkt[0].side == ENGINE_GUEST);
+	world_fini(&w);
+}
+
+/* What the peer's first packets say, and what becomes of the connection. */
+static const struct {
+	const char *options;
+	uint32_t bytes;
+	bool opened;
+	enum reason want;
+} falls[] = {
+	/* 0 first ACK without DSS */ {"", 0, false, REASON_FALLBACK_FIRST_ACK},
+	/* 1 first data without DSS */ {"", 50, false, REASON_FALLBACK_FIRST_DATA},
+	/* 2 unmapped in mid-stream */ {"", 50, true, REASON_FALLBACK_UNMAPPED},
+	/* 3 infinite mapping */
+	{"1e12200410000000000000000000000000010000", 50, true, REASON_FALLBACK_INFINITE},
+	/* 4 MP_FAIL */ {"1e0c60000000000000000001", 0, true, REASON_FALLBACK_MP_FAIL},
+};
+
+static void test_fallback(void)
+{
+	for (unsigned i = 0; i < sizeof(falls) / sizeof(falls[0]); i++) {
+		struct seg s = {.flags = TCP_ACK,
+				.seq = 1,
+				.ack = 101,
+				.window = 1000,
+				.payload_bytes = falls[i].bytes};
+		struct world w;
+
+		world_init(&w, FLOW_IPV4);
+		world_start(&w);
+		if (falls[i].opened) {
+			world_open(&w);
+		} else {
+			world_handshake(&w);
+			guest(&w, 0, 1, 1, 100);
+		}
+		if (i == 3)
+			dss_encode(&s.w, &(struct dss){.has_map = true, .dsn64 = true, .ssn = 1});
+		else
+			s.w.len_bytes = (uint8_t)unit_hex(s.w.buf, OPTIONS_MAX, falls[i].options);
+		net_sends(&w, ENGINE_STEAL, &s);
+		/* Both legs have the same numbers: the kernel takes over at once. */
+		CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
+		CHECK_EQ(i, w.r.mark, ENGINE_MARK_PLAIN);
+		CHECK_EQ(i, engine_counter(w.e, falls[i].want), 1);
+		/* What was queued meanwhile goes the same way, then the record is given back. */
+		guest(&w, 0, 101, 1, 10);
+		CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
+		CHECK_EQ(i, w.r.mark, ENGINE_MARK_PLAIN);
+		world_pass(&w, 6000000);
+		CHECK_EQ(i, engine_connections(w.e), 0);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
+/* Three acknowledgements of data in a row without DSS: something began to remove options. */
+static void test_stripped_acks(void)
+{
+	struct world w;
+
+	open_world(&w);
+	for (unsigned i = 0; i < 3; i++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 201 + 100 * i, .window = 1000};
+
+		guest(&w, 0, 101 + 100 * i, 1, 100);
+		net_sends(&w, ENGINE_STEAL, &s);
+		CHECK_EQ(i, w.r.mark, i < 2 ? ENGINE_MARK_NONE : ENGINE_MARK_PLAIN);
+	}
+	CHECK_EQ(3, engine_counter(w.e, REASON_FALLBACK_FIRST_ACK), 1);
+	world_fini(&w);
+}
+
+static void csum_map(struct world *w, struct options_writer *o, uint16_t csum)
+{
+	dss_encode(o, &(struct dss){.has_ack = true,
+				    .data_ack = (uint32_t)(w->idsn_local + 101),
+				    .has_map = true,
+				    .dsn64 = true,
+				    .dsn = w->idsn_peer + 1,
+				    .ssn = 1,
+				    .map_len = 101,
+				    .has_csum = true,
+				    .csum = csum});
+}
+
+/* Checksums: asked for by the peer, sent on every mapping, verified, MP_FAIL when wrong. */
+static void test_checksum(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 101, .payload_bytes = 51};
+	struct world w;
+
+	world_init(&w, FLOW_IPV4);
+	w.timestamps = false;
+	w.peer_checksum = true;
+	world_start(&w);
+	world_open(&w);
+	CHECK_EQ(0, w.r.reason, REASON_ACK_TO_GUEST);
+	guest(&w, 0, 101, 1, 99);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CU_ASSERT(w.o.mp.dss.has_csum && w.o.mp.dss.csum != 0);
+	/* Two segments of odd length under one mapping; its checksum is wrong. */
+	csum_map(&w, &s.w, 0x1234);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(1, w.r.reason, REASON_DATA_TO_GUEST);
+	s.seq = 52;
+	s.payload_bytes = 50;
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(2, w.r.reason, REASON_FALLBACK_CHECKSUM);
+	CU_ASSERT_FATAL(out(&w, 1));
+	CU_ASSERT(w.o.mp.has_fail && w.o.mp.fail_dsn == w.idsn_peer + 1);
+	world_fini(&w);
+}
+
+/* Packets that must be refused with their reason, and leave the connection unharmed. */
+static void test_bad(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 101, .ack = 1, .window = 1000};
+	struct world w;
+
+	open_world(&w);
+	s.ack = 2;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.reason, REASON_DROP_ACK_BEYOND);
+	s.ack = 1;
+	s.seq = 0x60000000;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(1, w.r.reason, REASON_DROP_OUT_OF_WINDOW);
+	s.seq = 101;
+	s.flags = 0;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(2, w.r.reason, REASON_DROP_BAD_FLAGS);
+	s.flags = TCP_ACK;
+	options_put(&s.w, "\x08\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x05\xff", 12);
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(3, w.r.reason, REASON_DROP_BAD_OPTION);
+	s.w.len_bytes = 0;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(4, w.r.reason, REASON_ACK_TO_NET);
+	w.bytes[30] ^= 1;
+	raw_sends(&w, ENGINE_GUEST, ENGINE_STEAL, w.bytes, 40, false);
+	CHECK_EQ(5, w.r.reason, REASON_DROP_BAD_CHECKSUM);
+	w.bytes[30] ^= 1;
+	for (uint32_t n = 0; n < 40; n++) {
+		raw_sends(&w, ENGINE_GUEST, ENGINE_STEAL, w.bytes, n, false);
+		CHECK_EQ(n, w.r.verdict, ENGINE_DROP);
+		CHECK_EQ(n, w.outs.n_pkt, 0);
+	}
+	s.seq = 0x50000000;
+	s.ack = 101;
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(6, w.r.reason, REASON_DROP_OUT_OF_WINDOW);
+	/* The guest's address from the net side is a stranger there. */
+	raw_sends(&w, ENGINE_NET, ENGINE_STEAL, w.bytes, 40, true);
+	s.seq = 101;
+	s.ack = 1;
+	s.payload_bytes = 10;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(7, w.r.reason, REASON_DATA_TO_NET);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* Segments of converted connections that a dead process left behind are reset, others let go. */
+static void test_orphans(void)
+{
+	struct engine_pkt in = {.hook = ENGINE_STEAL, .mark_converted = true, .csum_trusted = true};
+	struct world w;
+
+	open_world(&w);
+	w.guest.src_port++;
+	guest(&w, 0, 101, 1, 10);
+	CHECK_EQ(0, w.r.reason, REASON_PLAIN_UNKNOWN);
+	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
+	in.data = w.bytes;
+	in.len_bytes = 50;
+	w.outs.n_pkt = 0;
+	w.r = engine_packet(w.e, &in, &w.tick, &w.outs);
+	CHECK_EQ(1, w.r.reason, REASON_DROP_ORPHAN);
+	CU_ASSERT(out(&w, 0) && (w.p.flags & TCP_RST) && w.pkt[0].side == ENGINE_GUEST);
+	CHECK_EQ(1, w.p.seq, PEER_ISN + 1);
+	world_fini(&w);
+}
+
+/* I9: another process takes the region over in mid-stream. */
+static void test_adopt(void)
+{
+	struct engine_cfg other;
+	struct world w;
+
+	open_world(&w);
+	guest(&w, 0, 101, 1, 1000);
+	other = w.cfg;
+	other.max_connections++;
+	CU_ASSERT(engine_adopt(w.region, engine_region_bytes(&w.cfg), &other, w.tick.now_us) ==
+		  NULL);
+	other = w.cfg;
+	other.seed[0] ^= 99;
+	w.e = engine_adopt(w.region, engine_region_bytes(&w.cfg), &other, w.tick.now_us);
+	CU_ASSERT_FATAL(w.e != NULL);
+	net(&w, 0, 1, 1101, 1101, 0, 0, false);
+	CU_ASSERT(out(&w, 0) && w.p.ack == GUEST_ISN + 1101);
+	guest(&w, 0, 1101, 1, 1000);
+	CU_ASSERT(out(&w, 0) && w.o.mp.dss.dsn == w.idsn_local + 1101);
+	world_fini(&w);
+}
+
+static const struct unit_test tests[] = {
+	{"guest closes first", test_guest_first},
+	{"peer closes first", test_peer_first},
+	{"reset", test_reset},
+	{"fallback", test_fallback},
+	{"stripped acknowledgements", test_stripped_acks},
+	{"checksum", test_checksum},
+	{"bad packets", test_bad},
+	{"orphans", test_orphans},
+	{"adoption", test_adopt},
+};
+
+UNIT_MAIN("engine/close", tests)

@@ -337,7 +337,7 @@ int main(int argc, char **argv)
 			      .seed = 1,
 			      .connections = 1,
 			      .concurrency = 1,
-			      .timeout_s = 20,
+			      .timeout_s = 8,
 			      .reset_after_sent = XFER_NEVER,
 			      .reset_after_received = XFER_NEVER,
 			      .pause_at_bytes = XFER_NEVER,

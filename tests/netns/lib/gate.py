@@ -115,8 +115,10 @@ class Gate:
             out = json.loads(text)
             out = out.get("counters", out) if isinstance(out, dict) else out
             if isinstance(out, dict):
-                return {k: v["count"] if isinstance(v, dict) else v for k, v in out.items()}
-            return {c.get("name", c.get("reason")): c.get("count", c.get("value")) for c in out}
+                out = {k: v["count"] if isinstance(v, dict) else v for k, v in out.items()}
+            else:
+                out = {c["name"]: c.get("count", c.get("value")) for c in out}
+            return {k: v for k, v in out.items() if v}
         return {}
 
     def log_tail(self, lines=40):

@@ -342,7 +342,7 @@ def connections(path, port=7001):
             newest[key] = Connection(key)
             out.append(newest[key])
         newest[key].take(s, from_client)
-    return out
+    return [c for c in out if c.client.isn is not None]     # the rest began before
 
 
 def check_mapped(path, count=1, port=7001):

@@ -96,6 +96,8 @@ int main(int argc, char **argv)
 {
 	static const struct cli_command commands[] = {
 		{"run", "the daemon, in the foreground", run_main},
+		{"check", "looks whether file and host are fit for run; says how to mend them",
+		 check_main},
 		{"rules", "sets up, withdraws or prints the host's rules", rules_main},
 		{"show", "connections, paths or counters of the running daemon", show_main},
 		{"metrics", "the running daemon's counters for Prometheus", metrics_main},

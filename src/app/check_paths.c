@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * check_paths.c - the interfaces that the file names, and what each path needs: an address, a way
+ * out, a routing table that nobody else uses.
+ */
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "app/check.h"
+#include "app/control_answer.h"
+#include "app/rules_build.h"
+
+static void guests(struct check *c)
+{
+	for (unsigned i = 0; i < c->cfg->n_guests; i++) {
+		const char *name = c->cfg->guests[i];
+
+		if (!c->host.guests[i].index)
+			check_say(c, CHECK_FAIL, "guests",
+				  "there is no interface \"%s\"; create it, or correct guests in "
+				  "the file",
+				  name);
+		else if (!c->host.guests[i].up)
+			check_say(c, CHECK_WARN, "guests",
+				  "%s is down or without carrier; `ip link set %s up`, or start a "
+				  "guest",
+				  name, name);
+		else
+			check_say(c, CHECK_OK, "guests", "%s is up", name);
+	}
+}
+
+static bool prefix_holds(const struct rtnl_route *r, const struct ip_addr *a)
+{
+	for (unsigned bit = 0; bit < r->prefix_bits; bit++)
+		if ((r->dst.b[bit / 8] ^ a->b[bit / 8]) & 0x80 >> bit % 8)
+			return false;
+	return true;
+}
+
+/* Whether the interface bears the address. */
+static bool has_address(const char *interface, uint8_t family, const struct ip_addr *address)
+{
+	bool v4 = family == FLOW_IPV4, found = false;
+	struct ifaddrs *list, *a;
+
+	if (getifaddrs(&list) < 0)
+		return true;
+	for (a = list; a && !found; a = a->ifa_next) {
+		const void *raw = NULL;
+
+		if (!a->ifa_addr || strcmp(a->ifa_name, interface) != 0)
+			continue;
+		if (v4 && a->ifa_addr->sa_family == AF_INET)
+			raw = &((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr;
+		if (!v4 && a->ifa_addr->sa_family == AF_INET6)
+			raw = &((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr;
+		found = raw && memcmp(raw, address->b, v4 ? 4 : 16) == 0;
+	}
+	freeifaddrs(list);
+	return found;
+}
+
+/* One family of a path, when it has an address of it. Tells whether packets could leave. */
+static bool way_out(struct check *c, unsigned i, uint8_t family)
+{
+	bool v4 = family == FLOW_IPV4, has_default = false, reachable = false;
+	const struct config_path *p = &c->cfg->path[i];
+	const struct host_path *h = &c->host.path[i];
+	const struct rtnl_route *routes = v4 ? h->routes4 : h->routes6;
+	const struct ip_addr *gateway = v4 ? &h->gateway4 : &h->gateway6;
+	const struct ip_addr *address = v4 ? &h->address4 : &h->address6;
+	unsigned n = v4 ? h->n_routes4 : h->n_routes6;
+	char what[32], text[64], via[64];
+
+	snprintf(what, sizeof(what), "path %s", p->name);
+	control_address(text, sizeof(text), family, address);
+	control_address(via, sizeof(via), family, gateway);
+	if (!has_address(p->interface, family, address)) {
+		check_say(c, CHECK_FAIL, what,
+			  "%s is not an address of %s; `ip addr` shows them, or leave it out of "
+			  "the file",
+			  text, p->interface);
+		return false;
+	}
+	for (unsigned k = 0; k < n; k++) {
+		has_default = has_default || routes[k].prefix_bits == 0;
+		reachable = reachable ||
+			    (routes[k].prefix_bits > 0 && ip_addr_is_zero(&routes[k].gateway) &&
+			     prefix_holds(&routes[k], gateway)) ||
+			    (routes[k].prefix_bits == 0 && routes[k].on_link);
+	}
+	if (!has_default) {
+		check_say(
+			c, CHECK_WARN, what,
+			"no gateway and no default route through %s for IPv%c; write %s = \"...\" "
+			"into the path's section",
+			p->interface, v4 ? '4' : '6', v4 ? "gateway" : "gateway6");
+		return false;
+	}
+	/* fe80::/10 is on every link. */
+	if (!v4 && gateway->b[0] == 0xfe && (gateway->b[1] & 0xc0) == 0x80)
+		reachable = true;
+	if (!ip_addr_is_zero(gateway) && !reachable) {
+		check_say(c, CHECK_FAIL, what,
+			  "the gateway %s is on no network of %s; correct it, or the interface's "
+			  "prefix length",
+			  via, p->interface);
+		return false;
+	}
+	check_say(c, CHECK_OK, what, "%s leaves by %s through %s", text, p->interface,
+		  ip_addr_is_zero(gateway) ? "the link itself" : via);
+	return true;
+}
+
+/* Lines of the command's output that do not say that they are ours; the first is kept. */
+static unsigned foreign_lines(char *out, const char *with, char *first, unsigned first_bytes)
+{
+	char ours[32], *line, *rest = out;
+	unsigned n = 0;
+
+	snprintf(ours, sizeof(ours), " proto %u", RULES_PROTOCOL);
+	while ((line = strsep(&rest, "\n"))) {
+		const char *at = strstr(line, ours);
+
+		if (!*line || (with && !strstr(line, with)))
+			continue;
+		if (at && (at[strlen(ours)] == '\0' || at[strlen(ours)] == ' '))
+			continue;
+		if (n++ == 0)
+			snprintf(first, first_bytes, "%s", line);
+	}
+	return n;
+}
+
+static void table(struct check *c, unsigned i)
+{
+	static char out[65536];
+	char number[16], lookup[32], first[128] = "", what[32];
+	const char *const families[] = {"-4", "-6"};
+	unsigned n = 0;
+
+	snprintf(what, sizeof(what), "path %s", c->cfg->path[i].name);
+	snprintf(number, sizeof(number), "%u", c->host.path[i].table);
+	snprintf(lookup, sizeof(lookup), "lookup %s ", number);
+	for (unsigned f = 0; f < 2 && !n; f++) {
+		/* A table that holds nothing does not exist: the command fails, which is good. */
+		const char *const routes[] = {"ip",   families[f], "-N",   "route",
+					      "show", "table",     number, NULL};
+		const char *const rules[] = {"ip", families[f], "-N", "rule", "show", NULL};
+
+		if (check_run(routes, out, sizeof(out)) == 0)
+			n += foreign_lines(out, NULL, first, sizeof(first));
+		if (!n && check_run(rules, out, sizeof(out)) == 0)
+			n += foreign_lines(out, lookup, first, sizeof(first));
+	}
+	if (n)
+		check_say(c, CHECK_FAIL, what,
+			  "routing table %s is used by others (\"%s\"); write another table into "
+			  "the path's section, or leave it out",
+			  number, first);
+	else
+		check_say(c, CHECK_OK, what, "routing table %s is free for it", number);
+}
+
+/* True when packets could go by this path now. */
+static bool path(struct check *c, unsigned i)
+{
+	const struct config_path *p = &c->cfg->path[i];
+	const struct host_path *h = &c->host.path[i];
+	bool v4 = !ip_addr_is_zero(&h->address4), v6 = !ip_addr_is_zero(&h->address6);
+	bool usable = false;
+	char what[32];
+
+	snprintf(what, sizeof(what), "path %s", p->name);
+	if (!h->link.index) {
+		check_say(c, CHECK_FAIL, what,
+			  "there is no interface \"%s\"; create it, or correct line %d of the file",
+			  p->interface, p->line);
+		return true; /* said already */
+	}
+	if (!h->link.up)
+		check_say(c, CHECK_WARN, what,
+			  "%s is down or without carrier; `ip link set %s up`, look at the cable",
+			  p->interface, p->interface);
+	if (!v4 && !v6)
+		check_say(c, CHECK_WARN, what,
+			  "%s has no global address; `ip addr add` one, or write address = \"...\" "
+			  "into the path's section",
+			  p->interface);
+	if (v4)
+		usable = way_out(c, i, FLOW_IPV4);
+	if (v6)
+		usable = way_out(c, i, FLOW_IPV6) || usable;
+	table(c, i);
+	return usable && h->link.up;
+}
+
+void check_paths(struct check *c)
+{
+	unsigned usable = 0;
+
+	guests(c);
+	for (unsigned i = 0; i < c->cfg->n_paths; i++)
+		usable += path(c, i);
+	if (!usable)
+		check_say(c, CHECK_FAIL, "paths",
+			  "none has interface, address and gateway; mend what is said above");
+}

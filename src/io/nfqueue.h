@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NFQUEUE_BATCH 32
+#define NFQUEUE_BATCH 16
 
 struct nfqueue;
 

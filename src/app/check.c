@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,10 +84,23 @@ bool check_number(long *n, const char *fmt, ...)
 	return good;
 }
 
+/* Where the rules' commands are found also with a user's PATH. */
+static void path_widen(void)
+{
+	const char *inherited = getenv("PATH");
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s%s/usr/sbin:/usr/bin:/sbin:/bin",
+		 inherited ? inherited : "", inherited && *inherited ? ":" : "");
+	setenv("PATH", path, 1);
+	setenv("LC_ALL", "C", 1);
+}
+
 static int check(struct check *c)
 {
 	int error;
 
+	path_widen();
 	check_kernel(c);
 	error = host_look(c->cfg, &c->host);
 	if (error)
@@ -133,18 +147,22 @@ int check_main(int argc, char **argv)
 		       "finding is a line: ok, warn or FAIL, what it is about, and how to mend it. "
 		       "The exit code is 0 only if run would work. Nothing is changed."};
 	static struct config cfg;
-	static struct check c;
+	struct check *c;
 	const char *file = CLI_CONFIG;
 	char err[512];
 	int code;
 
 	if (!cli_parse(&argp, argc, argv, &file, &code))
 		return code;
-	c.cfg = &cfg;
+	/* Shared with the child that tries out the kernel. */
+	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (c == MAP_FAILED)
+		return cli_fail("no memory: %s", strerror(errno));
+	c->cfg = &cfg;
 	if (config_read(&cfg, file, err, sizeof(err)) < 0) {
-		check_say(&c, CHECK_FAIL, "file", "%s", err);
+		check_say(c, CHECK_FAIL, "file", "%s", err);
 		return CLI_FAILED;
 	}
-	check_say(&c, CHECK_OK, "file", "%s is good", file);
-	return check(&c);
+	check_say(c, CHECK_OK, "file", "%s is good", file);
+	return check(c);
 }

@@ -114,6 +114,14 @@ static bool way_out(struct check *c, unsigned i, uint8_t family)
 	return true;
 }
 
+/* Whether the line holds the words, and not only as the beginning of longer ones. */
+static bool has_words(const char *line, const char *words)
+{
+	const char *at = strstr(line, words);
+
+	return at && (at[strlen(words)] == '\0' || at[strlen(words)] == ' ');
+}
+
 /* Lines of the command's output that do not say that they are ours; the first is kept. */
 static unsigned foreign_lines(char *out, const char *with, char *first, unsigned first_bytes)
 {
@@ -122,11 +130,7 @@ static unsigned foreign_lines(char *out, const char *with, char *first, unsigned
 
 	snprintf(ours, sizeof(ours), " proto %u", RULES_PROTOCOL);
 	while ((line = strsep(&rest, "\n"))) {
-		const char *at = strstr(line, ours);
-
-		if (!*line || (with && !strstr(line, with)))
-			continue;
-		if (at && (at[strlen(ours)] == '\0' || at[strlen(ours)] == ' '))
+		if (!*line || (with && !has_words(line, with)) || has_words(line, ours))
 			continue;
 		if (n++ == 0)
 			snprintf(first, first_bytes, "%s", line);
@@ -143,7 +147,7 @@ static void table(struct check *c, unsigned i)
 
 	snprintf(what, sizeof(what), "path %s", c->cfg->path[i].name);
 	snprintf(number, sizeof(number), "%u", c->host.path[i].table);
-	snprintf(lookup, sizeof(lookup), "lookup %s ", number);
+	snprintf(lookup, sizeof(lookup), "lookup %s", number);
 	for (unsigned f = 0; f < 2 && !n; f++) {
 		/* A table that holds nothing does not exist: the command fails, which is good. */
 		const char *const routes[] = {"ip",   families[f], "-N",   "route",
@@ -180,10 +184,14 @@ static bool path(struct check *c, unsigned i)
 			  p->interface, p->line);
 		return true; /* said already */
 	}
-	if (!h->link.up)
+	table(c, i);
+	/* A link that is down has no routes: what they would say is of no use. */
+	if (!h->link.up) {
 		check_say(c, CHECK_WARN, what,
 			  "%s is down or without carrier; `ip link set %s up`, look at the cable",
 			  p->interface, p->interface);
+		return false;
+	}
 	if (!v4 && !v6)
 		check_say(c, CHECK_WARN, what,
 			  "%s has no global address; `ip addr add` one, or write address = \"...\" "
@@ -193,8 +201,7 @@ static bool path(struct check *c, unsigned i)
 		usable = way_out(c, i, FLOW_IPV4);
 	if (v6)
 		usable = way_out(c, i, FLOW_IPV6) || usable;
-	table(c, i);
-	return usable && h->link.up;
+	return usable;
 }
 
 void check_paths(struct check *c)

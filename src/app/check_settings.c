@@ -11,6 +11,17 @@
 #include "app/check.h"
 #include "io/control.h"
 
+/* An interface's name within a sysctl's: there a dot is written as a slash. */
+static const char *sysctl_name(const char *interface)
+{
+	static char name[IFNAMSIZ];
+
+	snprintf(name, sizeof(name), "%s", interface);
+	for (char *at = name; (at = strchr(at, '.'));)
+		*at = '/';
+	return name;
+}
+
 static void forwarding_of(struct check *c, const char *interface, unsigned *n_off)
 {
 	long on;
@@ -20,7 +31,7 @@ static void forwarding_of(struct check *c, const char *interface, unsigned *n_of
 	check_say(c, CHECK_FAIL, "forwarding",
 		  "what arrives on %s is not forwarded; `sysctl -w net.ipv4.conf.%s.forwarding=1`, "
 		  "or net.ipv4.ip_forward=1 for all",
-		  interface, interface);
+		  interface, sysctl_name(interface));
 	(*n_off)++;
 }
 
@@ -68,7 +79,7 @@ static void rp_filter(struct check *c)
 				  "strict on %s: replies that arrive on another uplink than the "
 				  "kernel would choose are dropped; `sysctl -w "
 				  "net.ipv4.conf.%s.rp_filter=2`",
-				  name, name);
+				  name, sysctl_name(name));
 	}
 	if (c->no_redirect && all == 1)
 		check_say(c, CHECK_FAIL, "rp_filter",

@@ -52,8 +52,12 @@ static void on_signal(void *data)
 static void on_monitor(void *data)
 {
 	struct daemon *d = data;
+	unsigned index[ENGINE_PATHS_MAX];
 
-	rtnl_monitor_drain(d->monitor);
+	for (unsigned i = 0; i < d->cfg->n_paths; i++)
+		index[i] = d->host.path[i].link.index;
+	if (rtnl_monitor_drain(d->monitor, index, d->cfg->n_paths))
+		d->routes_lost = true;
 	if (d->look_at_us == UINT64_MAX)
 		d->look_at_us = loop_now_us() + SETTLE_US;
 }

@@ -112,7 +112,7 @@ void daemon_look(struct daemon *d)
 		log_error("asking the kernel for interfaces and routes: %s", strerror(-error));
 		return;
 	}
-	if (memcmp(&now, &d->host, sizeof(now)) == 0)
+	if (memcmp(&now, &d->host, sizeof(now)) == 0 && !d->routes_lost)
 		return;
 	host_engine(d->cfg, &now, &d->engine_cfg);
 	for (unsigned i = 0; i < d->cfg->n_paths; i++)
@@ -121,8 +121,9 @@ void daemon_look(struct daemon *d)
 		if (now.guests[i].index != d->host.guests[i].index)
 			redirect(d, &d->guest_tun[i], now.guests[i].index, 0);
 	}
-	renew = d->rules_are_up && rules_differ(&now, &d->host);
+	renew = d->rules_are_up && (d->routes_lost || rules_differ(&now, &d->host));
 	d->host = now;
+	d->routes_lost = false;
 	if (renew && rules_up(d->cfg, err, sizeof(err)) < 0)
 		log_error("renewing the rules: %s", err);
 }

@@ -44,6 +44,7 @@ struct daemon {
 	int signals, monitor;
 	int signal; /* that ends us, 0: none yet */
 	bool rules_are_up;
+	bool routes_lost;    /* the kernel may have removed routes from our tables */
 	uint64_t look_at_us; /* when to look at the host again; UINT64_MAX: nothing changed */
 
 	struct tun path_tun[ENGINE_PATHS_MAX];

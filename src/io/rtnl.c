@@ -244,11 +244,42 @@ int rtnl_monitor_open(void)
 	return fd;
 }
 
-void rtnl_monitor_drain(int fd)
-{
-	char buf[32768];
+struct losses {
+	const unsigned *ifindex;
+	unsigned n;
+	bool any;
+};
 
-	/* ENOBUFS tells of lost messages: whoever asks looks at everything anyway. */
-	while (recv(fd, buf, sizeof(buf), 0) > 0 || errno == ENOBUFS)
-		;
+static int on_change(const struct nlmsghdr *msg, void *data)
+{
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(msg);
+	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(msg);
+	struct losses *losses = data;
+	unsigned index = 0;
+
+	if (msg->nlmsg_type == RTM_DELLINK ||
+	    (msg->nlmsg_type == RTM_NEWLINK && !(link->ifi_flags & IFF_UP)))
+		index = (unsigned)link->ifi_index;
+	else if (msg->nlmsg_type == RTM_DELADDR)
+		index = address->ifa_index;
+	for (unsigned i = 0; i < losses->n; i++)
+		losses->any |= index != 0 && losses->ifindex[i] == index;
+	return MNL_CB_OK;
+}
+
+bool rtnl_monitor_drain(int fd, const unsigned *ifindex, unsigned n)
+{
+	_Alignas(struct nlmsghdr) char buf[32768];
+	struct losses losses = {.ifindex = ifindex, .n = n};
+	ssize_t bytes;
+
+	for (;;) {
+		bytes = recv(fd, buf, sizeof(buf), 0);
+		if (bytes > 0)
+			mnl_cb_run(buf, (size_t)bytes, 0, 0, on_change, &losses);
+		else if (bytes < 0 && errno == ENOBUFS)
+			losses.any = true;
+		else
+			return losses.any;
+	}
 }

@@ -40,7 +40,11 @@ int rtnl_routes(unsigned ifindex, uint8_t family, struct rtnl_route *routes, uns
 /* A non-blocking socket that becomes readable when links, addresses or routes change; or -errno. */
 int rtnl_monitor_open(void);
 
-/* Reads away all that is pending there. */
-void rtnl_monitor_drain(int fd);
+/*
+ * Reads away all that is pending there. True when one of the `n` interfaces went down or lost an
+ * address, or messages were lost: the kernel then has removed routes of theirs, those in tables of
+ * ours too, and may have said nothing.
+ */
+bool rtnl_monitor_drain(int fd, const unsigned *ifindex, unsigned n);
 
 #endif

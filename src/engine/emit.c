@@ -5,6 +5,7 @@
 #include "engine/emit.h"
 
 #include "base/seq.h"
+#include "engine/pmtu.h"
 #include "engine/receive.h"
 
 #define OWN_TTL 64
@@ -97,14 +98,15 @@ bool emit_net(struct step *st, struct conn *c, struct subflow *s, struct headers
 	      enum reason reason)
 {
 	struct engine_out *out = put(st, h, w, payload, payload_bytes, reason);
-	uint16_t mtu = st->e->cfg.path[s->path].mtu_bytes;
 
 	if (!out)
 		return false;
+	if (s->mtu_until_us < st->tick->now_us)
+		s->mtu_bytes = 0;
 	out->side = ENGINE_NET;
 	out->index = s->path;
 	out->conn = conn_index(st->e, c);
-	out->gso_size_bytes = (uint16_t)((mtu ? mtu : 1500) - out->hdr_bytes);
+	out->gso_size_bytes = (uint16_t)(pmtu_bytes(st->e, s) - out->hdr_bytes);
 	s->to_net_bytes += payload_bytes;
 	st->e->path_pkts[s->path][ENGINE_NET]++;
 	st->e->path_bytes[s->path][ENGINE_NET] += payload_bytes;

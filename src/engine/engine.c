@@ -23,6 +23,7 @@
 #include "engine/from_guest.h"
 #include "engine/from_net.h"
 #include "engine/handshake.h"
+#include "engine/pmtu.h"
 
 #define MAGIC 0x6d70676174653031ull /* "mpgate01" */
 #define MAPPINGS_PER_CONN_MIN 2
@@ -265,6 +266,8 @@ struct engine_result engine_packet(struct engine *e, const struct engine_pkt *pk
 
 	if (status == PACKET_TRUNCATED || status == PACKET_BAD_HEADER) {
 		r = verdict(ENGINE_DROP, ENGINE_MARK_NONE, status_reason(status), ENGINE_NO_CONN);
+	} else if (status == PACKET_NOT_TCP) {
+		r = pmtu_packet(&st);
 	} else if (status != PACKET_OK) {
 		r = verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, status_reason(status), ENGINE_NO_CONN);
 	} else if (pkt->hook == ENGINE_IN_PLACE) {

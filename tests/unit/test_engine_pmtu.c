@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_engine_pmtu.c - "packet too big" about a subflow reaches the guest as its own, and cuts.
+ */
+#include "unit.h"
+#include "wire/icmp.h"
+#include "world.h"
+
+static void test_too_big(void)
+{
+	for (unsigned family = FLOW_IPV4; family <= FLOW_IPV6; family += 2) {
+		struct seg s = {.flags = TCP_ACK, .seq = 101, .ack = 1, .payload_bytes = 5000};
+		struct icmp_too_big m = {.family = (uint8_t)family, .mtu_bytes = 1400}, got;
+		uint8_t buf[ICMP_TOO_BIG_MAX];
+		struct world w;
+		unsigned n;
+
+		world_init(&w, (uint8_t)family);
+		world_start(&w);
+		world_open(&w);
+		guest_sends(&w, ENGINE_STEAL, &s);
+		CU_ASSERT(out(&w, 0));
+		m.router.b[0] = 99;
+		m.about = w.net;
+		m.seq = GUEST_ISN + 1500;
+		n = icmp_too_big_encode(buf, &m);
+		CU_ASSERT(icmp_too_big_decode(&got, buf, n));
+		CU_ASSERT(memcmp(&m, &got, sizeof(m)) == 0);
+		for (unsigned k = 0; k < n; k++) {
+			CU_ASSERT(!icmp_too_big_decode(&got, buf, k));
+			buf[k] ^= 0x10;
+			raw_sends(&w, ENGINE_NET, ENGINE_STEAL, buf, n, true);
+			buf[k] ^= 0x10;
+		}
+		raw_sends(&w, ENGINE_NET, ENGINE_STEAL, buf, n, true);
+		CHECK_EQ(family, w.r.reason, REASON_ICMP_TO_GUEST);
+		CHECK_EQ(family, w.outs.n_pkt, 1);
+		CU_ASSERT_FATAL(icmp_too_big_decode(&got, w.pkt[0].hdr, w.pkt[0].hdr_bytes));
+		CU_ASSERT(flow_tuple_equal(&got.about, &w.guest));
+		CHECK_EQ(family, got.mtu_bytes, 1372);
+		CHECK_EQ(family, got.seq, GUEST_ISN + 1500);
+		guest_sends(&w, ENGINE_STEAL, &s);
+		CHECK_EQ(family, w.pkt[0].gso_size_bytes + w.pkt[0].hdr_bytes, 1400);
+		/* Not about anything in flight: not believed. */
+		m.seq = GUEST_ISN + 50;
+		m.mtu_bytes = 1300;
+		n = icmp_too_big_encode(buf, &m);
+		raw_sends(&w, ENGINE_NET, ENGINE_STEAL, buf, n, true);
+		CHECK_EQ(family, w.r.verdict, ENGINE_DROP);
+		/* After ten minutes the path's own MTU is tried again. */
+		world_pass(&w, 601ull * 1000000);
+		guest_sends(&w, ENGINE_STEAL, &s);
+		CHECK_EQ(family, w.pkt[0].gso_size_bytes + w.pkt[0].hdr_bytes, 1500);
+		world_fini(&w);
+	}
+}
+
+static const struct unit_test tests[] = {{"too big", test_too_big}};
+
+UNIT_MAIN("engine/pmtu", tests)

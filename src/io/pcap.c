@@ -125,22 +125,23 @@ static int link_bytes(int link_type, const uint8_t *data, uint32_t len)
 	return type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 ? (int)at : -1;
 }
 
-/* Length of the packet as its IP header says, or `len` where it says nothing sensible. */
+/* Length of the packet as its IP header says, or UINT32_MAX where it says nothing sensible. */
 static uint32_t ip_bytes(const uint8_t *data, uint32_t len)
 {
-	uint32_t said = len;
+	uint32_t said = 0;
 
 	if (len >= 20 && data[0] >> 4 == 4)
 		said = be16(data + 2);
 	else if (len >= 40 && data[0] >> 4 == 6 && be16(data + 4) > 0)
 		said = be16(data + 4) + 40;
-	return said >= 20 && said < len ? said : len;
+	return said >= 20 ? said : UINT32_MAX;
 }
 
 int pcap_reader_next(struct pcap_reader *r, struct pcap_packet *p, char *err, unsigned err_bytes)
 {
 	struct pcap_pkthdr *h;
 	const u_char *data;
+	uint32_t have, said;
 	int rc, skip;
 
 	while ((rc = pcap_next_ex(r->pcap, &h, &data)) == 1) {
@@ -151,8 +152,11 @@ int pcap_reader_next(struct pcap_reader *r, struct pcap_packet *p, char *err, un
 		}
 		p->time_us = (uint64_t)h->ts.tv_sec * 1000000 + (uint64_t)h->ts.tv_usec;
 		p->data = data + skip;
-		p->len_bytes = ip_bytes(p->data, h->caplen - (uint32_t)skip);
-		p->cut = h->caplen < h->len && p->len_bytes == h->caplen - (uint32_t)skip;
+		have = h->caplen - (uint32_t)skip;
+		said = ip_bytes(p->data, have);
+		p->len_bytes = said < have ? said : have;
+		/* What the capture left out may have been padding only. */
+		p->cut = h->caplen < h->len && said > have;
 		return 1;
 	}
 	if (rc == PCAP_ERROR_BREAK)

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * scheduler.h - which subflow carries the next data, behind one small interface: lowest-rtt, blest
+ * (avoids head-of-line blocking on unequal paths), redundant, round-robin; backup and price.
+ */
+#ifndef MPGATE_ENGINE_SCHEDULER_H
+#define MPGATE_ENGINE_SCHEDULER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SCHED_SUBFLOWS_MAX 8
+
+/* One subflow as the scheduler sees it. */
+struct sched_subflow {
+	bool usable; /* established, not stale, its path up */
+	bool backup; /* RFC 8684 section 3.3.8: only when no other is usable */
+	uint32_t srtt_us, rttvar_us;
+	uint32_t cwnd_bytes, in_flight_bytes;
+	uint32_t mss_bytes;
+	uint32_t price_milli; /* price per byte relative to others, 1000 = 1.0 */
+};
+
+struct sched_input {
+	unsigned n;
+	struct sched_subflow s[SCHED_SUBFLOWS_MAX];
+	uint64_t unsent_bytes; /* waiting to be sent for the first time, this piece included */
+	uint32_t window_bytes; /* data-level window left (peer's edge minus what was sent) */
+	int last;              /* subflow of the previous piece, -1: none */
+};
+
+/* State that a scheduler keeps for the connection (plain memory). */
+struct sched {
+	uint64_t word[4];
+};
+
+struct sched_pick {
+	int subflow;       /* -1: none now (wait for an acknowledgement) */
+	uint32_t bytes;    /* at most that much, at least one segment unless less is left */
+	uint8_t also_mask; /* bit i: send the same data on subflow i as well (redundant) */
+};
+
+struct sched_ops {
+	const char *name; /* "lowest-rtt", "blest", "redundant", "round-robin" */
+	struct sched_pick (*pick)(struct sched *sc, const struct sched_input *in);
+};
+
+const struct sched_ops *scheduler_find(const char *name);
+const struct sched_ops *scheduler_at(unsigned i);
+
+#endif

@@ -6,7 +6,7 @@
 #ifndef MPGATE_WIRE_OPTIONS_H
 #define MPGATE_WIRE_OPTIONS_H
 
-#include "mptcp.h"
+#include "wire/mptcp.h"
 
 #define OPTIONS_MAX 40
 #define OPTIONS_SACK_MAX 4

@@ -125,7 +125,15 @@ static const struct row join[] = {
 
 static void test_join(void)
 {
+	uint8_t buf[OPTIONS_MAX];
+	unsigned len = unit_hex(buf, sizeof(buf), "1e10 1003" K1 "b1b2b3b4");
+	struct mptcp m = {0};
+
 	check_rows(join, sizeof(join) / sizeof(join[0]));
+	/* The truncated HMAC is 8 bytes and no more. */
+	decode(&m, buf, len, SYN | ACK);
+	for (unsigned i = 8; i < sizeof(m.join.hmac); i++)
+		CHECK_EQ(i, m.join.hmac[i], 0);
 }
 
 static const struct row dss[] = {

@@ -155,13 +155,15 @@ static void accept_all(int listener, const struct xfer_opts *o, struct xfer_resu
 
 static bool open_one(const struct xfer_opts *o, struct xfer_result *r)
 {
-	int fd = xfer_socket(o);
+	int fd = xfer_socket(o), one = 1;
 	struct xfer_conn *c;
 
 	if (o->bind_len && bind(fd, (const struct sockaddr *)&o->bind, o->bind_len))
 		fail("bind");
 	if (o->isn)
 		choose_isn(fd, o->isn);
+	if (o->fast_open && setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof(one)))
+		fail("TCP_FASTOPEN_CONNECT");
 	c = start(fd, o);
 	if (connect(fd, (const struct sockaddr *)&o->addr, o->addr_len) && errno != EINPROGRESS) {
 		conn_end(c, strerrorname_np(errno), r);
@@ -269,7 +271,7 @@ static void print(const struct xfer_result *r, const struct xfer_opts *o)
 enum { HOST = 1, PORT, BIND, BIND_PORT, MPTCP, SEND, SEND_AFTER, SEND_AFTER_EOF, FIN_AFTER_EOF,
 	RESET_SENT, RESET_RECEIVED, PAUSE_AT, PAUSE_MS, IDLE_AT, IDLE_MS, URGENT_AT, CHUNK, RCVBUF,
 	SNDBUF, CONNECTIONS, CONCURRENCY, PINGS, TIMEOUT, ECHO_BACK, KEEPALIVE, NODELAY, NO_DIGEST,
-	SEED, ISN };
+	SEED, ISN, FAST_OPEN };
 static const struct option options[] = {
 	{"host", 1, 0, HOST}, {"port", 1, 0, PORT}, {"bind", 1, 0, BIND},
 	{"bind-port", 1, 0, BIND_PORT}, {"mptcp", 0, 0, MPTCP}, {"send", 1, 0, SEND},
@@ -281,7 +283,8 @@ static const struct option options[] = {
 	{"sndbuf", 1, 0, SNDBUF}, {"connections", 1, 0, CONNECTIONS},
 	{"concurrency", 1, 0, CONCURRENCY}, {"pings", 1, 0, PINGS}, {"timeout", 1, 0, TIMEOUT},
 	{"echo", 0, 0, ECHO_BACK}, {"keepalive", 0, 0, KEEPALIVE}, {"nodelay", 0, 0, NODELAY},
-	{"no-digest", 0, 0, NO_DIGEST}, {"seed", 1, 0, SEED}, {"isn", 1, 0, ISN}, {0, 0, 0, 0}};
+	{"no-digest", 0, 0, NO_DIGEST}, {"seed", 1, 0, SEED}, {"isn", 1, 0, ISN},
+	{"fast-open", 0, 0, FAST_OPEN}, {0, 0, 0, 0}};
 
 static void read_options(int argc, char **argv, struct xfer_opts *o)
 {
@@ -318,6 +321,7 @@ static void read_options(int argc, char **argv, struct xfer_opts *o)
 		case KEEPALIVE: o->keepalive = true; break;
 		case NODELAY: o->nodelay = true; break;
 		case NO_DIGEST: o->digest = false; break;
+		case FAST_OPEN: o->fast_open = true; break;
 		case ISN: o->isn = number(optarg); break;
 		case SEED: o->seed = number(optarg); break;
 		default: exit(2);
@@ -344,7 +348,7 @@ int main(int argc, char **argv)
 			      .idle_at_bytes = XFER_NEVER,
 			      .urgent_at_bytes = XFER_NEVER};
 	struct xfer_result r = {.bad_offset = XFER_NEVER};
-	int listener = -1;
+	int listener = -1, qlen = 16;
 
 	if (argc < 2 || (strcmp(argv[1], "server") && strcmp(argv[1], "client"))) {
 		fprintf(stderr, "usage: xfer server|client [OPTIONS]; see options[] in xfer.c\n");
@@ -359,6 +363,8 @@ int main(int argc, char **argv)
 	if (o.server) {
 		listener = xfer_socket(&o);
 		if (bind(listener, (const struct sockaddr *)&o.addr, o.addr_len) ||
+		    (!o.mptcp &&
+		     setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &qlen, sizeof(qlen))) ||
 		    listen(listener, CONNS_MAX))
 			fail("listen");
 		printf("ready\n");

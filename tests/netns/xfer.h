@@ -23,6 +23,7 @@ struct xfer_opts {
 	bool fin_after_eof;  /* the own end of data waits for the peer's */
 	bool keepalive;      /* after 1 s of silence, each second */
 	bool nodelay;
+	bool fast_open; /* client: data in the SYN, when the kernel has a cookie */
 	struct sockaddr_storage addr, bind;
 	socklen_t addr_len, bind_len;
 	uint64_t seed;

@@ -3,6 +3,7 @@
 it should."""
 from lib import move, wire
 from lib.case import case, check_mapped, expect, expect_failure
+from lib.ns import Failure
 from lib.move import Middlebox, ServerCounters, same_data
 
 
@@ -44,7 +45,10 @@ def stripped_data(ctx):
     counters = ServerCounters(ctx.server)
     box = Middlebox(ctx.net, ctx.tools, "--strip-after 20000")
     capture = ctx.capture("server", "eth0")
-    ctx.exchange("--send 100k", "--send 100k", client_mptcp=True, clean=False)
+    try:
+        ctx.exchange("--send 100k --timeout 2", "--send 100k --timeout 2", client_mptcp=True)
+    except Failure:
+        pass            # what becomes of the data is the kernel's affair, and differs
     capture.stop()
     counts = box.counts()
     expect(counts["stripped"] > 0, f"mbox stripped nothing: {counts}")

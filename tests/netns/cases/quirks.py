@@ -1,1 +1,246 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""Guests, servers and paths that are not like the others."""
+import time
+
+from lib.case import case, check_honest, check_mapped, expect
+from lib.move import Middlebox
+
+ALL = "--send 1M"
+
+
+def with_sysctls(side, settings):
+    """A case in which one end lacks something."""
+    def transfer(ctx):
+        host = getattr(ctx, side)
+        before = host.sh("sysctl " + " ".join(s.split("=")[0] for s in settings))
+        try:
+            host.sh("sysctl -qw " + " ".join(settings))
+            for family in (4, 6):
+                capture = ctx.capture(label=f"-{family}")
+                ctx.converted(ALL, ALL, family)
+                ctx.converted("--send 1 --send-after 1", "--send 1", family)
+                capture.stop()
+                check_mapped(capture.path, 2)
+        finally:
+            host.sh("sysctl -qw " + " ".join(before.replace(" = ", "=").split("\n")))
+    return transfer
+
+
+TS, SACK = "net.ipv4.tcp_timestamps=0", "net.ipv4.tcp_sack=0"
+WS = "net.ipv4.tcp_window_scaling=0"
+for side_ in ("guest", "server"):
+    for name_, settings_ in (("timestamps", (TS,)), ("sack", (SACK,)), ("window-scale", (WS,)),
+                             ("anything", (TS, SACK, WS))):
+        case(f"quirk:{side_}-without-{name_}")(with_sysctls(side_, settings_))
+    case(f"quirk:{side_}-without-anything:nogso", gso=False)(with_sysctls(side_, (TS, SACK, WS)))
+case("quirk:ecn")(lambda ctx: [with_sysctls(s, ("net.ipv4.tcp_ecn=1",))(ctx)
+                               for s in ("guest", "server")])
+
+
+def drop_some(ns, chain, percent, match=""):
+    """Random losses; returns the script that ends them."""
+    rule = f"{chain} -p tcp {match} -m statistic --mode random --probability {percent / 100} -j DROP"
+    ns.sh(f"iptables -A {rule}; ip6tables -A {rule}")
+    return lambda: ns.sh(f"iptables -D {rule}; ip6tables -D {rule}")
+
+
+def lossy(family, gso):
+    offload = "gso" if gso else "nogso"
+
+    @case(f"loss:net:v{family}:{offload}", gso=gso)
+    def net(ctx):
+        stop = drop_some(ctx.net, "FORWARD", 0.5)
+        capture = ctx.capture()
+        ctx.converted("--send 10M", "--send 10M", family, timeout_s=60)
+        stop()
+        capture.stop()
+        check_mapped(capture.path)
+
+    @case(f"loss:guest:v{family}:{offload}", gso=gso)
+    def guest(ctx):
+        """Between the guest and the gate."""
+        up = drop_some(ctx.gate_ns, "PREROUTING -t raw", 0.5, "-i guest0")
+        down = drop_some(ctx.guest, "INPUT", 0.5)
+        capture = ctx.capture()
+        ctx.converted("--send 10M", "--send 10M", family, timeout_s=60)
+        up()
+        down()
+        capture.stop()
+        check_mapped(capture.path)
+
+
+for family_ in (4, 6):
+    for gso_ in (True, False):
+        lossy(family_, gso_)
+
+
+@case("loss:heavy", gso=False)
+def heavy(ctx):
+    """5 % each way, on the net and at the guest; short connections too: every handshake packet,
+    FIN and DATA_FIN is lost now and then."""
+    stops = [drop_some(ctx.net, "FORWARD", 5), drop_some(ctx.guest, "INPUT", 5)]
+    one, two = ctx.exchange("--send 20k --concurrency 40 --timeout 30", "--send 20k --timeout 30",
+                            connections=40, timeout_s=120)
+    for stop in stops:
+        stop()
+    ctx.note(f"{two['mptcp_end']} of 40 were MPTCP, {one['seconds']:.1f} s")
+    expect(two["mptcp_end"] >= 30, f"only {two['mptcp_end']} of 40 were MPTCP")
+
+
+@case("loss:honest", gso=False)
+def honest_loss(ctx):
+    """I1 under loss on both sides."""
+    stops = [drop_some(ctx.net, "FORWARD", 1), drop_some(ctx.guest, "INPUT", 1)]
+    net = ctx.capture("gate_ns", "up-a", label="-net")
+    guest = ctx.capture("gate_ns", "guest0", label="-guest")
+    ctx.converted("--send 2M", "--send 2M")
+    for stop in stops:
+        stop()
+    net.stop()
+    guest.stop()
+    check_honest(net.path, guest.path)
+
+
+def paused(name, client, server, gso):
+    @case(f"window:{name}:{'gso' if gso else 'nogso'}", gso=gso)
+    def pause(ctx):
+        """The reader stops until the window is closed, and reads on after 2.5 s."""
+        for family in (4, 6):
+            capture = ctx.capture(label=f"-{family}")
+            one, _ = ctx.converted(client, server, family, allow=("RcvWndConflict",))
+            capture.stop()
+            check_mapped(capture.path)
+            expect(2.4 < one["seconds"] < 7, f"took {one['seconds']} s")
+
+
+for gso_ in (True, False):
+    paused("server-stops", "--send 8M", "--pause-at 50000 --pause-ms 2500 --rcvbuf 20000", gso_)
+    paused("guest-stops", "--pause-at 50000 --pause-ms 2500 --rcvbuf 20000", "--send 8M", gso_)
+    paused("both-stop", "--send 8M --pause-at 50000 --pause-ms 2500 --rcvbuf 20000",
+           "--send 8M --pause-at 50000 --pause-ms 2500 --rcvbuf 20000", gso_)
+
+
+@case("quirk:tiny-writes")
+def tiny(ctx):
+    for family in (4, 6):
+        capture = ctx.capture(label=f"-{family}")
+        ctx.converted("--send 3000 --chunk 1 --nodelay", "--send 3000 --chunk 1 --nodelay",
+                      family)
+        capture.stop()
+        check_mapped(capture.path)
+
+
+@case("quirk:odd-writes", checksum=True)
+def odd(ctx):
+    """Odd lengths, with checksums, which then start at odd places."""
+    ctx.converted("--send 300001 --chunk 1237 --nodelay", "--send 300001 --chunk 4391 --nodelay")
+
+
+@case("quirk:urgent")
+def urgent(ctx):
+    """I3: the urgent byte arrives in its place."""
+    for family in (4, 6):
+        ctx.converted("--send 100k --urgent-at 50000", "--send 100k", family)
+        ctx.converted("--send 100 --urgent-at 99", "", family)
+
+
+@case("quirk:keepalive", fresh=True)
+def keepalive(ctx):
+    """The guest's kernel gives up when two probes in a row are not answered."""
+    for family in (4, 6):
+        capture = ctx.capture(label=f"-{family}")
+        ctx.converted("--send 2000 --keepalive --idle-at 1000 --idle-ms 4500", "--send 10",
+                      family)
+        capture.stop()
+        check_mapped(capture.path)
+
+
+@case("quirk:keepalive-of-server", fresh=True)
+def keepalive_server(ctx):
+    ctx.converted("--send 10 --fin-after-eof",
+                  "--send 2000 --keepalive --idle-at 1000 --idle-ms 4500")
+
+
+@case("quirk:sequence-wrap")
+def wrap(ctx):
+    """Both ends' sequence numbers pass 2^32 in mid-stream, and at the first byte."""
+    for isn in (0xfffffffe, 0xffffffff, 0xffff0000):
+        for family in (4, 6):
+            box = Middlebox(ctx.net, ctx.tools, f"--server-isn {isn}")
+            capture = ctx.capture(label=f"-{isn}-{family}")
+            ctx.converted(f"--send 300k --isn {isn}", "--send 300k", family)
+            box.counts()
+            capture.stop()
+            check_mapped(capture.path)
+
+
+@case("quirk:shifted-sequence-numbers", gso=False)
+def shifted(ctx):
+    """A firewall that hides initial sequence numbers, in both directions."""
+    stop = drop_some(ctx.guest, "INPUT", 0.5)
+    box = Middlebox(ctx.net, ctx.tools, "--seq-shift 0x80000000 --server-isn 1 --loss-ppm 3000")
+    ctx.converted("--send 2M", "--send 2M")
+    box.counts()
+    stop()
+
+
+@case("quirk:small-mtu-behind", fresh=True)
+def small_mtu(ctx):
+    """A narrower link behind the first hop: ICMP tells, and the sender must hear it."""
+    for family in (4, 6):
+        ctx.converted("--send 1M", "", family)
+        ctx.net.sh("ip link set dev s mtu 1400")
+        start = time.monotonic()
+        ctx.converted("--send 1M", "--send 1M", family)
+        expect(time.monotonic() - start < 3, "took long")
+        ctx.net.sh("ip link set dev s mtu 1500; ip link set dev a mtu 1400")
+        start = time.monotonic()
+        ctx.converted("--send 1M", "--send 1M", family)
+        expect(time.monotonic() - start < 3, "took long")
+        ctx.net.sh("ip link set dev a mtu 1500")
+
+
+@case("quirk:guest-mtu-9000", fresh=True)
+def jumbo(ctx):
+    """A guest whose link is wider than the uplink."""
+    ctx.guest.sh("ip link set dev eth0 mtu 9000")
+    ctx.gate_ns.sh("ip link set dev guest0 mtu 9000")
+    for family in (4, 6):
+        ctx.converted("--send 1M", "--send 1M", family)
+
+
+@case("quirk:small-mss", fresh=True)
+def small_mss(ctx):
+    """536 told by the guest, later by the server."""
+    for side in (ctx.guest, ctx.server):
+        for family in (4, 6):
+            ip = f"ip -{family} route"
+            default = side.sh(f"{ip} show default").strip().splitlines()[0]
+            side.sh(f"{ip} change {default} advmss 536")
+            ctx.converted("--send 300k", "--send 300k", family)
+            side.sh(f"{ip} change {default}")
+
+
+@case("quirk:guest-speaks-mptcp", fresh=True)
+def guest_mptcp(ctx):
+    """The gate steps aside; the two kernels speak to each other."""
+    for family in (4, 6):
+        ctx.converted("--send 300k", "--send 300k", family, client_mptcp=True)
+    counters = ctx.daemon.counters()
+    expect(counters.get("plain_guest_mptcp", 0) >= 2, f"{counters}")
+    expect("syn_mp_capable" not in counters, f"{counters}")
+
+
+@case("quirk:fast-open", fresh=True)
+def fast_open(ctx):
+    """A guest that asks for a cookie, then sends data in its SYN: plain, and whole."""
+    for side in (ctx.guest, ctx.server):
+        side.sh("sysctl -qw net.ipv4.tcp_fastopen=1027")
+    for size in (100, 100, 3000):
+        server = ctx.serve("", 4, mptcp=False)
+        one = ctx.client(f"--send {size} --fast-open", 4)
+        two = server.result()
+        expect(one["clean"] == 1 and two["received"] == size, f"{one} {two}")
+        expect(one["sent_sha256"] == two["received_sha256"], "digests differ")
+    counters = ctx.daemon.counters()
+    expect(counters.get("plain_tfo", 0) >= 2, f"no plain_tfo: {counters}")

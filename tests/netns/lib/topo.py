@@ -80,6 +80,9 @@ class Topology:
         self.firewall = firewall
         for side in SIDES:
             setattr(self, side, ns.Ns(side))
+            # addresses count at once, link-local ones too, or the first packets are lost
+            getattr(self, side).sh("sysctl -qw net.ipv6.conf.default.accept_dad=0 "
+                                   "net.ipv6.conf.all.accept_dad=0")
         self.links()
         self.routes()
         self.sysctls(checksum, server_enabled)

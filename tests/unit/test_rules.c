@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_rules.c - the rules of the host: the whole list against rules/example.sh, and what no list
+ * test_rules.c - the rules of the host: the whole list against rules/example.txt, and what no list
  * may ever contain, whatever the configuration (I6).
  */
 #include <arpa/inet.h>
@@ -10,7 +10,7 @@
 #include "app/rules_build.h"
 #include "unit.h"
 
-#define EXAMPLE TESTS_DIR "/../rules/example.sh"
+#define EXAMPLE TESTS_DIR "/../rules/example.txt"
 
 /* The failure shows the line. */
 #define CHECK_TEXT(text, condition) \
@@ -47,7 +47,7 @@ static void add_path(struct config *cfg, const char *name, const char *interface
 	p->table = table;
 }
 
-/* The host of rules/example.sh: two guests' bridges, a dual-stack uplink, an IPv4 one. */
+/* The host of rules/example.txt: two guests' bridges, a dual-stack uplink, an IPv4 one. */
 static void example(struct config *cfg, struct host *host)
 {
 	struct host_path *p = &host->path[0];
@@ -312,7 +312,7 @@ static void test_checks(void)
 }
 
 static const struct unit_test tests[] = {
-	{"the list against rules/example.sh", test_example},
+	{"the list against rules/example.txt", test_example},
 	{"nothing but ours is touched", test_harmless},
 	{"interfaces that do not exist yet", test_missing_interfaces},
 	{"who may pass a dead daemon", test_bypass},

@@ -220,7 +220,7 @@ static enum reason data_fin_alone(struct step *st, struct conn *c, struct subflo
 
 /* An acknowledgement without data. `una`, `edge`: what the guest knew before this segment. */
 static enum reason ack_to_guest(struct step *st, struct conn *c, struct subflow *s, uint32_t una,
-				uint32_t edge, bool subflow_advanced)
+				uint32_t edge, bool subflow_advanced, bool probe)
 {
 	const struct mptcp *m = &st->o.mp;
 	bool news = c->una_seq != una || c->told_guest_edge_seq != edge ||
@@ -237,7 +237,7 @@ static enum reason ack_to_guest(struct step *st, struct conn *c, struct subflow 
 	if (!news && subflow_advanced)
 		return REASON_ACK_HELD;
 	begin(st, c, s, &h, &w);
-	h.seq = seq_lt(st->p.seq, s->rcv_nxt) ? c->acked_seq - 1 : c->sent_seq;
+	h.seq = probe ? c->acked_seq - 1 : c->sent_seq;
 	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
 	return REASON_ACK_TO_GUEST;
 }
@@ -331,6 +331,8 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	const struct dss *d = &st->o.mp.dss;
 	uint32_t una = c->una_seq, edge = c->told_guest_edge_seq;
 	bool subflow_advanced = seq_lt(s->snd_una, p->ack);
+	/* A keepalive stands below the window, so that the guest answers. */
+	bool probe = p->seq == s->rcv_nxt - 1 && !s->fin_received;
 	bool fin_alone = false;
 	enum reason reason;
 	uint64_t dsn = 0;
@@ -361,7 +363,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	if (p->flags & TCP_FIN)
 		subflow_fin(st, c, s);
 	if (reason == REASON_NONE || reason == REASON_SIGNAL_ONLY)
-		reason = ack_to_guest(st, c, s, una, edge, subflow_advanced);
+		reason = ack_to_guest(st, c, s, una, edge, subflow_advanced, probe);
 	conn_close_check(st, c);
 	if (reason == REASON_DROP_OUT_OF_WINDOW || reason == REASON_DROP_OUTPUT_FULL)
 		return drop(st, c, reason);

@@ -297,6 +297,16 @@ struct engine_result handshake_translated(struct step *st, struct conn *c,
 	return r;
 }
 
+/* The peer refuses the connection, or somebody pretends so: the guest's TCP judges. */
+static struct engine_result net_rst(struct step *st, struct conn *c)
+{
+	if (!c || c->state != CONN_SYN_SENT || st->p.ack != c->guest_isn + 1)
+		return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_UNKNOWN,
+			       ENGINE_NO_CONN);
+	conn_free(st, c, REASON_CLOSED_REFUSED);
+	return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_CLOSED_REFUSED, ENGINE_NO_CONN);
+}
+
 struct engine_result handshake_packet(struct step *st)
 {
 	uint8_t flags = st->p.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
@@ -307,6 +317,8 @@ struct engine_result handshake_packet(struct step *st)
 		return guest_syn(st);
 	if (flags == (TCP_SYN | TCP_ACK) && st->in->from == ENGINE_NET)
 		return net_synack(st);
+	if (flags == (TCP_RST | TCP_ACK) && st->in->from == ENGINE_NET)
+		return net_rst(st, conn_find(st->e, &reverse));
 	if (!(flags & TCP_SYN) || (flags & (TCP_RST | TCP_FIN)))
 		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_FLAGS,
 			       ENGINE_NO_CONN);

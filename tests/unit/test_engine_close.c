@@ -125,8 +125,9 @@ static void test_peer_first(void)
 	CU_ASSERT(out(&w, 0) && w.o.mp.dss.data_fin && w.o.mp.dss.map_len == 1);
 	net(&w, 0, 1, 401, 402, 0, 0, false);
 	CHECK_EQ(4, w.outs.n_pkt, 2);
-	CU_ASSERT(out(&w, 0) && w.p.ack == GUEST_ISN + 402);
+	CU_ASSERT(out(&w, 0) && w.p.ack == GUEST_ISN + 402 && w.p.seq == PEER_ISN + 2);
 	CU_ASSERT(out(&w, 1) && (w.p.flags & TCP_FIN) && w.p.seq == GUEST_ISN + 401);
+	CHECK_EQ(4, w.pkt[0].side, ENGINE_GUEST);
 	net(&w, TCP_FIN, 1, 402, 402, 0, 0, false);
 	CHECK_EQ(5, engine_counter(w.e, REASON_CLOSED_NORMALLY), 1);
 	world_fini(&w);

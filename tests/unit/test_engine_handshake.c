@@ -228,6 +228,26 @@ static void test_limits(void)
 	world_fini(&w);
 }
 
+static void test_refused(void)
+{
+	struct seg s = {.flags = TCP_SYN};
+	struct world w;
+
+	world_init(&w, FLOW_IPV4);
+	world_start(&w);
+	guest_sends(&w, ENGINE_IN_PLACE, &s);
+	s.flags = TCP_RST | TCP_ACK;
+	s.ack = 2;
+	net_sends(&w, ENGINE_IN_PLACE, &s);
+	CHECK_EQ(0, engine_connections(w.e), 1);
+	s.ack = 1;
+	net_sends(&w, ENGINE_IN_PLACE, &s);
+	CHECK_EQ(1, w.r.verdict, ENGINE_ACCEPT);
+	CHECK_EQ(1, w.r.reason, REASON_CLOSED_REFUSED);
+	CHECK_EQ(1, engine_connections(w.e), 0);
+	world_fini(&w);
+}
+
 /* The guest reuses its port while the old connection's record still stands (TIME_WAIT). */
 static void test_reuse(void)
 {
@@ -253,6 +273,7 @@ static const struct unit_test tests[] = {
 	{"plain SYN/ACKs", test_synacks},
 	{"retries and blackhole", test_retries_and_blackhole},
 	{"limits", test_limits},
+	{"refused", test_refused},
 	{"4-tuple reuse", test_reuse},
 };
 

@@ -28,7 +28,13 @@ void pool_free(struct pool *p, void *region, uint32_t index);
 
 static inline void *pool_at(const struct pool *p, const void *region, uint32_t index)
 {
-	return (char *)(uintptr_t)region + p->offset + (uint64_t)index * p->record_bytes;
+	/* As strchr() does it: the caller knows whether the region may be written. */
+	union {
+		const void *region;
+		char *bytes;
+	} u = {.region = region};
+
+	return u.bytes + p->offset + (uint64_t)index * p->record_bytes;
 }
 
 #endif

@@ -5,13 +5,13 @@
 #include "reason.h"
 
 static const char *const names[] = {
-#define X(symbol, name, sentence) [REASON_##symbol] = name,
+#define X(symbol, name, sentence) [REASON_##symbol] = (name),
 	MPGATE_REASONS(X)
 #undef X
 };
 
 static const char *const sentences[] = {
-#define X(symbol, name, sentence) [REASON_##symbol] = sentence,
+#define X(symbol, name, sentence) [REASON_##symbol] = (sentence),
 	MPGATE_REASONS(X)
 #undef X
 };

@@ -11,7 +11,7 @@
  *
  * All that follows is met in mangle PREROUTING: from the guests' interfaces, TCP that is neither
  * plain nor meant for the host itself; from the paths' interfaces only what is marked converted,
- * what conntrack has lost (INVALID), and the port range of the gate's own subflows.
+ * what conntrack does not know (any more), and the port range of the gate's own subflows.
  *
  * The daemon answers by NF_REPEAT with the packet mark DECIDED and its decision in the bits PLAIN
  * or CONVERTED: the packet walks the same chain again, our first rule saves the decision to the
@@ -188,9 +188,13 @@ static void chain_net(struct rules_list *list, const struct config *cfg, const s
 	rules_list_input(list, "-A MPGATE-NET " HAS_SYN " -j RETURN");
 	rules_list_input(list, "-A MPGATE-NET -m connmark --mark 0x%x/0x%x -g MPGATE-OWN",
 			 RULES_MARK_CONVERTED, RULES_MARK_CONN);
+	/*
+	 * In mid-connection, and new or invalid to conntrack: it may have lost a converted one. The
+	 * kernel deletes what MASQUERADE translated when the uplink goes down.
+	 */
 	rules_list_input(list,
-			 "-A MPGATE-NET -m conntrack --ctstate INVALID -j NFQUEUE --queue-num %u "
-			 "--queue-bypass",
+			 "-A MPGATE-NET -m conntrack --ctstate NEW,INVALID -j NFQUEUE --queue-num "
+			 "%u --queue-bypass",
 			 cfg->queue);
 }
 

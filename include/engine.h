@@ -22,7 +22,7 @@
 #define ENGINE_POLICY_MAX 64
 #define ENGINE_SUBFLOWS_MAX 8
 #define ENGINE_HEADER_MAX 100 /* IPv6 40 + TCP 20 + options 40 */
-#define ENGINE_NAME_MAX 12    /* a path's name: "mpg-" and it make an interface name */
+#define ENGINE_NAME_MAX 11    /* a path's name: "mpg-" and it make an interface name */
 #define ENGINE_NO_PATH 0xff
 #define ENGINE_NO_CONN UINT32_MAX
 

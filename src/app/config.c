@@ -126,11 +126,11 @@ static int path_name_check(struct config_reader *r, int line, const char *name)
 				   "path name \"%s\" has odd characters; use letters, digits, - "
 				   "and _, beginning with a letter or digit",
 				   name);
-	if (n > 11)
+	if (n > ENGINE_NAME_MAX)
 		return config_fail(r, line,
-				   "path name \"%s\" has %zu characters; use at most 11, because "
+				   "path name \"%s\" has %zu characters; use at most %d, because "
 				   "the device mpg-NAME carries it",
-				   name, n);
+				   name, n, ENGINE_NAME_MAX);
 	if (name[0] == 'g' && n > 1 && strspn(name + 1, "0123456789") == n - 1)
 		return config_fail(r, line,
 				   "path name \"%s\" is kept for the devices towards the guests; "

@@ -31,9 +31,13 @@
 #define SYN "-p tcp --tcp-flags SYN,ACK,RST,FIN SYN"
 #define SYNACK "-p tcp --tcp-flags SYN,ACK,RST,FIN SYN,ACK"
 #define HAS_SYN "-p tcp --tcp-flags SYN SYN"
+#define HAS_RST "-p tcp --tcp-flags RST RST"
+#define TOO_BIG "-p icmp --icmp-type fragmentation-needed"
+#define TOO_BIG6 "-p ipv6-icmp --icmpv6-type packet-too-big"
 
+/* `match6` stands for `match` in ip6tables, where they differ. */
 struct jump {
-	const char *table, *at, *from, *match, *chain;
+	const char *table, *at, *from, *match, *chain, *match6;
 };
 
 /*
@@ -42,11 +46,14 @@ struct jump {
  * overruled.
  */
 static const struct jump jumps[] = {
-	{"raw", "-I", "PREROUTING", "-i mpg-+", "MPGATE-RAW"},
-	{"filter", "-I", "FORWARD", "-i mpg-+", "MPGATE-ACCEPT"},
-	{"mangle", "-A", "FORWARD", HAS_SYN, "MPGATE-FWD"},
-	{"mangle", "-A", "POSTROUTING", HAS_SYN, "MPGATE-POST"},
-	{"mangle", "-A", "PREROUTING", "-p tcp", "MPGATE-PRE"},
+	{"raw", "-I", "PREROUTING", "-i mpg-+", "MPGATE-RAW", NULL},
+	{"filter", "-I", "FORWARD", "-i mpg-+", "MPGATE-ACCEPT", NULL},
+	{"mangle", "-A", "FORWARD", HAS_SYN, "MPGATE-FWD", NULL},
+	{"mangle", "-A", "FORWARD", HAS_RST, "MPGATE-FWD", NULL},
+	{"mangle", "-A", "POSTROUTING", HAS_SYN, "MPGATE-POST", NULL},
+	{"mangle", "-A", "POSTROUTING", HAS_RST, "MPGATE-POST", NULL},
+	{"mangle", "-A", "PREROUTING", "-p tcp", "MPGATE-PRE", NULL},
+	{"mangle", "-A", "PREROUTING", TOO_BIG, "MPGATE-ICMP", TOO_BIG6},
 };
 
 struct chain {
@@ -57,7 +64,7 @@ static const struct chain chains[] = {
 	{"raw", "MPGATE-RAW"},     {"filter", "MPGATE-ACCEPT"}, {"mangle", "MPGATE-FWD"},
 	{"mangle", "MPGATE-FWDG"}, {"mangle", "MPGATE-FWDN"},   {"mangle", "MPGATE-POST"},
 	{"mangle", "MPGATE-PRE"},  {"mangle", "MPGATE-GUEST"},  {"mangle", "MPGATE-NET"},
-	{"mangle", "MPGATE-OWN"},  {"mangle", "MPGATE-SET"},
+	{"mangle", "MPGATE-OWN"},  {"mangle", "MPGATE-SET"},    {"mangle", "MPGATE-ICMP"},
 };
 
 static const char *const tables[] = {"raw", "filter", "mangle"};
@@ -67,6 +74,11 @@ static const char *const tables[] = {"raw", "filter", "mangle"};
 static const char *tool(uint8_t family)
 {
 	return family == FLOW_IPV4 ? "iptables" : "ip6tables";
+}
+
+static const char *match_of(const struct jump *j, uint8_t family)
+{
+	return family == FLOW_IPV6 && j->match6 ? j->match6 : j->match;
 }
 
 /* Begins a transaction that replaces our chains of `table`. */
@@ -105,6 +117,11 @@ static void chain_forward(struct rules_list *list, const struct config *cfg)
 				 cfg->guests[i]);
 		rules_list_input(list, "-A MPGATE-FWD " SYNACK " -o %s -g MPGATE-FWDN",
 				 cfg->guests[i]);
+		/* A refusal: of a connection about which nothing is decided yet. */
+		rules_list_input(list,
+				 "-A MPGATE-FWD " HAS_RST " -o %s -m connmark --mark 0x0/0x%x -g "
+				 "MPGATE-FWDN",
+				 cfg->guests[i], RULES_MARK_CONN);
 	}
 	for (unsigned i = 0; i < cfg->n_paths; i++) {
 		const char *interface = cfg->path[i].interface;
@@ -198,6 +215,27 @@ static void chain_net(struct rules_list *list, const struct config *cfg, const s
 			 cfg->queue);
 }
 
+/*
+ * "Packet too big": conntrack relates it to the guest's connection, or, where a subflow is the
+ * gate's own, knows nothing of it.
+ */
+static void chain_icmp(struct rules_list *list, const struct config *cfg)
+{
+	decided(list, "MPGATE-ICMP");
+	for (unsigned i = 0; i < cfg->n_paths; i++) {
+		const char *interface = cfg->path[i].interface;
+
+		rules_list_input(list,
+				 "-A MPGATE-ICMP -i %s -m connmark --mark 0x%x/0x%x -j NFQUEUE "
+				 "--queue-num %u --queue-bypass",
+				 interface, RULES_MARK_CONVERTED, RULES_MARK_CONN, cfg->queue);
+		rules_list_input(list,
+				 "-A MPGATE-ICMP -i %s -m conntrack --ctstate INVALID -j NFQUEUE "
+				 "--queue-num %u --queue-bypass",
+				 interface, cfg->queue);
+	}
+}
+
 static void chains_small(struct rules_list *list, const struct config *cfg)
 {
 	/* The daemon is to see that the connection is converted, and none may slip by it. */
@@ -225,6 +263,7 @@ void rules_chains(struct rules_list *list, const struct config *cfg, const struc
 	chain_postrouting(list, cfg);
 	chain_prerouting(list, cfg);
 	chain_net(list, cfg, host, family);
+	chain_icmp(list, cfg);
 	chains_small(list, cfg);
 	commit(list);
 }
@@ -237,9 +276,9 @@ void rules_jumps(struct rules_list *list, uint8_t family)
 		const struct jump *j = &jumps[i];
 
 		rules_list_add(list, "%s -w -t %s %s %s %s -j %s", t, j->table, j->at, j->from,
-			       j->match, j->chain);
+			       match_of(j, family), j->chain);
 		rules_list_unless(list, "%s -w -t %s -C %s %s -j %s", t, j->table, j->from,
-				  j->match, j->chain);
+				  match_of(j, family), j->chain);
 		if (i == 0)
 			rules_list_why(list,
 				       "one jump into each, where the host's own rules stand");
@@ -253,8 +292,8 @@ void rules_chains_remove(struct rules_list *list, uint8_t family)
 	for (size_t i = COUNT(jumps); i-- > 0;) {
 		const struct jump *j = &jumps[i];
 
-		rules_list_add(list, "%s -w -t %s -D %s %s -j %s", t, j->table, j->from, j->match,
-			       j->chain);
+		rules_list_add(list, "%s -w -t %s -D %s %s -j %s", t, j->table, j->from,
+			       match_of(j, family), j->chain);
 		rules_list_repeat(list);
 	}
 	/* Declaring a chain empties it, or makes it: so all of them exist when they are removed. */

@@ -271,8 +271,8 @@ static void test_bypass(void)
 			CU_ASSERT_TRUE(starts(line, "-A MPGATE-OWN"));
 		}
 	}
-	/* POST, GUEST, NET by port for two addresses, NET for INVALID */
-	CU_ASSERT_EQUAL(with, 5);
+	/* POST, GUEST, NET by port for two addresses, NET for INVALID, ICMP twice for each path */
+	CU_ASSERT_EQUAL(with, 9);
 	CU_ASSERT_EQUAL(without, 1);
 	free(text);
 }

@@ -7,11 +7,12 @@
  * The handshake walks the host's own road. Mangle FORWARD sees both interfaces and marks (packet
  * mark GUEST) a guest's SYN that leaves by a path and the SYN/ACK that comes back; mangle
  * POSTROUTING queues what is so marked, after the host's firewall has let it pass and before
- * source translation. A guest's SYN that leaves elsewhere makes its connection plain at once.
+ * source translation. So does a RST that answers a SYN. A guest's SYN that leaves elsewhere makes its connection plain at once.
  *
  * All that follows is met in mangle PREROUTING: from the guests' interfaces, TCP that is neither
  * plain nor meant for the host itself; from the paths' interfaces only what is marked converted,
- * what conntrack does not know (any more), and the port range of the gate's own subflows.
+ * what conntrack does not know (any more), the port range of the gate's own subflows, and ICMP's
+ * "packet too big" about these.
  *
  * The daemon answers by NF_REPEAT with the packet mark DECIDED and its decision in the bits PLAIN
  * or CONVERTED: the packet walks the same chain again, our first rule saves the decision to the

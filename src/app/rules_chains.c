@@ -5,9 +5,10 @@
  * Theory of operation
  *
  * The handshake walks the host's own road. Mangle FORWARD sees both interfaces and marks (packet
- * mark GUEST) a guest's SYN that leaves by a path and the SYN/ACK that comes back; mangle
- * POSTROUTING queues what is so marked, after the host's firewall has let it pass and before
- * source translation. So does a RST that answers a SYN. A guest's SYN that leaves elsewhere makes its connection plain at once.
+ * mark GUEST) a guest's SYN that leaves by a path and the SYN/ACK, or the RST, that answers it;
+ * mangle POSTROUTING queues what is so marked, after the host's firewall has let it pass and
+ * before source translation. A guest's SYN that leaves elsewhere makes its connection plain at
+ * once.
  *
  * All that follows is met in mangle PREROUTING: from the guests' interfaces, TCP that is neither
  * plain nor meant for the host itself; from the paths' interfaces only what is marked converted,

@@ -104,7 +104,7 @@ static const char *side_name(const struct job *j, enum engine_side side, unsigne
 {
 	return side == ENGINE_GUEST    ? "guest"
 	       : path < j->cfg.n_paths ? j->cfg.path[path].name
-				       : "?";
+				       : "-";
 }
 
 static void stamp(const struct job *j, uint64_t now_us)
@@ -225,6 +225,15 @@ static int captures_name(struct job *j)
 {
 	j->capture[0].side = ENGINE_GUEST;
 	j->n_captures = 1;
+	for (unsigned i = 0; i < j->cfg.n_paths; i++) {
+		if (strcmp(j->cfg.path[i].name, "guest") != 0)
+			continue;
+		snprintf(j->err, sizeof(j->err),
+			 "path \"guest\" and the guests would share guest.pcap; rename the path in "
+			 "a copy of %.400s",
+			 j->config);
+		return -1;
+	}
 	for (unsigned i = 0; i < j->n_path_args; i++) {
 		const char *arg = j->path_arg[i], *file = strchr(arg, '=') + 1;
 		struct capture *c = &j->capture[j->n_captures++];

@@ -224,8 +224,27 @@ static void files(struct check *c)
 		directory(c, "state", c->cfg->state);
 }
 
+/* With manage_host = false somebody else must have set up the rules; listing them changes nothing.
+ */
+static void foreign_rules(struct check *c)
+{
+	const char *const list[] = {"iptables", "-w", "-t", "mangle", "-S", "MPGATE-PRE", NULL};
+	char out[4096];
+
+	if (c->cfg->manage_host || !c->root)
+		return;
+	if (check_run(list, out, sizeof(out)) == 0)
+		check_say(c, CHECK_OK, "manage_host", "the rules are up");
+	else
+		check_say(
+			c, CHECK_WARN, "manage_host",
+			"it is false and the rules are not up: nothing would be converted; `mpgate "
+			"rules up` with the same file");
+}
+
 void check_settings(struct check *c)
 {
+	foreign_rules(c);
 	forwarding(c);
 	rp_filter(c);
 	ports(c);

@@ -83,6 +83,33 @@ static void check_mptcp(const struct mptcp *m, unsigned flags)
 		CHECK_OPTION(tcprst, mp_tcprst_encode(&w, &m->tcprst));
 }
 
+/* One after the other into a writer that is partly full: each wholly or not at all. */
+static void check_room(const struct mptcp *m, unsigned fill)
+{
+	struct options_writer w = {0};
+	bool overrun = false;
+
+#define TRY(has, encode_call)                                                               \
+	do {                                                                                \
+		unsigned before = w.len_bytes;                                              \
+		bool written = (has) && (encode_call);                                      \
+		overrun |= w.len_bytes > OPTIONS_MAX || (w.len_bytes != before) != written; \
+	} while (0)
+
+	REQUIRE(options_put_nops(&w, fill));
+	TRY(m->has_dss, dss_encode(&w, &m->dss));
+	TRY(m->has_capable, mp_capable_encode(&w, &m->capable));
+	TRY(m->has_join, mp_join_encode(&w, &m->join));
+	TRY(m->has_add_addr, add_addr_encode(&w, &m->add_addr));
+	TRY(m->has_remove_addr, remove_addr_encode(&w, &m->remove_addr));
+	TRY(m->has_prio, mp_prio_encode(&w, &m->prio));
+	TRY(m->has_fail, mp_fail_encode(&w, m->fail_dsn));
+	TRY(m->has_fastclose, mp_fastclose_encode(&w, m->fastclose_key));
+	TRY(m->has_tcprst, mp_tcprst_encode(&w, &m->tcprst));
+#undef TRY
+	REQUIRE(!overrun);
+}
+
 static void check_plain(const struct options *o)
 {
 	struct options_writer w = {0};
@@ -137,6 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	decode(&o, data + HEAD_BYTES, n, data[0]);
 	check_mptcp(&o.mp, data[0]);
 	check_plain(&o);
+	check_room(&o.mp, data[1] % (OPTIONS_MAX + 1));
 	check_copy(data + HEAD_BYTES, n, data[1] % (OPTIONS_MAX + 1), data[2]);
 	return 0;
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fuzz_packet.c - any bytes as a packet: decoding stays within them, and what decodes can be
- * written again and then says the same.
+ * written again and then says the same; also for the ICMP messages that the gate reads.
  */
 #include <stdint.h>
+#include <stdlib.h>
 
+#include "base/csum.h"
+#include "wire/icmp.h"
 #include "wire/packet.h"
 
 #define REQUIRE(condition)                \
@@ -19,6 +22,7 @@ static void check_bounds(const struct packet *p, const uint8_t *data, uint32_t l
 {
 	REQUIRE(p->data == data);
 	REQUIRE(p->total_bytes <= len_bytes);
+	REQUIRE(p->flow_label <= 0xfffff);
 	REQUIRE(p->ip_bytes == (p->tuple.family == FLOW_IPV4 ? 20 : 40));
 	REQUIRE(p->options == data + p->ip_bytes + 20);
 	REQUIRE(p->options_bytes <= 40 && p->options_bytes % 4 == 0);
@@ -76,6 +80,44 @@ static void check_again(const struct packet *p)
 	}
 }
 
+static void check_icmp(const uint8_t *data, uint32_t len_bytes)
+{
+	uint8_t buf[ICMP_TOO_BIG_MAX];
+	struct icmp_too_big m, again;
+	unsigned n;
+
+	if (!icmp_too_big_decode(&m, data, len_bytes))
+		return;
+	n = icmp_too_big_encode(buf, &m);
+	REQUIRE(n <= sizeof(buf));
+	REQUIRE(icmp_too_big_decode(&again, buf, n));
+	REQUIRE(again.family == m.family && again.mtu_bytes == m.mtu_bytes && again.seq == m.seq);
+	REQUIRE(ip_addr_equal(&again.router, &m.router));
+	REQUIRE(flow_tuple_equal(&again.about, &m.about));
+}
+
+/* The same with its checksum mended: no fuzzer guesses one, and what is behind it counts too. */
+static void check_icmp_mended(const uint8_t *data, uint32_t len_bytes)
+{
+	bool ipv4 = len_bytes > 0 && data[0] >> 4 == 4;
+	unsigned ip = ipv4 ? (data[0] & 0x0f) * 4 : 40;
+	uint64_t sum = 0;
+	uint8_t *copy;
+	uint16_t csum;
+
+	if (len_bytes < ip + 8 || len_bytes > 200 || ip < 20)
+		return;
+	copy = malloc(len_bytes);
+	memcpy(copy, data, len_bytes);
+	memset(copy + ip + 2, 0, 2);
+	if (!ipv4)
+		sum = csum_pseudo6(copy + 8, copy + 24, 58, len_bytes - ip);
+	csum = (uint16_t)~csum_fold(csum_add(sum, copy + ip, len_bytes - ip));
+	memcpy(copy + ip + 2, &csum, 2);
+	check_icmp(copy, len_bytes);
+	free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	enum packet_status status;
@@ -83,6 +125,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > 100000)
 		return 0;
+	check_icmp(data, (uint32_t)size);
+	check_icmp_mended(data, (uint32_t)size);
 	status = packet_decode(&p, data, (uint32_t)size);
 	REQUIRE(status <= PACKET_EXTENSION_HEADER);
 	REQUIRE(p.tuple.family == 0 || p.tuple.family == FLOW_IPV4 || p.tuple.family == FLOW_IPV6);

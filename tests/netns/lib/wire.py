@@ -123,7 +123,7 @@ class Direction:
         self.high = 1           # next new ssn
         self.dsn_high = None    # next new dsn
         self.data_ack = None
-        self.mapped_bytes = self.segments = self.dss = 0
+        self.mapped_bytes = self.segments = self.dss = self.zero_windows = 0
         self.fin = self.data_fin = self.rst = self.fastclose = False
         self.acks = []          # (time, bytes of the other that a DATA_ACK covers)
 
@@ -215,6 +215,7 @@ class Connection:
             for raw in s.mptcp:
                 self.option(s, me, other, raw)
             self.data(s, me)
+            me.zero_windows += s.window == 0 and not s.flags & RST
         me.rst |= bool(s.flags & RST)
         me.fin |= bool(s.flags & FIN)
 

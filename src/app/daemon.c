@@ -332,7 +332,7 @@ int daemon_run(const struct config *cfg)
 		notify_state("READY=1");
 		status = run(d);
 		notify_state("STOPPING=1");
-		log_info("ending: everything is withdrawn");
+		log_info("ending");
 	}
 	end(d);
 	free(d);

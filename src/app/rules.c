@@ -67,19 +67,23 @@ int rules_up(const struct config *cfg, char *err, unsigned err_bytes)
 
 int rules_down(char *err, unsigned err_bytes)
 {
-	struct rules_list list = {0};
+	struct rules_list routes = {0}, chains = {0};
 	int result;
 
 	if (need_root(err, err_bytes) < 0)
 		return -1;
-	rules_chains_remove(&list, FLOW_IPV4);
-	rules_routes_remove(&list, FLOW_IPV4);
+	rules_routes_remove(&routes, FLOW_IPV4);
+	rules_chains_remove(&chains, FLOW_IPV4);
 	if (have_v6()) {
-		rules_chains_remove(&list, FLOW_IPV6);
-		rules_routes_remove(&list, FLOW_IPV6);
+		rules_routes_remove(&routes, FLOW_IPV6);
+		rules_chains_remove(&chains, FLOW_IPV6);
 	}
-	result = rules_list_run(&list, err, err_bytes);
-	rules_list_fini(&list);
+	/* Where one of the two tools is missing the other still does its part. */
+	result = rules_list_run(&routes, err, err_bytes);
+	if (rules_list_run(&chains, err, err_bytes) < 0)
+		result = -1;
+	rules_list_fini(&routes);
+	rules_list_fini(&chains);
 	return result;
 }
 

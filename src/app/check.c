@@ -37,12 +37,12 @@ int check_run(const char *const *argv, char *out, unsigned out_bytes)
 	posix_spawn_file_actions_t actions;
 	unsigned n = 0;
 	int pipes[2], error, status;
-	char waste[256];
+	char waste[256] = "", *words[CHECK_WORDS_MAX + 1] = {NULL};
 	ssize_t got;
 	pid_t pid;
 
 	out[0] = '\0';
-	if (pipe(pipes) < 0)
+	if (!argv[0] || pipe(pipes) < 0)
 		return -1;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", 0, 0);
@@ -51,8 +51,9 @@ int check_run(const char *const *argv, char *out, unsigned out_bytes)
 	posix_spawn_file_actions_addclose(&actions, pipes[0]);
 	posix_spawn_file_actions_addclose(&actions, pipes[1]);
 	/* The command does not write to its arguments; only the old prototype says it might. */
-	error = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv,
-			     environ);
+	for (unsigned i = 0; i < CHECK_WORDS_MAX && argv[i]; i++)
+		memcpy(&words[i], &argv[i], sizeof(words[i]));
+	error = posix_spawnp(&pid, argv[0], &actions, NULL, words, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(pipes[1]);
 	while (!error && (got = read(pipes[0], n + 1 < out_bytes ? out + n : waste,

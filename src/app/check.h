@@ -22,9 +22,12 @@ struct check {
 void check_say(struct check *c, enum check_level level, const char *what, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+#define CHECK_WORDS_MAX 24
+
 /*
- * Runs a command without a shell (argv is null-terminated). Its exit status, 127 when there is no
- * such command, -1 when it could not be run; what it said on both outputs is in `out`.
+ * Runs a command without a shell (argv is null-terminated, CHECK_WORDS_MAX words at most). Its exit
+ * status, 127 when there is no such command, -1 when it could not be run; what it said on both
+ * outputs is in `out`.
  */
 int check_run(const char *const *argv, char *out, unsigned out_bytes);
 

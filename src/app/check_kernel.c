@@ -143,16 +143,14 @@ static const struct feature features[] = {
 	{"CT", "xt_CT", "raw", "-j CT --notrack"},
 };
 
-#define WORDS_MAX 24
-
 /* Splits at single spaces; `words` is changed. */
 static int run_words(char *words, char *out, unsigned out_bytes)
 {
-	const char *argv[WORDS_MAX + 1] = {NULL};
+	const char *argv[CHECK_WORDS_MAX + 1] = {NULL};
 	char *rest = words, *word;
 	unsigned n = 0;
 
-	while (n < WORDS_MAX && (word = strsep(&rest, " ")))
+	while (n < CHECK_WORDS_MAX && (word = strsep(&rest, " ")))
 		argv[n++] = word;
 	return check_run(argv, out, out_bytes);
 }

@@ -128,7 +128,7 @@ static unsigned foreign_lines(char *out, const char *with, char *first, unsigned
 	char ours[32], *line, *rest = out;
 	unsigned n = 0;
 
-	snprintf(ours, sizeof(ours), " proto %u", RULES_PROTOCOL);
+	snprintf(ours, sizeof(ours), " proto %d", RULES_PROTOCOL);
 	while ((line = strsep(&rest, "\n"))) {
 		if (!*line || (with && !has_words(line, with)) || has_words(line, ours))
 			continue;

@@ -17,13 +17,18 @@ struct cli_input {
 
 static char *help_filter(int key, const char *text, void *input)
 {
+	/* argp wants its own constant text back as one that is not. */
+	union {
+		const char *constant;
+		char *text;
+	} same = {text};
 	const struct cli_input *in = input;
 	char *out;
 	size_t bytes;
 	FILE *f;
 
 	if (key != ARGP_KEY_HELP_POST_DOC)
-		return (char *)(uintptr_t)text;
+		return same.text;
 	f = open_memstream(&out, &bytes);
 	if (!f)
 		return NULL;

@@ -26,12 +26,12 @@ static void *field(struct config_reader *r, const struct config_key *key)
 static int set_uint(struct config_reader *r, const struct config_key *key, int line,
 		    const char *value)
 {
-	unsigned long long n = 0;
+	unsigned long long n;
 	char *end;
 
 	errno = 0;
-	if (isdigit((unsigned char)value[0]))
-		n = strtoull(value, &end, 10);
+	n = strtoull(value, &end, 10);
+	/* strtoull() would take blanks and a minus before the digits. */
 	if (!isdigit((unsigned char)value[0]) || *end)
 		return config_fail(r, line,
 				   "%s = \"%s\" is not a whole number; write one from %llu to %llu",

@@ -33,7 +33,7 @@ struct config_reader {
 
 struct config_key {
 	const char *name;
-	uint8_t section; /* enum config_section */
+	enum config_section section;
 	bool list;
 	/* Sets the field from `value`; -1 with config_fail() said. */
 	int (*set)(struct config_reader *r, const struct config_key *key, int line,

@@ -58,7 +58,7 @@ static unsigned refuse(const char *line, char *buf, unsigned room)
 	char shown[64];
 	unsigned i;
 
-	for (i = 0; line[i] && i < sizeof(shown) - 1; i++)
+	for (i = 0; i < sizeof(shown) - 1 && line[i]; i++)
 		shown[i] = line[i] < ' ' || line[i] > '~' ? '?' : line[i];
 	shown[i] = '\0';
 	return (unsigned)snprintf(buf, room,

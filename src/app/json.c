@@ -11,13 +11,15 @@
 /* A null object (no memory for it) and one that does not fit both become "null". */
 static unsigned write_out(json_t *object, char *buf, unsigned room)
 {
-	size_t n =
-		object ? json_dumpb(object, buf, room, JSON_COMPACT | JSON_REAL_PRECISION(12)) : 0;
+	static const char nothing[] = "null";
+	size_t n = 0;
 
+	if (object)
+		n = json_dumpb(object, buf, room, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(object);
 	if (n == 0 || n > room) {
-		memcpy(buf, "null", 4);
-		n = 4;
+		n = sizeof(nothing) - 1;
+		memcpy(buf, nothing, n);
 	}
 	return (unsigned)n;
 }

@@ -2,6 +2,7 @@
 /*
  * main.c - the program: its commands, and the two that are not more than a call.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "app/cli.h"
@@ -12,7 +13,7 @@ const char *argp_program_version = "mpgate " MPGATE_VERSION;
 
 struct main_input {
 	const char *file;
-	const char *verb; /* of `rules` */
+	const char *verb; /* of `rules`, empty at first; null for other commands */
 };
 
 static const struct argp_option file_options[] = {
@@ -22,15 +23,16 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 {
 	static const char *const verbs[] = {"up", "down", "print"};
 	struct main_input *in = state->input;
-	bool is_rules = in->verb != NULL;
 
 	switch (key) {
 	case 'c':
 		in->file = arg;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (!is_rules || state->arg_num > 0)
+		if (!in->verb || state->arg_num > 0) {
 			argp_error(state, "\"%s\" is one argument too many", arg);
+			return EINVAL;
+		}
 		for (unsigned i = 0; i < 3; i++)
 			if (strcmp(arg, verbs[i]) == 0)
 				in->verb = verbs[i];
@@ -38,7 +40,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "\"%s\" is neither up, down nor print", arg);
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		if (is_rules)
+		if (in->verb)
 			argp_error(state, "up, down or print is missing");
 		return 0;
 	default:

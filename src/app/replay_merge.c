@@ -7,10 +7,10 @@
 #define SOURCES_MAX (1 + ENGINE_PATHS_MAX)
 
 struct head {
-	bool more;
 	uint64_t time_us;
 	const uint8_t *data;
 	uint32_t len_bytes;
+	bool more;
 };
 
 static int advance(const struct replay_source *s, struct head *h)

@@ -253,12 +253,10 @@ void control_server_dispatch(struct control_server *s, control_answer_fn answer,
 
 		if (!c)
 			newcomer = true;
-		else if (ev[i].events & EPOLLERR)
+		else if (ev[i].events & (c->asked ? EPOLLERR | EPOLLHUP : EPOLLERR))
 			client_close(c);
 		else if (!c->asked)
 			on_request(s, c, now_us);
-		else if (ev[i].events & EPOLLHUP)
-			client_close(c);
 		else
 			on_writable(c, answer, ctx, now_us);
 	}

@@ -168,6 +168,18 @@ static void table(struct check *c, unsigned i)
 		check_say(c, CHECK_OK, what, "routing table %s is free for it", number);
 }
 
+/* The devices' names are the daemon's: whoever has them keeps it from starting. */
+static void device(struct check *c, const char *name)
+{
+	char device_name[IFNAMSIZ];
+
+	snprintf(device_name, sizeof(device_name), "mpg-%s", name);
+	if (if_nametoindex(device_name))
+		check_say(c, CHECK_FAIL, "device",
+			  "%s exists already; stop the mpgate that has it, or `ip link del %s`",
+			  device_name, device_name);
+}
+
 /* True when packets could go by this path now. */
 static bool path(struct check *c, unsigned i)
 {
@@ -207,10 +219,17 @@ static bool path(struct check *c, unsigned i)
 void check_paths(struct check *c)
 {
 	unsigned usable = 0;
+	char name[8];
 
 	guests(c);
-	for (unsigned i = 0; i < c->cfg->n_paths; i++)
+	for (unsigned i = 0; i < c->cfg->n_guests; i++) {
+		snprintf(name, sizeof(name), "g%u", i % 100);
+		device(c, name);
+	}
+	for (unsigned i = 0; i < c->cfg->n_paths; i++) {
+		device(c, c->cfg->path[i].name);
 		usable += path(c, i);
+	}
 	if (!usable)
 		check_say(c, CHECK_FAIL, "paths",
 			  "none has interface, address and gateway; mend what is said above");

@@ -27,6 +27,11 @@ struct sched_input {
 	uint64_t unsent_bytes; /* waiting to be sent for the first time, this piece included */
 	uint32_t window_bytes; /* data-level window left (peer's edge minus what was sent) */
 	int last;              /* subflow of the previous piece, -1: none */
+	/*
+	 * unsent_bytes is all there is: the guest sent FIN, or it could send more within its
+	 * window and does not. Then no slow path is used where waiting for a fast one is sooner.
+	 */
+	bool tail;
 };
 
 /* State that a scheduler keeps for the connection (plain memory). */

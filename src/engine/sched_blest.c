@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sched_blest.c - as lowest-rtt, but a slow path is left alone when data on it would block the
+ * connection's window (after Ferlin, Alay, Mehani, Boreli: "BLEST: Blocking estimation-based
+ * MPTCP scheduler for heterogeneous networks", 2016).
+ *
+ * While a piece is on its way on slow path s, the faster paths could send
+ *
+ *	X = sum over f of mss_f * (cwnd_f / mss_f + (r - 1) / 2) * r,  r = srtt_s / srtt_f
+ *
+ * (their windows, growing by a segment each RTT). If that times lambda is more than the window
+ * that is left, with what the fast paths have in flight (it is acknowledged before the piece) and
+ * without the piece, they would stand still: then it is better to wait. Lambda, 1.0 to 1.3, grows
+ * when the window was blocked nevertheless and shrinks while it is not.
+ */
+#include "engine/sched_common.h"
+
+#define LAMBDA_MIN 1000
+#define LAMBDA_FIRST 1200
+#define LAMBDA_MAX 1300
+#define LAMBDA_WORSE 40
+#define LAMBDA_BETTER 10
+#define BETTER_PIECES 16 /* on slow paths, without a blocked window between them */
+
+enum blest_word {
+	BLEST_LAMBDA, /* 0: LAMBDA_FIRST */
+	BLEST_BLOCKED,
+	BLEST_PIECES
+};
+
+static uint64_t lambda_of(struct sched *sc)
+{
+	if (sc->word[BLEST_LAMBDA] == 0)
+		sc->word[BLEST_LAMBDA] = LAMBDA_FIRST;
+	return sc->word[BLEST_LAMBDA];
+}
+
+/* A path with room while the peer's window has none: once for each such time. */
+static void learn_blocked(struct sched *sc, const struct sched_input *in, int fastest)
+{
+	bool blocked = fastest >= 0 && in->window_bytes < in->s[fastest].mss_bytes &&
+		       in->window_bytes < in->unsent_bytes;
+
+	if (blocked && !sc->word[BLEST_BLOCKED]) {
+		uint64_t lambda = lambda_of(sc) + LAMBDA_WORSE;
+
+		sc->word[BLEST_LAMBDA] = lambda < LAMBDA_MAX ? lambda : LAMBDA_MAX;
+		sc->word[BLEST_PIECES] = 0;
+	}
+	sc->word[BLEST_BLOCKED] = blocked;
+}
+
+static void learn_good(struct sched *sc)
+{
+	uint64_t lambda = lambda_of(sc) - LAMBDA_BETTER;
+
+	if (++sc->word[BLEST_PIECES] < BETTER_PIECES)
+		return;
+	sc->word[BLEST_PIECES] = 0;
+	sc->word[BLEST_LAMBDA] = lambda > LAMBDA_MIN ? lambda : LAMBDA_MIN;
+}
+
+/* What fast path f sends in slow_us; r has 8 fraction bits, at most 2^16. */
+static uint64_t could_send(const struct sched_subflow *f, uint32_t slow_us)
+{
+	uint64_t r = (uint64_t)slow_us * 256 / f->srtt_us;
+	uint64_t growth;
+
+	r = r < (1U << 24) ? r : 1U << 24;
+	growth = r > 256 ? (uint64_t)f->mss_bytes * (r - 256) / 512 : 0;
+	return (f->cwnd_bytes + growth) * r / 256;
+}
+
+static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t set, unsigned i)
+{
+	uint64_t x = 0, left = in->window_bytes, piece = in->s[i].mss_bytes;
+
+	if (in->s[i].srtt_us == 0)
+		return false;
+	for (unsigned k = 0; k < in->n; k++) {
+		const struct sched_subflow *f = &in->s[k];
+
+		if (!(set >> k & 1) || f->srtt_us == 0 || f->srtt_us >= in->s[i].srtt_us)
+			continue;
+		x += could_send(f, in->s[i].srtt_us);
+		left += f->in_flight_bytes;
+	}
+	left = left > piece ? left - piece : 0;
+	return x * lambda_of(sc) / LAMBDA_MIN > left;
+}
+
+static struct sched_pick pick(struct sched *sc, const struct sched_input *in)
+{
+	uint8_t set = sched_candidates(in, true);
+	int i = sched_fastest(in, set);
+	bool slow = false;
+	struct sched_pick p;
+
+	learn_blocked(sc, in, i);
+	if (i >= 0)
+		for (unsigned k = 0; k < in->n; k++)
+			slow |= (set >> k & 1) &&
+				sched_srtt_us(&in->s[k]) < sched_srtt_us(&in->s[i]);
+	if (slow &&
+	    (would_block(sc, in, set, (unsigned)i) || sched_tail_waits(in, set, (unsigned)i)))
+		return sched_piece(in, -1);
+	p = sched_piece(in, i);
+	if (slow && p.subflow >= 0)
+		learn_good(sc);
+	return p;
+}
+
+const struct sched_ops sched_blest = {.name = "blest", .pick = pick};

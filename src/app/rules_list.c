@@ -181,7 +181,8 @@ static void become(char *words, int in, int said)
 	     w = strtok_r(NULL, " ", &state))
 		argv[n++] = w;
 	argv[n] = NULL;
-	execvp(argv[0], argv);
+	if (n > 0)
+		execvp(argv[0], argv);
 	dprintf(STDERR_FILENO, "%s",
 		errno == ENOENT ? "command not found; is it installed?" : strerror(errno));
 	_exit(COMMAND_MISSING);
@@ -191,7 +192,7 @@ static void become(char *words, int in, int said)
 static void converse(int in, const char *input, int from, char *said)
 {
 	size_t left = input ? strlen(input) : 0, n_said = 0;
-	char waste[256];
+	char waste[256] = "";
 
 	fcntl(in, F_SETFL, O_NONBLOCK);
 	for (;;) {

@@ -9,10 +9,13 @@
 
 #include "flow.h"
 
+/* These are compared as bytes: no padding. */
+
 struct rtnl_link {
 	unsigned index; /* 0: no such interface */
 	uint32_t mtu_bytes;
 	bool up; /* administratively up and with carrier */
+	uint8_t zero[3];
 };
 
 /* A unicast route of the main table that leaves by one interface. */
@@ -20,6 +23,7 @@ struct rtnl_route {
 	uint8_t family; /* FLOW_IPV4, FLOW_IPV6 */
 	uint8_t prefix_bits;
 	bool on_link; /* the gateway is reachable although no route says so */
+	uint8_t zero;
 	uint32_t metric;
 	struct ip_addr dst, gateway; /* gateway zero: on link */
 };

@@ -128,13 +128,22 @@ void tun_close(struct tun *tun)
 	tun->fd = -1;
 }
 
+/* writev() takes pointers to what it does not change. */
+static void *readable(const void *p)
+{
+	void *q;
+
+	memcpy(&q, &p, sizeof(q));
+	return q;
+}
+
 int tun_write(const struct tun *tun, const struct engine_out *out)
 {
 	struct virtio_net_hdr header = {.gso_type = VIRTIO_NET_HDR_GSO_NONE};
 	struct iovec iov[3] = {
 		{&header, sizeof(header)},
-		{(void *)(uintptr_t)out->hdr, out->hdr_bytes},
-		{(void *)(uintptr_t)out->payload, out->payload_bytes},
+		{readable(out->hdr), out->hdr_bytes},
+		{readable(out->payload), out->payload_bytes},
 	};
 
 	if (!out->whole) {

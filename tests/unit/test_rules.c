@@ -204,7 +204,8 @@ static void check_list(const struct rules_list *list)
 		     line = strtok_r(NULL, "\n", &state)) {
 			bool routes = starts(c->words, "ip ");
 
-			CHECK_TEXT(line, routes ? is_our_route(line) : is_ours(line, c->input));
+			CHECK_TEXT(line, routes ? is_our_route(line)
+						: is_ours(line, c->input ? c->input : ""));
 		}
 		free(copy);
 	}

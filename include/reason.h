@@ -84,6 +84,8 @@
 	X(FALLBACK_CHECKSUM, "fallback_checksum",                                                  \
 	  "A DSS checksum was wrong: something on the path changes the data.")                     \
 	X(FALLBACK_MAPPING, "fallback_mapping", "The peer's mapping contradicts the connection.")  \
+	X(FALLBACK_PLAIN, "fallback_plain",                                                        \
+	  "A segment of a connection that fell back went on unchanged: the kernel takes over.")    \
 	X(FALLBACK_SEGMENT, "fallback_segment",                                                    \
 	  "A segment of a connection that fell back, rewritten.")                                  \
 	/* drops */                                                                                \
@@ -117,6 +119,12 @@
 	  "The peer reset the connection with MP_FASTCLOSE.")                                      \
 	X(CLOSED_SYN_TIMEOUT, "closed_syn_timeout", "The SYN was never answered.")                 \
 	X(CLOSED_REFUSED, "closed_refused", "The SYN was answered with RST.")                      \
+	X(CLOSED_UNMAPPED, "closed_unmapped",                                                      \
+	  "Data without a mapping, in mid-stream: nobody can tell old bytes from new ones, so "    \
+	  "the "                                                                                   \
+	  "connection was reset.")                                                                 \
+	X(CLOSED_NO_FALLBACK, "closed_no_fallback",                                                \
+	  "Options vanished after a FIN had become DATA_FIN: the connection was reset.")           \
 	X(CLOSED_IDLE, "closed_idle", "Nothing was heard for the idle time.")                      \
 	X(CLOSED_REUSED, "closed_reused", "The guest opened a new connection on the same ports.")  \
 	X(CLOSED_FIN_TIMEOUT, "closed_fin_timeout", "The subflow's FIN was never acknowledged.")   \

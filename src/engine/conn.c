@@ -17,6 +17,18 @@ static uint64_t idle_us(const struct engine *e)
 	return e->cfg.idle_timeout_us ? e->cfg.idle_timeout_us : IDLE_TIMEOUT_US;
 }
 
+/* The record that is due next, if it only lingers. False when it does not. */
+static bool reclaim(struct step *st)
+{
+	uint32_t i = deadline_first(st->e);
+	struct conn *c = i == NONE ? NULL : conn_at(st->e, i);
+
+	if (!c || c->state != CONN_CLOSED)
+		return false;
+	conn_free(st, c, (enum reason)c->reason);
+	return true;
+}
+
 struct conn *conn_new(struct step *st, const struct flow_tuple *guest)
 {
 	struct engine *e = st->e;
@@ -24,6 +36,8 @@ struct conn *conn_new(struct step *st, const struct flow_tuple *guest)
 	uint32_t i = pool_new(&e->conns, e);
 	struct conn *c;
 
+	if (i == NONE && reclaim(st))
+		i = pool_new(&e->conns, e);
 	if (i == NONE)
 		return NULL;
 	c = conn_at(e, i);
@@ -78,6 +92,22 @@ void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 	c->reason = (uint8_t)reason;
 	c->reset = reset;
 	deadline_set(st->e, c, st->tick->now_us + (reset ? LINGER_RESET_US : LINGER_US));
+}
+
+void conn_reset(struct step *st, struct conn *c, enum reason reason)
+{
+	struct subflow *s = conn_subflow(st->e, c);
+	struct options_writer w = {0};
+	struct headers h;
+
+	emit_begin_guest(st, c, false, &h, &w);
+	h.seq = c->acked_seq;
+	h.ack = c->una_seq;
+	h.flags = TCP_RST | TCP_ACK;
+	emit_guest(st, c, &h, &w, NULL, 0, REASON_RST_TO_GUEST);
+	if (s)
+		emit_own_ack(st, c, s, s->snd_nxt, TCP_RST, REASON_RST_TO_NET);
+	conn_close(st, c, true, reason);
 }
 
 struct subflow *conn_subflow(struct engine *e, const struct conn *c)

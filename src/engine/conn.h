@@ -22,6 +22,9 @@ void conn_free(struct step *st, struct conn *c, enum reason reason);
 /* Ends the connection; the record answers what is sent again until the linger time is over. */
 void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason);
 
+/* Ends it with a RST to the guest and MP_FASTCLOSE to the peer. */
+void conn_reset(struct step *st, struct conn *c, enum reason reason);
+
 /* The first subflow of an established connection; null when no record is free. */
 struct subflow *subflow_new(struct step *st, struct conn *c, const struct flow_tuple *net);
 

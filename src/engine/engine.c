@@ -76,6 +76,13 @@ void deadline_set(struct engine *e, const struct conn *c, uint64_t at_us)
 	e->heap_n = h.n;
 }
 
+uint32_t deadline_first(const struct engine *e)
+{
+	struct heap h = heap_of(e);
+
+	return heap_first(&h);
+}
+
 uint64_t engine_deadline_us(const struct engine *e)
 {
 	struct heap h = heap_of(e);
@@ -305,11 +312,8 @@ void engine_timeout(struct engine *e, struct engine_tick *tick, struct engine_ou
 {
 	struct step st = {.e = e, .tick = tick, .outs = outs};
 
-	while (engine_deadline_us(e) <= tick->now_us && emit_room(&st, 2)) {
-		struct heap h = heap_of(e);
-
-		conn_timeout(&st, conn_at(e, heap_first(&h)));
-	}
+	while (engine_deadline_us(e) <= tick->now_us && emit_room(&st, 2))
+		conn_timeout(&st, conn_at(e, deadline_first(e)));
 }
 
 void engine_path_set(struct engine *e, unsigned path, bool usable,

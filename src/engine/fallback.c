@@ -42,7 +42,7 @@ struct engine_result fallback_packet(struct step *st, struct conn *c)
 	bool from_guest = st->in->from == ENGINE_GUEST;
 
 	if (!s || (!s->remapped && !s->shifted))
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_CLOSED_OFFLOADED,
+		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_FALLBACK_PLAIN,
 			       conn_index(st->e, c));
 	to_net = s->snd_nxt - c->max_seq;
 	from_net = s->shift[s->n_shifts - 1].delta;

@@ -30,8 +30,17 @@ static struct engine_result drop(struct step *st, const struct conn *c, enum rea
 	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
 }
 
+static struct engine_result reset(struct step *st, struct conn *c, enum reason reason)
+{
+	conn_reset(st, c, reason);
+	return stolen(st, c, REASON_RST_TO_GUEST);
+}
+
 static struct engine_result fall(struct step *st, struct conn *c, enum reason reason)
 {
+	/* A DATA_FIN has a number for the guest and none on the subflow: no way back to TCP. */
+	if (c->guest_fin || c->peer_fin)
+		return reset(st, c, REASON_CLOSED_NO_FALLBACK);
 	conn_fallback(st, c, reason);
 	return fallback_packet(st, c);
 }
@@ -354,8 +363,13 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		reason = data_fin_alone(st, c, s, dsn);
 	else
 		reason = REASON_NONE;
+	/*
+	 * Not even on a single subflow can such data be believed to be new: a peer that hears no
+	 * DATA_ACK maps old data again further on (Linux after 200 ms), and without options that
+	 * looks the same. Section 3.7 allows fallback here; I3 does not.
+	 */
 	if (reason == REASON_FALLBACK_UNMAPPED)
-		return fall(st, c, reason);
+		return reset(st, c, REASON_CLOSED_UNMAPPED);
 	if (reason == REASON_FALLBACK_CHECKSUM) {
 		conn_fallback(st, c, reason);
 		return stolen(st, c, reason);

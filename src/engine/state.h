@@ -260,5 +260,6 @@ static inline struct engine_result verdict(enum engine_verdict v, enum engine_ma
 void count(struct engine *e, enum reason reason);
 void event(struct step *st, enum engine_event_kind kind, const struct conn *c, enum reason reason);
 void deadline_set(struct engine *e, const struct conn *c, uint64_t at_us);
+uint32_t deadline_first(const struct engine *e); /* index of the connection due next, or NONE */
 
 #endif

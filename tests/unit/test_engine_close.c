@@ -186,10 +186,9 @@ static const struct {
 } falls[] = {
 	/* 0 first ACK without DSS */ {"", 0, false, REASON_FALLBACK_FIRST_ACK},
 	/* 1 first data without DSS */ {"", 50, false, REASON_FALLBACK_FIRST_DATA},
-	/* 2 unmapped in mid-stream */ {"", 50, true, REASON_FALLBACK_UNMAPPED},
-	/* 3 infinite mapping */
+	/* 2 infinite mapping */
 	{"1e12200410000000000000000000000000010000", 50, true, REASON_FALLBACK_INFINITE},
-	/* 4 MP_FAIL */ {"1e0c60000000000000000001", 0, true, REASON_FALLBACK_MP_FAIL},
+	/* 3 MP_FAIL */ {"1e0c60000000000000000001", 0, true, REASON_FALLBACK_MP_FAIL},
 };
 
 static void test_fallback(void)
@@ -210,7 +209,7 @@ static void test_fallback(void)
 			world_handshake(&w);
 			guest(&w, 0, 1, 1, 100);
 		}
-		if (i == 3)
+		if (i == 2)
 			dss_encode(&s.w, &(struct dss){.has_map = true, .dsn64 = true, .ssn = 1});
 		else
 			s.w.len_bytes = (uint8_t)unit_hex(s.w.buf, OPTIONS_MAX, falls[i].options);
@@ -228,6 +227,31 @@ static void test_fallback(void)
 		CU_ASSERT(engine_audit(w.e));
 		world_fini(&w);
 	}
+}
+
+/* Where TCP could not go on with the right bytes, the connection ends: both ends hear of it. */
+static void test_no_fallback(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 101, .window = 9, .payload_bytes = 50};
+	struct world w;
+
+	open_world(&w);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.reason, REASON_RST_TO_GUEST);
+	CHECK_EQ(0, engine_counter(w.e, REASON_CLOSED_UNMAPPED), 1);
+	CHECK_EQ(0, w.outs.n_pkt, 2);
+	CU_ASSERT(out(&w, 0) && (w.p.flags & TCP_RST) && w.pkt[0].side == ENGINE_GUEST);
+	CHECK_EQ(0, w.p.seq, PEER_ISN + 1);
+	CU_ASSERT(out(&w, 1) && (w.p.flags & TCP_RST) && w.o.mp.has_fastclose);
+	world_fini(&w);
+	open_world(&w);
+	guest(&w, TCP_FIN, 101, 1, 0);
+	s.payload_bytes = 0;
+	mp_fail_encode(&s.w, 1);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(1, engine_counter(w.e, REASON_CLOSED_NO_FALLBACK), 1);
+	CHECK_EQ(1, w.outs.n_pkt, 2);
+	world_fini(&w);
 }
 
 /* Three acknowledgements of data in a row without DSS: something began to remove options. */
@@ -386,6 +410,7 @@ static const struct unit_test tests[] = {
 	{"peer closes first", test_peer_first},
 	{"reset", test_reset},
 	{"fallback", test_fallback},
+	{"no fallback", test_no_fallback},
 	{"stripped acknowledgements", test_stripped_acks},
 	{"checksum", test_checksum},
 	{"bad packets", test_bad},

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Is what a golden case expects lawful? Judged from the bytes and RFC 8684 alone: this shares
+nothing with the engine. Inputs and expectation together are the whole conversation of each side.
+"""
+import bisect
+import struct
+import tempfile
+
+from lib import wire
+from lib.wire import ACK, RST, SYN, Segment
+
+from . import files
+from .pattern import pattern
+
+PORT = 7001
+MTU = 1500
+
+
+def fold(total):
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+
+def ones_sum(data):
+    if len(data) % 2:
+        data += b"\0"
+    return fold(sum(struct.unpack(f">{len(data) // 2}H", data)))
+
+
+class Case:
+    """The four captures of a case, parsed."""
+
+    def __init__(self, directory, expect=None):
+        expect = expect or f"{directory}/expect"
+        self.guest_in = files.read(f"{directory}/guest.pcap")
+        self.net_in = files.read(f"{directory}/a.pcap")
+        self.guest_out = files.read(f"{expect}/guest.pcap")
+        self.net_out = files.read(f"{expect}/a.pcap")
+        self.found = []
+
+    def say(self, us, text):
+        self.found.append(f"{us / 1e6:.6f} {text}")
+
+    # ---- packet by packet ----
+
+    def headers(self):
+        """Lengths and checksums of all that the gate sends."""
+        passed = {bytes(p) for _, p in self.guest_in + self.net_in}
+        for side, packets in (("net", self.net_out), ("guest", self.guest_out)):
+            for us, p in packets:
+                self.header(us, side, p, p in passed)
+
+    def header(self, us, side, p, passed):
+        four = p[0] >> 4 == 4
+        head = (p[0] & 15) * 4 if four else 40
+        total, = struct.unpack_from(">H", p, 2 if four else 4)
+        total += 0 if four else 40
+        if total != len(p):
+            self.say(us, f"to the {side}: {len(p)} bytes, the header says {total}")
+        if four and ones_sum(p[:head]) != 0xffff:
+            self.say(us, f"to the {side}: wrong IP checksum")
+        if p[9 if four else 6] != 6:
+            return
+        pseudo = (p[12:20] if four else p[8:40]) + struct.pack(">HH", 6, len(p) - head)
+        if ones_sum(pseudo + p[head:]) != 0xffff:
+            self.say(us, f"to the {side}: wrong TCP checksum")
+        if len(p) > MTU and not passed and not p[head + 13] & SYN and not self.plain_super(p):
+            self.say(us, f"to the {side}: {len(p)} bytes at an MTU of {MTU}")
+        s = Segment.parse(us, p, len(p))
+        if any(kind == -1 for kind, _ in s.options):
+            self.say(us, f"to the {side}: options overrun their field")
+        for kind in (8, 3, 2, 4):
+            if sum(1 for k, _ in s.options if k == kind) > 1:
+                self.say(us, f"to the {side}: option {kind} twice")
+
+    def plain_super(self, p):
+        """Passed by with its checksum completed."""
+        head = (p[0] & 15) * 4 if p[0] >> 4 == 4 else 40
+        bare = p[head:head + 16] + p[head + 18:]
+        return any(bare == q[-len(bare) - 2:][:16] + q[-len(bare) - 2:][18:]
+                   for _, q in self.guest_in + self.net_in if len(q) == len(p))
+
+    # ---- conversations ----
+
+    def conversations(self):
+        """{(guest's address and port): [Talk, ...]}, one Talk for each connection."""
+        events = files.merge(
+            *[[(us, (side, way, p)) for us, p in packets] for side, way, packets in (
+                ("guest", "in", self.guest_in), ("net", "in", self.net_in),
+                ("net", "out", self.net_out), ("guest", "out", self.guest_out))])
+        talks, newest = [], {}
+        for us, (side, way, p) in events:
+            s = Segment.parse(us / 1e6, p, len(p))
+            if s is None or PORT not in (s.sport, s.dport):
+                continue
+            s.us, from_guest = us, s.dport == PORT
+            key = s.key() if from_guest else s.reverse()
+            if (side, way) == ("guest", "in") and s.flags & (SYN | ACK) == SYN and \
+                    (key not in newest or newest[key].isn != s.seq):
+                newest[key] = Talk(self, key, s.seq)
+                talks.append(newest[key])
+            if key in newest:
+                newest[key].take(s, side, way)
+        return talks
+
+    def tshark(self):
+        """An independent dissector: nothing malformed, checksums good, all data mapped."""
+        with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
+            files.write(f.name, files.merge(self.net_in, self.net_out))
+            out = wire.run(
+                "tshark", "-r", f.name, "-o", "tcp.check_checksum:TRUE", "-o",
+                "ip.check_checksum:TRUE", "-Y", f"tcp.dstport == {PORT}", "-T", "fields",
+                "-e", "frame.number", "-e", "tcp.len", "-e", "tcp.checksum.status", "-e",
+                "tcp.options.mptcp.datalvllen", "-e", "_ws.malformed", "-e", "tcp.flags.reset")
+        unmapped = []
+        for line in out.splitlines():
+            frame, length, status, mapped, malformed, _ = line.split("\t")
+            if malformed or status != "1":
+                self.found.append(f"tshark: frame {frame}: checksum status {status} {malformed}")
+            if length != "0" and not mapped:
+                unmapped.append(frame)
+        return unmapped
+
+
+class Talk:
+    """One connection as both sides saw it."""
+
+    def __init__(self, case, key, isn):
+        self.case, self.key, self.isn = case, key, isn
+        self.net = wire.Connection(key)
+        self.peer_isn = None
+        self.scale = {"guest": None, "peer": None}
+        self.segments = []
+        self.guest_acks = []        # (us, bytes of the peer's that the guest has acknowledged)
+        self.guest_edge = self.peer_edge = None
+        self.guest_tsvals = []
+        self.told_tsval = None
+        self.fell_back = False
+
+    def say(self, s, text):
+        self.case.say(s.us, f"port {self.key[1]}: {text}")
+
+    def take(self, s, side, way):
+        from_guest = s.dport == PORT
+        self.segments.append((s, side, way))
+        if side == "net":
+            self.net.take(s, from_guest)
+        if s.flags & SYN:
+            self.syn(s, from_guest)
+        if side == "guest" and way == "in":
+            self.from_guest(s)
+        elif side == "guest":
+            self.to_guest(s)
+        elif way == "in":
+            self.from_net(s)
+        else:
+            self.to_net(s)
+
+    def syn(self, s, from_guest):
+        shift = [o[2] for k, o in s.options if k == 3]
+        self.scale["guest" if from_guest else "peer"] = shift[0] if shift else None
+        if not from_guest:
+            self.peer_isn = s.seq
+
+    def shift(self, who):
+        both = None not in self.scale.values()
+        return self.scale[who] if both else 0
+
+    def from_guest(self, s):
+        for kind, raw in s.options:
+            if kind == 8:
+                self.guest_tsvals.append(struct.unpack_from(">I", raw, 2)[0])
+        if s.flags & SYN or not s.flags & ACK or self.peer_isn is None:
+            return
+        acked = (s.ack - self.peer_isn - 1) & 0xffffffff
+        if acked < 1 << 31 and (not self.guest_acks or acked > self.guest_acks[-1][1]):
+            self.guest_acks.append((s.us, acked))
+        edge = acked + (s.window << self.shift("guest"))
+        if acked < 1 << 31:
+            self.guest_edge = max(self.guest_edge or 0, edge)
+
+    def to_guest(self, s):
+        """I1, I2 and timestamps of what the guest is told."""
+        for kind, raw in s.options:
+            if kind == 8 and not s.flags & RST:
+                val, echo = struct.unpack_from(">II", raw, 2)
+                if echo not in self.guest_tsvals:
+                    self.say(s, f"the guest is echoed a timestamp {echo} that it never sent")
+                if self.told_tsval is not None and (val - self.told_tsval) & 0x80000000:
+                    self.say(s, f"the timestamp told to the guest goes back to {val}")
+                self.told_tsval = val
+            if kind == 30:
+                self.say(s, "an MPTCP option reaches the guest")
+        if s.flags & (SYN | RST) or self.plain():
+            return
+        acked = (s.ack - self.isn - 1) & 0xffffffff
+        said = self.net.server.acks[-1][1] if self.net.server.acks else 0
+        if not self.fell_back and acked > said:
+            self.say(s, f"I1: the guest is told {acked}, the peer's DATA_ACK was {said}")
+        edge = acked + (s.window << self.shift("peer"))
+        if self.peer_edge is not None and edge > self.peer_edge:
+            self.say(s, f"I2: the guest is told an edge of {edge}, the peer granted "
+                     f"{self.peer_edge}")
+
+    def from_net(self, s):
+        if s.flags & SYN:
+            self.peer_edge = s.window
+        elif s.flags & ACK and self.net.client.isn is not None:
+            said = self.net.server.acks[-1][1] if self.net.server.acks else 0
+            if self.plain() or self.fell_back:
+                said = (s.ack - self.isn - 1) & 0xffffffff
+            # RFC 8684 section 3.3.1: the window counts from the segment's DATA_ACK
+            self.peer_edge = max(self.peer_edge or 0,
+                                 said + (s.window << self.shift("peer")))
+        if self.net.server.idsn and not s.flags & (SYN | RST) and s.len and \
+                self.net.server.map_at(self.net.server.relative(s.seq)) is None:
+            self.fell_back = True
+
+    def to_net(self, s):
+        if s.flags & (SYN | RST) or self.plain() or self.fell_back:
+            return
+        acked = self.guest_acks[-1][1] if self.guest_acks else 0
+        told = self.net.client.acks[-1][1] if self.net.client.acks else 0
+        if told > acked:
+            self.say(s, f"I1: the peer is told DATA_ACK {told}, the guest acknowledged {acked}")
+        edge = told + (s.window << self.shift("guest"))
+        if self.guest_edge is not None and edge > self.guest_edge:
+            self.say(s, f"I2: the peer is told an edge of {edge}, the guest granted "
+                     f"{self.guest_edge}")
+
+    def plain(self):
+        return not (self.net.client.capable and self.net.server.capable)
+
+    # ---- at the end ----
+
+    def check_data(self):
+        """I3: every byte on either side is the byte that belongs there."""
+        for s, side, way in self.segments:
+            if not s.len or s.flags & SYN:
+                continue
+            from_guest = s.dport == PORT
+            at = self.offset(s, side, from_guest)
+            if at is None:
+                continue
+            want = pattern("up" if from_guest else "down", max(at, 0), s.len)
+            if s.payload != want and way == "out":
+                self.say(s, f"to the {side}: wrong data at {at}: {s.payload[:32]}")
+
+    def offset(self, s, side, from_guest):
+        """Of the segment's first byte in the stream; None: no data of the stream."""
+        end = self.net.client if from_guest else self.net.server
+        isn = self.isn if from_guest else self.peer_isn
+        if isn is None:
+            return None
+        at = (s.seq - isn - 1) & 0xffffffff
+        if at >= 1 << 31:
+            return None
+        if side == "net" and not self.plain():
+            ssn = end.relative(s.seq)
+            mapped = end.map_at(ssn)
+            if mapped:
+                at = mapped[2] + (ssn - mapped[0]) - end.idsn - 1
+        if s.len == 1 and self.acked_before(s, at, from_guest):
+            return None             # a probe with an old byte
+        return at
+
+    def acked_before(self, s, at, from_guest):
+        if from_guest:
+            acks = [(int(t * 1e6), n) for t, n in self.net.server.acks]
+        else:
+            acks = self.guest_acks
+        i = bisect.bisect_right(acks, (s.us, 1 << 62)) - 1
+        return i >= 0 and at < acks[i][1]
+
+    def check_dss_checksums(self):
+        """RFC 8684 section 3.3.1, of what the gate sends, for mappings seen whole."""
+        if self.plain() or not self.net.agreed_checksum():
+            return 0
+        data = {}                   # ssn -> byte, as sent first
+        for s, side, way in self.segments:
+            if side == "net" and way == "out" and s.len:
+                at = self.net.client.relative(s.seq)
+                for i, byte in enumerate(s.payload):
+                    data.setdefault(at + i, byte)
+        checked = set()
+        for s, side, way in self.segments:
+            if side == "net" and way == "out":
+                for raw in s.mptcp:
+                    self.dss_checksum(s, raw, data, checked)
+        return len(checked)
+
+    def dss_checksum(self, s, raw, data, checked):
+        subtype = raw[2] >> 4
+        if subtype == 0 and len(raw) == 24:
+            length, csum = struct.unpack_from(">HH", raw, 20)
+            dsn, ssn, fin = self.net.client.idsn + 1, 1, False
+        elif subtype == 2 and raw[3] & 4:
+            d = wire.Dss(raw, True)
+            length, csum, ssn, fin = d.length, d.checksum, d.ssn, d.data_fin
+            dsn = d.dsn if d.wide_dsn else wire.extend(d.dsn, self.net.client.idsn)
+            if length == 0:
+                return              # infinite mapping
+        else:
+            return
+        at = wire.extend(ssn, self.net.client.relative(s.seq))
+        try:
+            payload = bytes(data[at + i] for i in range(length - fin))
+        except KeyError:
+            return                  # never sent whole in this capture
+        pseudo = struct.pack(">QIHH", dsn & (1 << 64) - 1, ssn, length, csum)
+        checked.add((at, length))
+        if ones_sum(pseudo + payload) != 0xffff:
+            self.say(s, f"wrong DSS checksum of the mapping {ssn}+{length}")
+
+
+def verify(case, allow=()):
+    """What is unlawful about a case, and a sentence on what was looked at."""
+    c = Case(f"{files.PCAPS}/{case}")
+    c.headers()
+    talks = c.conversations()
+    n_csum = n_mapped = 0
+    for t in talks:
+        t.check_data()
+        n_csum += t.check_dss_checksums()
+        if not t.plain():
+            c.found += t.net.found
+            n_mapped += t.net.client.mapped_bytes + t.net.server.mapped_bytes
+    unmapped = c.tshark()
+    if any(not t.plain() for t in talks) and unmapped:
+        c.found.append(f"tshark: no mapping in frames {' '.join(unmapped)}")
+    left = [f for f in c.found if not any(a in f for a in allow)]
+    unused = [a for a in allow if not any(a in f for f in c.found)]
+    if unused:
+        left.append(f"the case allows '{unused[0]}', which is not there any more")
+    modes = ["plain" if t.plain() else "MPTCP" for t in talks]
+    return left, (f"{len(talks)} connections ({', '.join(modes)}), {n_mapped} bytes mapped, "
+                  f"{n_csum} DSS checksums")

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where a case is recorded: the namespaces, the recording gate, and sockets in the namespaces.
+
+One process holds both ends' sockets, so that a scene is a script: what happens first is done
+first, and nothing depends on who is faster.
+"""
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import socket
+import struct
+import time
+
+from lib import move, ns, topo
+from lib.ns import Failure
+
+from . import files
+from .pattern import pattern
+
+IPPROTO_MPTCP = 262
+TCP_MD5SIG, TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 14, 19, 20, 21
+CLONE_NEWNET = 0x40000000
+SO_TIMESTAMPNS, PACKET_OUTGOING, SO_RCVBUFFORCE = 35, 4, 33
+LIBC = ctypes.CDLL(None, use_errno=True)
+PORT, GUEST_PORT = 7001, 40001
+AF = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+CONF = """# The gate of this case, when it was recorded and when it is replayed.
+guests = {{ "guest0" }}
+path "a" {{ interface = "up-a" }}
+max_connections = 64
+memory_mb = 2
+{extra}"""
+
+
+@contextlib.contextmanager
+def inside(where):
+    """Sockets made here belong to that namespace."""
+    own, to = os.open("/proc/self/ns/net", os.O_RDONLY), os.open(f"/run/netns/{where.name}",
+                                                                os.O_RDONLY)
+    try:
+        if LIBC.setns(to, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        yield
+    finally:
+        LIBC.setns(own, CLONE_NEWNET)
+        os.close(own)
+        os.close(to)
+
+
+class Wire:
+    """Every packet that arrives at an interface, as tcpdump would see it."""
+
+    def __init__(self, where, interface):
+        with inside(where):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+            self.socket.bind((interface, 3))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.socket.setblocking(False)
+
+    def packets(self):
+        out = []
+        while True:
+            try:
+                data, extra, _, address = self.socket.recvmsg(262144, 64)
+            except BlockingIOError:
+                return out
+            if address[2] == PACKET_OUTGOING or data[0] >> 4 not in (4, 6):
+                continue
+            seconds, nanoseconds = struct.unpack("qq", extra[0][2])
+            out.append((seconds * 1000000 + nanoseconds // 1000, data))
+
+
+class Conn:
+    """One end of a connection; both ends' data is a pattern that is checked."""
+
+    def __init__(self, sock, word, other):
+        self.sock, self.word, self.other = sock, word, other
+        self.sent = self.received = 0
+        sock.settimeout(10)
+
+    def send(self, length, flags=0):
+        self.sock.sendall(pattern(self.word, self.sent, length), flags)
+        self.sent += length
+
+    def send_some(self):
+        """As much as a socket that does not block takes."""
+        self.sent += self.sock.send(pattern(self.word, self.sent, 4096))
+
+    def expect(self, length):
+        """Exactly so many bytes more, the right ones."""
+        while length:
+            self.take(length)
+            length -= self.last
+
+    def take(self, length):
+        data = self.sock.recv(min(length, 262144))
+        if not data:
+            raise Failure(f"{self.word}: the end of the data after {self.received} bytes")
+        if data != pattern(self.other, self.received, len(data)):
+            raise Failure(f"{self.word}: wrong data after {self.received} bytes: {data[:64]}")
+        self.received += len(data)
+        self.last = len(data)
+
+    def expect_end(self):
+        data = self.sock.recv(1)
+        if data:
+            raise Failure(f"{self.word}: data where the end was expected: {data}")
+
+    def expect_reset(self):
+        try:
+            data = self.sock.recv(1)
+        except ConnectionResetError:
+            return
+        raise Failure(f"{self.word}: '{data}' where a reset was expected")
+
+    def end(self):
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def close(self):
+        self.sock.close()
+
+
+class Gate:
+    """recgate in the gate's namespace."""
+
+    def __init__(self, place, program, directory, conf):
+        self.dir = directory
+        self.conf, self.log = f"{directory}/mpgate.conf", f"{directory}/log"
+        with open(self.conf, "w", encoding="utf-8") as f:
+            f.write(conf)
+        with open(f"{directory}/run.conf", "w", encoding="utf-8") as f:
+            f.write(conf + f'control = "{directory}/sock"\n')
+        self.guest_wire, self.net_wire = Wire(place.gate, "guest0"), Wire(place.gate, "up-a")
+        with open(self.log, "wb") as log:
+            self.process = ns.processes.start(
+                ["ip", "netns", "exec", place.gate.name, program, f"{directory}/run.conf",
+                 directory, files.SEED], stdout=log, stderr=log)
+        deadline = time.monotonic() + 10
+        while "ready:" not in self.text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Failure("the gate does not start:\n" + self.text())
+            time.sleep(0.02)
+
+    def text(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        if self.process.wait(10):
+            raise Failure(f"the gate's exit code is {self.process.returncode}:\n" + self.text())
+        ns.processes.stop(self.process)
+
+
+class Place:
+    def __init__(self, build, directory, scene):
+        self.tools = f"{build}/tests/netns"
+        self.topo = topo.Topology(**scene.topology)
+        for side in topo.SIDES:
+            setattr(self, side, getattr(self.topo, side))
+        self.server.sh("sysctl -qw net.ipv4.tcp_tw_reuse=0 2>/dev/null || true")
+        self.quiet()
+        self.rules = []
+        self.listeners = {}
+        self.gate_process = Gate(self, f"{build}/tests/golden/recgate", directory,
+                                 CONF.format(extra=scene.conf))
+
+    def quiet(self):
+        """Nothing but the scene's own packets: no neighbour discovery in the middle of it."""
+        for family in (4, 6):
+            self.guest.sh(f"ping -{family} -q -c1 -W2 {topo.ADDR[family]['server']}")
+
+    def small_packets(self, *devices):
+        """No super-segments leave these devices ("gate:up-a")."""
+        for device in devices:
+            where, name = device.split(":")
+            getattr(self, where).sh(f"ethtool -K {name} tso off gso off >/dev/null")
+
+    # ---- sockets ----
+
+    def listen(self, family=4, mptcp=True, port=PORT, prepare=None):
+        with inside(self.server):
+            s = socket.socket(AF[family], socket.SOCK_STREAM, IPPROTO_MPTCP if mptcp else 0)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if prepare:
+            prepare(s)
+        s.bind((topo.ADDR[family]["server"], port))
+        s.listen(8)
+        s.settimeout(10)
+        self.listeners[family, port] = s
+        return s
+
+    def guest_socket(self, family=4, port=GUEST_PORT, isn=None, mptcp=False):
+        with inside(self.guest):
+            s = socket.socket(AF[family], socket.SOCK_STREAM, IPPROTO_MPTCP if mptcp else 0)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((topo.ADDR[family]["guest"], port))
+        s.settimeout(20)
+        if isn is not None:
+            s.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+            s.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, 2)
+            s.setsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ, struct.pack("I", isn))
+            s.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 0)
+        return s
+
+    def pair(self, family=4, port=PORT, guest_port=GUEST_PORT, isn=None, mptcp=True,
+             prepare=None, prepare_server=None, guest_mptcp=False):
+        """A connection through the gate: (guest's end, server's end)."""
+        if (family, port) not in self.listeners:
+            self.listen(family, mptcp, port, prepare_server)
+        g = self.guest_socket(family, guest_port, isn, guest_mptcp)
+        g.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if prepare:
+            prepare(g)
+        g.connect((topo.ADDR[family]["server"], port))
+        s, _ = self.listeners[family, port].accept()
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return Conn(g, "up", "down"), Conn(s, "down", "up")
+
+    def exchange(self, g, s, up, down, timeout_s=20):
+        """So many bytes each way at the same time, as fast as it goes."""
+        want = {g: [up, down], s: [down, up]}
+        deadline = time.monotonic() + timeout_s
+        for end in want:
+            end.sock.setblocking(False)
+        while any(any(w) for w in want.values()):
+            readers = [e.sock for e in want if want[e][1]]
+            writers = [e.sock for e in want if want[e][0]]
+            ready, free, _ = select.select(readers, writers, [], 1)
+            if time.monotonic() > deadline:
+                raise Failure(f"nothing more after {g.received} and {s.received} bytes")
+            for end, left in want.items():
+                if end.sock in free:
+                    n = end.sock.send(pattern(end.word, end.sent, min(left[0], 65536)))
+                    end.sent += n
+                    left[0] -= n
+                if end.sock in ready:
+                    end.take(left[1])
+                    left[1] -= end.last
+        for end in want:
+            end.sock.settimeout(10)
+
+    def talk(self, g, s, rounds=1, up=600, down=900):
+        """Question and answer, one after the other."""
+        for _ in range(rounds):
+            g.send(up)
+            s.expect(up)
+            s.send(down)
+            g.expect(down)
+
+    def close(self, first, second):
+        """`first` ends its data, then `second`; both are closed."""
+        first.end()
+        second.expect_end()
+        second.end()
+        first.expect_end()
+        self.rest(0.1)
+        first.close()
+        second.close()
+        self.rest()
+
+    def rest(self, seconds=0.3):
+        time.sleep(seconds)
+
+    # ---- mishaps on the way ----
+
+    def middlebox(self, options):
+        """mbox between gate and server; its counts() ends it."""
+        return move.Middlebox(self.net, self.tools, options)
+
+    def drop(self, where, match, nth=1, chain="FORWARD", family=4, verdict="DROP"):
+        """Drops the nth packet that matches, once. Recording fails unless it did."""
+        tool = "iptables" if family == 4 else "ip6tables"
+        rule = (f"{chain} -p tcp {match} -m statistic --mode nth --every 100000 "
+                f"--packet {nth - 1} -j {verdict}")
+        getattr(self, where).sh(f"{tool} -I {rule}")
+        self.rules.append((where, tool, chain))
+
+    def check_drops(self):
+        for where, tool, chain in self.rules:
+            name = chain.split(" -t ")
+            table = name[1] if len(name) > 1 else "filter"
+            text = getattr(self, where).sh(f"{tool} -t {table} -nvxL {name[0]}")
+            for line in text.splitlines():
+                if "statistic" in line and line.split()[0] == "0":
+                    raise Failure(f"never dropped: {line}")
+
+    def remove(self):
+        for s in self.listeners.values():
+            s.close()
+        self.topo.remove()

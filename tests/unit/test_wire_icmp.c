@@ -187,6 +187,8 @@ static void test_encode(void)
 		CHECK_ROW(i, flow_tuple_equal(&again.about, &m.about));
 		CHECK_ROW(i, memcmp(out + (ip == 20 ? 16 : 24), m.about.src.b, ip == 20 ? 4 : 16) ==
 				     0);
+		/* A hop limit with which it arrives. */
+		CHECK_EQ(i, out[ip == 20 ? 8 : 7], 64);
 		if (ip == 20) {
 			CHECK_EQ(i, csum_fold(csum_add(0, out, 20)), 0xffff);
 			CHECK_EQ(i, csum_fold(csum_add(0, out + 28, 20)), 0xffff);

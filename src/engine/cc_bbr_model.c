@@ -117,9 +117,17 @@ bool bbr_round_lossy(const struct bbr *b)
 	return b->round_lost_bytes > all / 20 + 3 * (uint64_t)b->mss_bytes;
 }
 
+/* One overshoot may be told by several rounds: the bound stays above the product itself. */
+static uint32_t limit_floor(const struct bbr *b)
+{
+	uint64_t bdp = cc_min32(bbr_bdp_bytes(b, BBR_UNIT), CC_CWND_MAX);
+
+	return cc_max32((uint32_t)(bdp + bdp / 16), 4 * b->mss_bytes);
+}
+
 /*
- * A round that lost much bounds what may be in flight; the bound rises again while the probing
- * phase (or a round above it) passes without such a loss.
+ * A round that lost much bounds what may be in flight; the bound rises again with each round of the
+ * probing phase that passes without such a loss.
  */
 void bbr_update_flight_limit(struct bbr *b, const struct cc_ack *ack)
 {
@@ -130,9 +138,9 @@ void bbr_update_flight_limit(struct bbr *b, const struct cc_ack *ack)
 	if (bbr_round_lossy(b)) {
 		limit = ack->prior_in_flight_bytes < limit ? ack->prior_in_flight_bytes : limit;
 		limit = limit * 17 / 20;
-		b->flight_limit_bytes = cc_max32((uint32_t)limit, 4 * b->mss_bytes);
-	} else if (limit != UINT32_MAX) {
-		limit += limit / 16 + b->mss_bytes;
+		b->flight_limit_bytes = cc_max32((uint32_t)limit, limit_floor(b));
+	} else if (limit != UINT32_MAX && b->mode == BBR_PROBE_BW && b->phase == 0) {
+		limit += limit / 8 + b->mss_bytes;
 		if (limit > 2 * bbr_bdp_bytes(b, 2 * BBR_UNIT))
 			limit = UINT32_MAX;
 		b->flight_limit_bytes = cc_min32(limit, UINT32_MAX);

@@ -317,7 +317,7 @@ static void read_options(int argc, char **argv, struct xfer_opts *o)
 		case CONCURRENCY: o->concurrency = number(optarg); break;
 		case PINGS: o->pings = number(optarg); break;
 		case TIMEOUT: o->timeout_s = number(optarg); break;
-		case ECHO_BACK: o->echo = true; break;
+		case ECHO_BACK: o->echo = true; o->digest = false; break;
 		case KEEPALIVE: o->keepalive = true; break;
 		case NODELAY: o->nodelay = true; break;
 		case NO_DIGEST: o->digest = false; break;

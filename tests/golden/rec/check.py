@@ -137,6 +137,7 @@ class Talk:
         self.guest_tsvals = []
         self.told_tsval = None
         self.fell_back = False
+        self.guest_mptcp = False    # the guest itself speaks it: nothing may change
 
     def say(self, s, text):
         self.case.say(s.us, f"port {self.key[1]}: {text}")
@@ -158,6 +159,7 @@ class Talk:
             self.to_net(s)
 
     def syn(self, s, from_guest):
+        self.guest_mptcp |= from_guest and bool(s.mptcp) and s is self.segments[0][0]
         shift = [o[2] for k, o in s.options if k == 3]
         self.scale["guest" if from_guest else "peer"] = shift[0] if shift else None
         if not from_guest:
@@ -190,7 +192,7 @@ class Talk:
                 if self.told_tsval is not None and (val - self.told_tsval) & 0x80000000:
                     self.say(s, f"the timestamp told to the guest goes back to {val}")
                 self.told_tsval = val
-            if kind == 30:
+            if kind == 30 and not self.guest_mptcp:
                 self.say(s, "an MPTCP option reaches the guest")
         if s.flags & (SYN | RST) or self.plain():
             return
@@ -213,9 +215,20 @@ class Talk:
             # RFC 8684 section 3.3.1: the window counts from the segment's DATA_ACK
             self.peer_edge = max(self.peer_edge or 0,
                                  said + (s.window << self.shift("peer")))
-        if self.net.server.idsn and not s.flags & (SYN | RST) and s.len and \
-                self.net.server.map_at(self.net.server.relative(s.seq)) is None:
+        if self.falls_back(s):
             self.fell_back = True
+            self.peer_edge = ((s.ack - self.isn - 1) & 0xffffffff) + \
+                (s.window << self.shift("peer"))
+
+    def falls_back(self, s):
+        """The peer no longer speaks Multipath TCP (RFC 8684 section 3.7)."""
+        end = self.net.server
+        if self.plain() or not end.idsn or s.flags & (SYN | RST):
+            return False
+        if any(raw[2] >> 4 == 6 for raw in s.mptcp):
+            return True
+        return not s.mptcp and (not end.dss or (
+            s.len > 0 and end.map_at(end.relative(s.seq)) is None))
 
     def to_net(self, s):
         if s.flags & (SYN | RST) or self.plain() or self.fell_back:
@@ -230,7 +243,7 @@ class Talk:
                      f"{self.guest_edge}")
 
     def plain(self):
-        return not (self.net.client.capable and self.net.server.capable)
+        return self.guest_mptcp or not (self.net.client.capable and self.net.server.capable)
 
     # ---- at the end ----
 
@@ -272,6 +285,17 @@ class Talk:
             acks = self.guest_acks
         i = bisect.bisect_right(acks, (s.us, 1 << 62)) - 1
         return i >= 0 and at < acks[i][1]
+
+    def check_passed(self):
+        """What belongs to a plain connection goes on as it came, but for the SYNs' options."""
+        if not self.plain():
+            return
+        came = [(s.seq, s.ack, s.flags, s.window, s.options, s.payload)
+                for s, _, way in self.segments if way == "in"]
+        for s, side, way in self.segments:
+            if way == "out" and (not s.flags & SYN or self.guest_mptcp) and \
+                    (s.seq, s.ack, s.flags, s.window, s.options, s.payload) not in came:
+                self.say(s, f"to the {side}: a plain connection's segment was changed")
 
     def check_dss_checksums(self):
         """RFC 8684 section 3.3.1, of what the gate sends, for mappings seen whole."""
@@ -322,6 +346,7 @@ def verify(case, allow=()):
     n_csum = n_mapped = 0
     for t in talks:
         t.check_data()
+        t.check_passed()
         n_csum += t.check_dss_checksums()
         if not t.plain():
             c.found += t.net.found

@@ -30,7 +30,6 @@ AF = {4: socket.AF_INET, 6: socket.AF_INET6}
 CONF = """# The gate of this case, when it was recorded and when it is replayed.
 guests = {{ "guest0" }}
 path "a" {{ interface = "up-a" }}
-max_connections = 64
 memory_mb = 2
 {extra}"""
 
@@ -85,6 +84,20 @@ class Conn:
     def send(self, length, flags=0):
         self.sock.sendall(pattern(self.word, self.sent, length), flags)
         self.sent += length
+
+    def pattern(self, length):
+        """The next bytes, counted as sent."""
+        self.sent += length
+        return pattern(self.word, self.sent - length, length)
+
+    def take_any(self, length):
+        """So many bytes, whatever they are: something changed them on the way."""
+        while length:
+            data = self.sock.recv(length)
+            if not data:
+                raise Failure(f"{self.word}: the end of the data after {self.received} bytes")
+            self.received += len(data)
+            length -= len(data)
 
     def send_some(self):
         """As much as a socket that does not block takes."""
@@ -221,9 +234,12 @@ class Place:
         if prepare:
             prepare(g)
         g.connect((topo.ADDR[family]["server"], port))
+        return Conn(g, "up", "down"), Conn(self.accept(family, port), "down", "up")
+
+    def accept(self, family=4, port=PORT):
         s, _ = self.listeners[family, port].accept()
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Conn(g, "up", "down"), Conn(s, "down", "up")
+        return s
 
     def exchange(self, g, s, up, down, timeout_s=20):
         """So many bytes each way at the same time, as fast as it goes."""
@@ -255,6 +271,23 @@ class Place:
             s.expect(up)
             s.send(down)
             g.expect(down)
+
+    def hear(self, *ends, seconds=1):
+        """Whatever comes, right data or an end or a reset; then the ends are closed."""
+        deadline = time.monotonic() + seconds
+        for end in ends:
+            end.sock.settimeout(0.1)
+        while ends and time.monotonic() < deadline:
+            for end in ends:
+                try:
+                    end.take(65536)
+                except TimeoutError:
+                    continue
+                except (ConnectionResetError, BrokenPipeError):
+                    end.received = -1
+        for end in ends:
+            end.close()
+        self.rest()
 
     def close(self, first, second):
         """`first` ends its data, then `second`; both are closed."""

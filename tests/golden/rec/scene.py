@@ -19,6 +19,8 @@ class Scene:
                  verify, lost_at_gate):
         self.name, self.function, self.section = name, function, section
         self.conf, self.topology = conf, topology
+        if "max_connections" not in conf:
+            self.conf = "max_connections = 64\n" + conf
         self.server, self.connections, self.allow = server, connections, allow
         self.verify, self.lost_at_gate = verify, lost_at_gate
         self.text = inspect.cleandoc(function.__doc__)

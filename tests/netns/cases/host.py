@@ -1,1 +1,351 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+"""The gate as a guest in the host's house (I6): NAT, firewalls, the host's own traffic; what is left
+when the daemon goes, and what happens when it dies."""
+import signal
+import subprocess
+import time
+
+from lib import host, move
+from lib.case import case, check_mapped, expect, expect_failure
+from lib.topo import ADDR, FORBIDDEN_PORT
+
+FIREWALLS = (None, "iptables", "nft")
+
+
+def behind(masquerade, firewall):
+    name = f"host:{'masquerade' if masquerade else 'routed'}:{firewall or 'open'}"
+
+    @case(name, masquerade=masquerade, firewall=firewall)
+    def house(ctx):
+        """Converted, from the right address; the forbidden port stays forbidden."""
+        for family in (4, 6):
+            capture = ctx.capture(label=f"-{family}")
+            ctx.converted("--send 1M", "--send 1M", family)
+            ctx.converted("--send 100", "--send 100", family, connections=20)
+            capture.stop()
+            found = check_mapped(capture.path, 21)
+            expected = ADDR[family]["up-a" if masquerade else "guest"]
+            expect({text(c.key[0]) for c in found} == {text_of(expected)},
+                   f"seen from {[text(c.key[0]) for c in found]}")
+            if firewall:
+                forbidden(ctx, family)
+            plain(ctx, family)
+            reset_reaches(ctx, family)
+
+    @case(name + ":nogso", masquerade=masquerade, firewall=firewall, gso=False)
+    def house_nogso(ctx):
+        for family in (4, 6):
+            ctx.converted("--send 3M", "--send 3M", family)
+
+
+def text(address):
+    return address.hex()
+
+
+def text_of(address):
+    import socket
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.inet_pton(family, address).hex()
+
+
+def forbidden(ctx, family):
+    server = ctx.serve("--timeout 2", family, port=FORBIDDEN_PORT)
+    one = ctx.client("--send 1 --timeout 1", family, port=FORBIDDEN_PORT)
+    two = server.result()
+    expect(one["errors"] == {"timeout": 1} and two["received"] == 0,
+           f"the forbidden port is open: {one} {two}")
+
+
+def plain(ctx, family):
+    """A server without MPTCP, through the same house."""
+    ctx.plain("--send 300k", "--send 300k", family, server_mptcp=False)
+
+
+def reset_reaches(ctx, family):
+    server = ctx.serve("--reset-after-received 1000", family)
+    one = ctx.client("--send 1M", family)
+    server.result()
+    expect(set(one["errors"]) <= {"ECONNRESET", "EPIPE"} and one["errors"], f"{one}")
+
+
+for masquerade_ in (False, True):
+    for firewall_ in FIREWALLS:
+        behind(masquerade_, firewall_)
+
+
+@case("host:masquerade:loss", masquerade=True, firewall="iptables")
+def masquerade_loss(ctx):
+    for t in ("iptables", "ip6tables"):
+        ctx.net.sh(f"{t} -A FORWARD -p tcp -m statistic --mode random --probability 0.02 -j DROP")
+    for family in (4, 6):
+        ctx.converted("--send 3M", "--send 3M", family, timeout_s=60)
+    for t in ("iptables", "ip6tables"):
+        ctx.net.sh(f"{t} -F FORWARD")
+
+
+@case("host:conntrack-forgets", masquerade=True, fresh=True)
+def conntrack_forgets(ctx):
+    """A converted connection does not depend on the host's conntrack any more: the kernel deletes
+    MASQUERADE entries when an uplink goes down."""
+    for family in (4, 6):
+        server = ctx.serve("--send 2000 --idle-at 1000 --idle-ms 1500", family)
+        client = subprocess.Popen(
+            ctx.guest.prefix() + [f"{ctx.tools}/xfer", "client", "--host",
+                                  ADDR[family]["server"], "--port", "7001"] +
+            "--send 2000 --idle-at 1000 --idle-ms 1500".split(), stdout=subprocess.PIPE,
+            text=True, stdin=subprocess.DEVNULL)
+        time.sleep(0.7)
+        ctx.gate_ns.sh(f"conntrack -F -f {'ipv4' if family == 4 else 'ipv6'} 2>/dev/null")
+        one = move.parse(client.communicate(timeout=20)[0])
+        two = server.result()
+        move.same_data(one, two)
+        expect(two["mptcp_end"] == 1, f"{two}")
+
+
+@case("host:own-traffic", firewall="iptables")
+def own(ctx):
+    """What is not between a guest and the net is none of our business: the host's own connections,
+    guest to host, ICMP, UDP."""
+    ctx.gate_ns.sh("for t in iptables ip6tables; do $t -I INPUT -p tcp --dport 7005 -j ACCEPT;"
+                   "$t -I INPUT -p icmp -j ACCEPT; $t -I FORWARD -p udp -j ACCEPT;"
+                   "$t -I FORWARD -p icmp -j ACCEPT; done")
+    before = ctx.daemon.queued_packets()
+    for family in (4, 6):
+        addr = ADDR[family]
+        server = ctx.serve("--send 100k", family)               # host to server
+        one = move.client(ctx.gate_ns, ctx.tools, family, "--send 100k")
+        move.same_data(one, server.result())
+        server = move.Server(ctx.gate_ns, ctx.tools, family, "--send 100k", False, 7005)
+        one = move.client(ctx.guest, ctx.tools, family, "--send 100k", port=7005,
+                          host=addr["guest0"])                  # guest to host
+        move.same_data(one, server.result())
+        ctx.guest.sh(f"ping -q -c 2 -i 0.2 -W 1 {addr['server']}")
+        ctx.guest.sh(f"ping -q -c 2 -i 0.2 -W 1 -s 4000 {addr['server']}")
+    queued = ctx.daemon.queued_packets() - before
+    expect(queued == 0, f"{queued} packets visited the daemon")
+
+
+@case("host:guest-of-another-interface-cannot-pretend", fresh=True)
+def pretend(ctx):
+    """Packets that claim the server's address from the guests' side, and the reverse, do no harm
+    to a connection that lives."""
+    server = ctx.serve("--send 2000 --idle-at 1000 --idle-ms 1500")
+    client = subprocess.Popen(
+        ctx.guest.prefix() + [f"{ctx.tools}/xfer", "client", "--host", ADDR[4]["server"], "--port",
+                              "7001", "--bind", ADDR[4]["guest"], "--bind-port", "40500",
+                              "--send", "2000", "--idle-at", "1000", "--idle-ms", "1500"],
+        stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    time.sleep(0.5)
+    script = f"""
+import socket, struct
+def sum16(b):
+    b += b"\\0" * (len(b) % 2)
+    s = sum(struct.unpack(">%dH" % (len(b) // 2), b))
+    while s >> 16: s = (s & 0xffff) + (s >> 16)
+    return ~s & 0xffff
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+for src, sport, dst, dport in (("{ADDR[4]['server']}", 7001, "{ADDR[4]['guest']}", 40500),
+                               ("{ADDR[4]['guest']}", 40500, "{ADDR[4]['server']}", 7001)):
+    for flags in (4, 20, 17, 16, 2, 18):
+        for i in range(50):
+            s, d = socket.inet_aton(src), socket.inet_aton(dst)
+            tcp = struct.pack(">HHIIBBHHH", sport, dport, i * 90000000 & 0xffffffff,
+                              i * 70000000 & 0xffffffff, 80, flags, 1000, 0, 0)
+            c = sum16(s + d + struct.pack(">BBH", 0, 6, len(tcp)) + tcp)
+            tcp = tcp[:16] + struct.pack(">H", c) + tcp[18:]
+            ip = struct.pack(">BBHHHBBH", 69, 0, 40, i, 0, 64, 6, 0) + s + d
+            raw.sendto(ip + tcp, (dst if "{{0}}" == "x" else "{ADDR[4]['server']}", 0))
+"""
+    ctx.guest.sh(f"python3 -c '{script}' 2>/dev/null || true")
+    one = move.parse(client.communicate(timeout=20)[0])
+    two = server.result()
+    move.same_data(one, two)
+
+
+def background(ctx, options, family=4):
+    """A client that runs while the test does something."""
+    return subprocess.Popen(
+        ctx.guest.prefix() + [f"{ctx.tools}/xfer", "client", "--host", ADDR[family]["server"],
+                              "--port", "7001"] + options.split(),
+        stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+
+
+def withdrawn(masquerade, firewall):
+    @case(f"exit:withdraws:{'masquerade' if masquerade else 'routed'}:{firewall or 'open'}",
+          needs_gate=False, fresh=True, masquerade=masquerade, firewall=firewall)
+    def withdraw(ctx):
+        """SIGTERM: rules, routes, links and settings are as before; twice, and after traffic."""
+        daemon = ctx.new_daemon(path_b=True)
+        before = host.snapshot(ctx.gate_ns)
+        for _ in range(2):
+            daemon.start()
+            expect_failure(lambda: host.same(before, host.snapshot(ctx.gate_ns)), "not as before")
+            ctx.converted("--send 100k", "--send 100k", 4)
+            ctx.converted("--send 100k", "--send 100k", 6)
+            daemon.stop()
+            host.same(before, host.snapshot(ctx.gate_ns))
+            ctx.plain("--send 10k", "--send 10k", 4)
+            ctx.plain("--send 10k", "--send 10k", 6)
+
+
+for masquerade_ in (False, True):
+    for firewall_ in FIREWALLS:
+        withdrawn(masquerade_, firewall_)
+
+
+@case("exit:sigint-too", needs_gate=False, fresh=True)
+def sigint(ctx):
+    daemon = ctx.new_daemon()
+    before = host.snapshot(ctx.gate_ns)
+    daemon.start()
+    daemon.process.send_signal(signal.SIGINT)
+    daemon.process.wait(5)
+    host.same(before, host.snapshot(ctx.gate_ns))
+
+
+def killed(masquerade, firewall):
+    @case(f"kill:new-connections-are-plain:{'masquerade' if masquerade else 'routed'}:"
+          f"{firewall or 'open'}", needs_gate=False, fresh=True, masquerade=masquerade,
+          firewall=firewall)
+    def kill(ctx):
+        """kill -9: new connections work at once as plain TCP; the next start cleans up and
+        converts again; SIGTERM then leaves nothing."""
+        daemon = ctx.new_daemon()
+        before = host.snapshot(ctx.gate_ns)
+        daemon.start()
+        ctx.converted("--send 10k", "--send 10k")
+        daemon.kill()
+        for family in (4, 6):
+            one, _ = ctx.plain("--send 1M", "--send 1M", family)
+            expect(one["seconds"] < 1, f"took {one['seconds']} s")
+            ctx.plain("--send 100", "--send 100", family, connections=20)
+            if firewall:
+                forbidden(ctx, family)
+        daemon.start()
+        for family in (4, 6):
+            ctx.converted("--send 100k", "--send 100k", family)
+        daemon.stop()
+        host.same(before, host.snapshot(ctx.gate_ns))
+
+
+for masquerade_ in (False, True):
+    for firewall_ in FIREWALLS:
+        killed(masquerade_, firewall_)
+
+
+@case("kill:rules-down-cleans", needs_gate=False, fresh=True, masquerade=True,
+      firewall="iptables")
+def rules_down(ctx):
+    daemon = ctx.new_daemon(path_b=True)
+    before = host.snapshot(ctx.gate_ns)
+    daemon.start()
+    daemon.kill()
+    ctx.gate_ns.sh(f"{daemon.program} rules down -c {daemon.config}")
+    host.same(before, host.snapshot(ctx.gate_ns))
+    ctx.gate_ns.sh(f"{daemon.program} rules down -c {daemon.config}")    # nothing to do: no error
+    host.same(before, host.snapshot(ctx.gate_ns))
+
+
+@case("kill:converted-do-not-leak", needs_gate=False, fresh=True)
+def no_leak(ctx):
+    """Raw segments of a converted connection must not reach the peer while the daemon is dead; after
+    the next start nobody hangs: the connection lives on or is reset at both ends."""
+    daemon = ctx.new_daemon()
+    daemon.start()
+    server = ctx.serve("--timeout 15")
+    client = background(ctx, "--send 200M --chunk 2000 --timeout 15")
+    time.sleep(0.3)
+    daemon.kill()
+    time.sleep(0.05)
+    capture = ctx.capture()
+    ctx.plain_port(7003)
+    time.sleep(1.5)
+    path = capture.stop()
+    from lib import wire
+    leaked = []
+    for stamp, ip, length in wire.read_pcap(path):
+        s = wire.Segment.parse(stamp, ip, length)
+        if s and s.dport == 7001 and not s.mptcp:
+            leaked.append(f"flags {s.flags} len {s.len}")
+    expect(not leaked, f"{len(leaked)} raw segments reached the net: {leaked[:5]}")
+    daemon.start()
+    one = move.parse(client.communicate(timeout=40)[0])
+    two = server.result()
+    ctx.note(f"ended {one['errors'] or 'cleanly'} and {two['errors'] or 'cleanly'}")
+    for end in (one, two):
+        expect(end["bad_offset"] == -1, f"{end}")
+        expect("timeout" not in end["errors"], f"hangs: {one} {two}")
+    ctx.converted("--send 100k", "--send 100k")
+
+
+@case("start:amid-connections", needs_gate=False, fresh=True, masquerade=True)
+def amid(ctx):
+    """Connections that began before the daemon go on as they were, also when it goes again."""
+    daemon = ctx.new_daemon()
+    server = ctx.serve("--send 300M")
+    client = background(ctx, "--send 2000 --idle-at 1000 --idle-ms 1800")
+    time.sleep(0.1)
+    daemon.start()
+    time.sleep(0.3)
+    daemon.stop()
+    one = move.parse(client.communicate(timeout=40)[0])
+    two = server.result()
+    move.same_data(one, two)
+    expect(two["mptcp_start"] == 0, "MPTCP?")
+
+
+@case("start:twice-is-refused", fresh=True)
+def twice(ctx):
+    """A second daemon on the same queue or socket says so and harms nothing."""
+    done = subprocess.run(ctx.daemon.argv("run", "-c", ctx.daemon.config), capture_output=True,
+                          text=True, timeout=10, stdin=subprocess.DEVNULL)
+    expect(done.returncode != 0 and done.stderr.strip(), f"{done}")
+    ctx.note(done.stderr.strip().splitlines()[-1][:80])
+    ctx.converted("--send 100k", "--send 100k")
+
+
+def refused(ctx, argv, words, change=None):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=10,
+                          stdin=subprocess.DEVNULL)
+    said = (done.stdout + done.stderr).strip()
+    expect(done.returncode != 0, f"{argv[-4:]}: exit 0: {said}")
+    expect("Sanitizer" not in said and done.returncode in range(1, 128), f"{done}")
+    for word in words:
+        expect(word in said, f"'{word}' is not said: {said}")
+    return said
+
+
+@case("start:refusals", needs_gate=False, fresh=True)
+def refusals(ctx):
+    """No root, missing interface, missing file: a clear word and nothing left behind."""
+    daemon = ctx.new_daemon()
+    before = host.snapshot(ctx.gate_ns)
+    refused(ctx, daemon.argv("run", "-c", "/nonexistent.conf"), ["/nonexistent.conf"])
+    refused(ctx, daemon.argv("run"), [])
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    refused(ctx, ctx.gate_ns.prefix() + user + [daemon.program, "run", "-c", daemon.config],
+            ["root"])
+    other = ctx.new_daemon(extra='path "c" { interface = "nosuch0" }')
+    other.start()       # a path may come later: run says so and goes on
+    expect("nosuch0" in other.log_tail(), f"no word of nosuch0: {other.log_tail()}")
+    other.stop()
+    refused(ctx, other.argv("check", "-c", other.config), ["nosuch0"])
+    other = ctx.new_daemon(extra="sheduler = 3")
+    refused(ctx, other.argv("run", "-c", other.config), [":9", "sheduler"])
+    host.same(before, host.snapshot(ctx.gate_ns))
+
+
+@case("start:check", needs_gate=False, fresh=True)
+def check(ctx):
+    """check says yes where run works, changes nothing, and no where it would not."""
+    daemon = ctx.new_daemon(path_b=True)
+    before = host.snapshot(ctx.gate_ns)
+    ctx.gate_ns.sh(f"ip netns exec {ctx.gate_ns.name} {daemon.program} check -c {daemon.config}")
+    host.same(before, host.snapshot(ctx.gate_ns))
+    daemon.start()
+    ctx.converted("--send 10k", "--send 10k")
+    daemon.stop()
+    ctx.gate_ns.sh("sysctl -qw net.ipv4.ip_forward=0")
+    before = host.snapshot(ctx.gate_ns)
+    refused(ctx, daemon.argv("check", "-c", daemon.config), ["forward"])
+    host.same(before, host.snapshot(ctx.gate_ns))

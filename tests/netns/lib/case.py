@@ -63,11 +63,24 @@ class Ctx:
         self.gate_ns = self.topo.gate
         self.daemon = None
         if case_.needs_gate:
-            self.daemon = Gate(self.gate_ns, f"{options.build}/mpgate", options.out, **case_.gate)
-            self.daemon.start()
+            self.new_daemon(**case_.gate).start()
         self.name = case_.name
         self.captures = []
         self.notes = []
+
+    def new_daemon(self, **kwargs):
+        """Not started yet; the case's own from now on."""
+        program = f"{self.options.build}/mpgate"
+        if not os.path.exists(program):
+            raise Skip("mpgate is not built")
+        self.daemon = Gate(self.gate_ns, program, self.options.out, **kwargs)
+        return self.daemon
+
+    def plain_port(self, port):
+        """A small plain exchange on another port."""
+        server = self.serve("--send 1000", port=port)
+        one = self.client("--send 1000", port=port)
+        move.same_data(one, server.result())
 
     def note(self, text):
         self.notes.append(text)

@@ -62,13 +62,20 @@ for t in iptables ip6tables; do
     for dev in up-a up-b; do $t -t nat -A POSTROUTING -o $dev -j MASQUERADE; done
 done
 """
-# So that the tables exist before as after, whoever touches them first.
+# So that tables and base chains exist before as after: iptables never removes them.
 TOUCH_TABLES = """
-for t in iptables ip6tables; do
-    for table in raw mangle nat filter; do
-        $t -t $table -N touched; $t -t $table -X touched
+touch() {
+    table=$1; shift
+    for chain; do
+        for t in iptables ip6tables; do
+            $t -t $table -A $chain -j ACCEPT; $t -t $table -D $chain -j ACCEPT
+        done
     done
-done
+}
+touch raw PREROUTING OUTPUT
+touch mangle PREROUTING INPUT FORWARD OUTPUT POSTROUTING
+touch nat PREROUTING INPUT OUTPUT POSTROUTING
+touch filter INPUT FORWARD OUTPUT
 """
 
 

@@ -168,19 +168,17 @@ static void send_packet(struct bottleneck *b, struct bn_flow *f)
 /* Sends what window, pacing and backlog allow, a millisecond's worth at a time when paced. */
 static void send_more(struct bottleneck *b, struct bn_flow *f)
 {
-	uint32_t sent = 0, piece = (uint32_t)(f->cc.pacing_bytes_per_s / 1000);
+	uint32_t sent = 0, piece = congestion_burst_bytes(&f->cc, f->mss_bytes);
 	bool was_idle = f->tail == f->head;
 
 	if (f->cc.pacing_bytes_per_s && f->next_send_us > b->now_us)
 		return;
-	if (piece < 2 * f->mss_bytes)
-		piece = 2 * f->mss_bytes;
 	if (was_idle && f->backlog_bytes && f->last_send_us && b->now_us > f->last_send_us)
 		f->ops->on_idle(&f->cc, b->now_us - f->last_send_us, (uint32_t)rto_us(f),
 				f->mss_bytes, b->now_us);
 	while (in_flight(f) + f->mss_bytes <= f->cc.cwnd_bytes &&
 	       f->backlog_bytes >= f->mss_bytes && f->tail - f->head < BN_RING) {
-		if (f->cc.pacing_bytes_per_s && sent >= piece)
+		if (sent >= piece)
 			break;
 		send_packet(b, f);
 		sent += f->mss_bytes;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sim.h - the simulated world: hosts, links and a gate with the engine in it, under a virtual
+ * clock.
+ *
+ * Theory of operation. A seed chooses a scenario (sim_scenario.c): what the hosts are like, what
+ * the connections do, which faults there are. The world (sim_world.c) advances the clock from one
+ * event to the next; ties go by a fixed order of the nodes, and each node has a random stream of
+ * its own, so a seed is a run (I8). Packets are real bytes on every link. The gate (sim_gate.c) is
+ * the engine with the host's datapath around it: hooks, marks, NAT, segmentation. At its four
+ * edges stands the checker (sim_check*.c), which knows both streams, everything that both sides
+ * really said, and the RFC; it sees all that the engine emits, before any link loses it.
+ */
+#ifndef MPGATE_SIM_H
+#define MPGATE_SIM_H
+
+#include "engine.h"
+#include "sim_packet.h"
+#include "sim_rng.h"
+#include "sim_scenario.h"
+
+#define NEVER UINT64_MAX
+
+struct flow;
+struct gate;
+struct link;
+
+/* The file names of captures and what the hash of a run covers: packets by place. */
+enum place { PLACE_GUEST, PLACE_GATE_GUEST, PLACE_GATE_NET, PLACE_PEER };
+
+struct sim {
+	struct scenario sc;
+	uint64_t now_us;
+	uint64_t hash; /* of every packet at every place */
+	uint64_t events;
+	struct gate *gate;
+	struct flow *flow;                      /* sc.n_flows of them */
+	struct link *guest_link[2];             /* [0] to the gate, [1] to the guest */
+	struct link *link[ENGINE_PATHS_MAX][2]; /* [0] to the net, [1] from it */
+	struct capture *capture;
+	const char *pcap_dir;
+	bool verbose, ideal; /* ideal: without the engine, plain TCP end to end */
+	uint8_t garbage;     /* what fresh memory holds: must make no difference */
+	bool failed;
+	char failure[512];
+};
+
+/* A violation: the first one is kept, the run stops. */
+void sim_fail(struct sim *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_log(struct sim *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Packets passing a place: traced, hashed, captured. `link`: 0 guests, 1 + path. */
+void sim_trace(struct sim *w, enum place at, unsigned link, bool to_net, const struct pkt *p);
+
+/* Runs the scenario; true when nothing was violated. */
+bool sim_run(struct sim *w);
+
+/* The two streams of every connection: byte `off` of stream `key`. */
+void stream_fill(uint64_t key, uint64_t off, uint8_t *buf, uint32_t n);
+bool stream_equal(uint64_t key, uint64_t off, const uint8_t *buf, uint32_t n);
+
+#endif

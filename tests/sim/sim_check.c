@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_check.c - see sim_check.h: reading along, verdicts, the handshake's replacements, events.
+ */
+#include "sim_check.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "sim_flow.h"
+#include "sim_gate.h"
+
+#define MPTCP_ROOM 28
+
+/* ---- ranges ---- */
+
+void ranges_seen_add(struct ranges_seen *r, uint32_t start, uint32_t end)
+{
+	unsigned i = 0, j;
+
+	while (i < r->n && r->b[i].end < start)
+		i++;
+	for (j = i; j < r->n && r->b[j].start <= end; j++) {
+		start = start < r->b[j].start ? start : r->b[j].start;
+		end = end > r->b[j].end ? end : r->b[j].end;
+	}
+	if (i == j && r->n == RANGES_MAX)
+		return;
+	memmove(r->b + i + 1, r->b + j, (r->n - j) * sizeof(r->b[0]));
+	r->n = r->n - (j - i) + 1;
+	r->b[i] = (struct block){start, end};
+}
+
+bool ranges_seen_hold(const struct ranges_seen *r, uint32_t start, uint32_t end)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		if (r->b[i].start <= start && end <= r->b[i].end)
+			return true;
+	return false;
+}
+
+uint32_t ranges_seen_next(const struct ranges_seen *r)
+{
+	return r->n && r->b[0].start <= 1 ? r->b[0].end : 1;
+}
+
+/* ---- what the gate is told ---- */
+
+static int64_t max64(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static void in_syn(struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+
+	free(c->sub.map);
+	memset(c, 0, sizeof(*c));
+	c->guest_isn = s->seq;
+	c->guest_wscale = s->wscale;
+	c->guest_mss = s->has_mss ? s->mss : s->tuple.family == FLOW_IPV4 ? 536 : 1220;
+	c->ts = s->has_ts;
+	c->sack = s->sack_permitted;
+	c->guest_tsval = s->tsval;
+}
+
+static void in_syn_ack(struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+	uint32_t token;
+
+	if (c->converted || s->ack != c->guest_isn + 1)
+		return;
+	c->peer_isn = s->seq;
+	c->ts &= s->has_ts;
+	c->sack &= s->sack_permitted;
+	c->peer_wscale = s->has_wscale ? s->wscale : 0;
+	if (!s->has_wscale)
+		c->guest_wscale = 0;
+	c->peer_tsval = s->tsval;
+	c->peer_edge = c->to_guest_edge = s->window;
+	c->key_peer = s->mp.key[0];
+	c->csum = f->w->sc.control.checksum || (s->mp.capable_flags & 0x80);
+	key_derive(c->key_peer, &token, &c->idsn_peer);
+	c->sub.iss = c->guest_isn;
+	c->sub.irs = c->peer_isn;
+	c->sub.max = 1;
+	c->sub.ack = 1;
+}
+
+static void in_guest(struct check *c, const struct seg *s)
+{
+	int64_t acked = (int32_t)(s->ack - c->peer_isn - 1);
+	int64_t sent = (int32_t)(s->seq + s->len_bytes - c->guest_isn - 1);
+
+	if (s->flags & F_RST) {
+		c->guest_reset = true;
+		return;
+	}
+	c->guest_acked = max64(c->guest_acked, acked);
+	c->guest_edge = max64(c->guest_edge, acked + ((int64_t)s->window << c->guest_wscale));
+	c->guest_sent = max64(c->guest_sent, sent);
+	c->guest_fin |= !!(s->flags & F_FIN);
+	c->guest_tsval = later(c->guest_tsval, s->tsval);
+}
+
+static void in_net(struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+	const struct mp *m = &s->mp;
+	uint32_t from = s->seq - c->sub.irs, end = from + s->len_bytes + !!(s->flags & F_FIN);
+	int64_t acked;
+
+	if ((s->flags & F_RST) || m->fastclose) {
+		c->peer_reset = true;
+		return;
+	}
+	if (end != from && from - 1 < 1u << 30)
+		ranges_seen_add(&c->sub.rx, from, end);
+	c->peer_tsval = later(c->peer_tsval, s->tsval);
+	c->confirmed |= m->dss && m->has_ack;
+	if (!c->keys || !m->dss || !m->has_ack)
+		return;
+	acked = (int64_t)(peer_expand(m->data_ack, m->ack64, c->idsn_gate + 1 +
+							     (uint64_t)c->peer_acked) -
+			  c->idsn_gate - 1);
+	if (acked > c->guest_sent + c->guest_fin)
+		return;
+	c->peer_acked = max64(c->peer_acked, acked);
+	c->peer_edge = max64(c->peer_edge, acked + ((int64_t)s->window << c->peer_wscale));
+}
+
+void check_in(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
+	      enum engine_hook hook)
+{
+	struct seg s;
+
+	(void)g;
+	if (!seg_parse(&s, p->data, p->len_bytes) || !s.csum_ok)
+		return;
+	if (hook == ENGINE_IN_PLACE && from == ENGINE_GUEST) {
+		if (s.seq != f->check.guest_isn || !f->check.guest_mss)
+			in_syn(f, &s);
+	} else if (hook == ENGINE_IN_PLACE) {
+		in_syn_ack(f, &s);
+	} else if (from == ENGINE_GUEST) {
+		in_guest(&f->check, &s);
+	} else {
+		in_net(f, &s);
+	}
+}
+
+/* ---- verdicts ---- */
+
+/* The replacement is the packet with other MPTCP options, `room` less MSS, and nothing else. */
+static void check_replacement(struct sim *w, const struct seg *was, const struct seg *is,
+			      unsigned room)
+{
+	uint16_t mss = was->has_mss ? was->mss : was->tuple.family == FLOW_IPV4 ? 536 : 1220;
+
+	if (is->bad || !is->csum_ok) {
+		sim_fail(w, "I4: a replacement that cannot be read: %s",
+			 is->bad ? is->bad : "checksum");
+		return;
+	}
+	if (!flow_tuple_equal(&was->tuple, &is->tuple) || was->seq != is->seq ||
+	    was->ack != is->ack || was->flags != is->flags || was->window != is->window)
+		sim_fail(w, "I4: the handshake changed: %s", seg_text(is));
+	if (was->has_wscale != is->has_wscale || was->wscale != is->wscale ||
+	    was->sack_permitted != is->sack_permitted || was->has_ts != is->has_ts ||
+	    was->tsval != is->tsval || was->tsecr != is->tsecr)
+		sim_fail(w, "I4: an option of the handshake changed: %s", seg_text(is));
+	if (room ? is->mss != mss - room : was->mss != is->mss)
+		sim_fail(w, "I4: MSS %u became %u", was->mss, is->mss);
+}
+
+static void check_syn(struct gate *g, const struct seg *was, const struct engine_result *r)
+{
+	struct seg is;
+	const struct mp *m = &is.mp;
+
+	seg_parse(&is, r->replacement, r->replacement_bytes);
+	check_replacement(g->w, was, &is, 0);
+	if (!m->capable || m->version != 1 || m->n_keys != 0 || m->n_options != 1 ||
+	    m->capable_flags != (0x01 | (g->cfg.checksum ? 0x80 : 0)))
+		sim_fail(g->w, "I4: MP_CAPABLE of the SYN is not as RFC 8684 section 3.1 has it");
+}
+
+static void check_syn_ack(struct gate *g, struct flow *f, const struct seg *was,
+			  const struct engine_result *r)
+{
+	struct seg is;
+
+	seg_parse(&is, r->replacement, r->replacement_bytes);
+	check_replacement(g->w, was, &is, r->mark == ENGINE_MARK_CONVERTED ? MPTCP_ROOM : 0);
+	if (is.mp.n_options)
+		sim_fail(g->w, "I4: the guest is shown an MPTCP option");
+	f->check.converted |= r->mark == ENGINE_MARK_CONVERTED;
+}
+
+static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
+		       const struct engine_result *r)
+{
+	const struct scenario *sc = &g->w->sc;
+
+	if (!sc->clean || f->check.closed || f->check.fallback)
+		return;
+	(void)p;
+	sim_fail(g->w, "a packet was dropped on clean links: %s",
+		 reason_name((enum reason)r->reason));
+}
+
+void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
+		   enum engine_hook hook, const struct engine_result *r)
+{
+	struct check *c = &f->check;
+	struct seg s;
+
+	f->check.checked++;
+	sim_log(g->w, "  verdict %u %s", r->verdict, reason_name((enum reason)r->reason));
+	if (r->reason == REASON_NONE || r->reason >= REASON_COUNT || r->verdict >= ENGINE_ASK)
+		sim_fail(g->w, "a packet got verdict %u for reason %u", r->verdict, r->reason);
+	if (r->verdict == ENGINE_REPLACE && hook != ENGINE_IN_PLACE)
+		sim_fail(g->w, "a stolen packet was to be replaced in place");
+	if (r->verdict == ENGINE_DROP)
+		check_drop(g, f, p, r);
+	if (r->mark == ENGINE_MARK_PLAIN)
+		c->plain = true;
+	if (r->verdict == ENGINE_ACCEPT && hook == ENGINE_STEAL && c->converted && !c->fallback &&
+	    !c->plain)
+		sim_fail(g->w, "I4: a segment of a converted connection leaked");
+	if (hook != ENGINE_IN_PLACE || r->verdict != ENGINE_REPLACE)
+		return;
+	seg_parse(&s, p->data, p->len_bytes);
+	if (from == ENGINE_GUEST)
+		check_syn(g, &s, r);
+	else
+		check_syn_ack(g, f, &s, r);
+}
+
+/* ---- what the engine emits ---- */
+
+void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p)
+{
+	struct flow_tuple t;
+	struct flow *f;
+	struct seg s;
+	unsigned unit;
+
+	if (!seg_parse(&s, p->data, p->len_bytes)) {
+		sim_fail(g->w, "I4: the engine emits what cannot be read: %s", s.bad);
+		return;
+	}
+	if (!s.csum_ok)
+		sim_fail(g->w, "I4: the engine emits a wrong checksum: %s", seg_text(&s));
+	if (s.hdr_bytes != out->hdr_bytes || s.ip_bytes != out->ip_bytes)
+		sim_fail(g->w, "the engine's header lengths are wrong: %s", seg_text(&s));
+	if (out->reason == REASON_NONE || out->reason >= REASON_COUNT)
+		sim_fail(g->w, "an emitted packet has no reason: %s", seg_text(&s));
+	unit = out->payload_bytes < out->gso_size_bytes || !out->gso_size_bytes
+		       ? out->payload_bytes
+		       : out->gso_size_bytes;
+	sim_log(g->w, "  emits to %s: %s", out->side == ENGINE_NET ? "net" : "guest",
+		seg_text(&s));
+	t = out->side == ENGINE_NET ? s.tuple : flow_tuple_reverse(&s.tuple);
+	if (out->side == ENGINE_NET) {
+		f = NULL;
+		for (unsigned i = g->w->sc.n_flows; i-- > 0 && !f;)
+			if (g->ct[i].known && flow_tuple_equal(&g->ct[i].net, &t))
+				f = &g->w->flow[i];
+		if (unit + s.hdr_bytes > g->cfg.path[out->index].mtu_bytes)
+			sim_fail(g->w, "I4: segments beyond the path's MTU: %s", seg_text(&s));
+	} else {
+		f = flow_find(g->w, &t);
+		if (f && unit + s.opt_bytes > f->check.guest_mss)
+			sim_fail(g->w, "I4: segments beyond the guest's MSS: %s", seg_text(&s));
+	}
+	if (!f)
+		sim_fail(g->w, "I4: a packet for no connection: %s", seg_text(&s));
+	else if (out->side == ENGINE_NET)
+		check_to_net(g, f, &s);
+	else
+		check_to_guest(g, f, &s);
+}
+
+/* ---- events, and the engine as a whole ---- */
+
+/* What may end MPTCP on this connection, given what goes wrong in this run. */
+static void check_fallback(struct gate *g, struct flow *f, const struct engine_event *ev)
+{
+	const struct scenario *sc = &g->w->sc;
+
+	if (sc->boxes || sc->scarce || !f->script->peer_mptcp)
+		return;
+	if (sc->lossy && (ev->reason == REASON_FALLBACK_FIRST_ACK ||
+			  ev->reason == REASON_PLAIN_SYN_RETRIES ||
+			  ev->reason == REASON_PLAIN_BLACKHOLE ||
+			  ev->reason == REASON_FALLBACK_FIRST_DATA))
+		return;
+	sim_fail(g->w, "I5: MPTCP was given up: %s", reason_name((enum reason)ev->reason));
+}
+
+void check_event(struct gate *g, const struct engine_event *ev)
+{
+	struct flow *f = flow_find(g->w, &ev->guest);
+
+	sim_log(g->w, "  event %u %s", ev->kind, reason_name((enum reason)ev->reason));
+	if (!f || ev->reason == REASON_NONE) {
+		sim_fail(g->w, "event %u without a connection or reason", ev->kind);
+		return;
+	}
+	switch (ev->kind) {
+	case ENGINE_EVENT_PLAIN:
+		f->check.plain = true;
+		check_fallback(g, f, ev);
+		break;
+	case ENGINE_EVENT_FALLBACK:
+		f->check.fallback = true;
+		check_fallback(g, f, ev);
+		break;
+	case ENGINE_EVENT_CLOSED:
+		if (ev->reason != REASON_CLOSED_REUSED)
+			f->check.closed = true;
+		break;
+	default:
+		break;
+	}
+}
+
+void check_engine(struct gate *g)
+{
+	if (!engine_audit(g->e))
+		sim_fail(g->w, "I7: the audit of the engine's records failed");
+}
+
+void check_fini(struct check *c)
+{
+	free(c->sub.map);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sim_check.h - the invariants, checked at the gate's edges after every event.
+ *
+ * The checker knows what both hosts really did (their models are in its hands) and what the gate
+ * was really told (it reads along); every packet that the engine emits is held against both. I1:
+ * acknowledgements; I2: windows; I3: bytes; I4: what a strict firewall and a strict MPTCP peer
+ * would demand of a subflow; I7: records.
+ */
+#ifndef MPGATE_SIM_CHECK_H
+#define MPGATE_SIM_CHECK_H
+
+#include "engine.h"
+#include "sim_packet.h"
+
+struct sim;
+struct gate;
+struct flow;
+
+#define RANGES_MAX 256
+
+/* Received bytes of a subflow, relative to its initial sequence number. */
+struct ranges_seen {
+	struct block b[RANGES_MAX];
+	unsigned n;
+};
+
+/* A mapping seen on a subflow: bytes ssn... are bytes off... of the guest's stream. */
+struct seen_map {
+	uint32_t ssn, len;
+	uint64_t off;
+	uint16_t csum;
+	bool fin;
+};
+
+struct check_sub {
+	uint32_t iss, irs;
+	uint32_t max;     /* relative: first number not yet sent */
+	uint32_t ack;     /* told */
+	bool fin;
+	uint32_t fin_at;
+	struct seen_map *map;
+	unsigned n_map, cap_map;
+	struct ranges_seen rx;
+};
+
+struct check {
+	/* what is known of the connection */
+	bool converted, plain, fallback, closed, keys;
+	bool ts, sack, csum, confirmed;
+	uint8_t guest_wscale, peer_wscale;
+	uint16_t guest_mss;
+	uint32_t guest_isn, peer_isn;
+	uint64_t key_gate, key_peer, idsn_gate, idsn_peer;
+	struct check_sub sub;
+
+	/* what the gate was told: stream offsets */
+	int64_t guest_acked, guest_edge, guest_sent;
+	int64_t peer_acked, peer_edge, peer_sent;
+	bool guest_fin, peer_fin, guest_reset, peer_reset;
+	uint32_t guest_tsval, peer_tsval;
+
+	/* what the gate told */
+	int64_t to_guest_ack, to_guest_edge, to_net_ack, to_net_edge;
+	uint64_t checked;
+};
+
+/* Before the engine sees a packet. */
+void check_in(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
+	      enum engine_hook hook);
+/* Its verdict; with a replacement that too. */
+void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
+		   enum engine_hook hook, const struct engine_result *r);
+/* Each packet it emits, checksum completed. */
+void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p);
+void check_event(struct gate *g, const struct engine_event *ev);
+/* After each call. */
+void check_engine(struct gate *g);
+void check_fini(struct check *c);
+
+/* sim_check_net.c, sim_check_guest.c */
+void check_to_net(struct gate *g, struct flow *f, const struct seg *s);
+void check_to_guest(struct gate *g, struct flow *f, const struct seg *s);
+
+void ranges_seen_add(struct ranges_seen *r, uint32_t start, uint32_t end);
+bool ranges_seen_hold(const struct ranges_seen *r, uint32_t start, uint32_t end);
+uint32_t ranges_seen_next(const struct ranges_seen *r); /* first byte missing */
+
+#endif

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_check_net.c - every segment that the gate sends on a subflow, as a strict firewall and a
+ * strict MPTCP endpoint would judge it (RFC 8684 section 3, RFC 9293).
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "sim_check.h"
+#include "sim_flow.h"
+#include "sim_gate.h"
+
+/* Index of the first mapping that ends behind `ssn`. */
+static unsigned map_from(const struct check_sub *b, uint32_t ssn)
+{
+	unsigned low = 0, high = b->n_map;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+
+		if (b->map[mid].ssn + b->map[mid].len <= ssn)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static uint16_t expected_csum(struct flow *f, const struct seen_map *m)
+{
+	static uint8_t buf[65536];
+
+	stream_fill(f->key_to_peer, m->off, buf, m->len);
+	return mp_checksum(f->check.idsn_gate + 1 + m->off, m->ssn, (uint16_t)(m->len + m->fin),
+			   sum_add(0, buf, m->len));
+}
+
+static void map_add(struct gate *g, struct flow *f, const struct seen_map *m, unsigned at,
+		    const struct seg *s)
+{
+	struct check *c = &f->check;
+	struct check_sub *b = &c->sub;
+
+	if ((int64_t)(m->off + m->len) > c->guest_sent)
+		sim_fail(g->w, "I4: a mapping up to %" PRIu64 ", the guest sent %" PRId64 ": %s",
+			 m->off + m->len, c->guest_sent, seg_text(s));
+	if (m->fin && (!c->guest_fin || m->off + m->len != f->script->guest_app.total_bytes))
+		sim_fail(g->w, "I4: DATA_FIN at %" PRIu64 ": %s", m->off + m->len, seg_text(s));
+	if (c->csum && !f->w->sc.alters && m->csum != expected_csum(f, m))
+		sim_fail(g->w, "I4: DSS checksum %04x, computed %04x: %s", m->csum,
+			 expected_csum(f, m), seg_text(s));
+	if (b->n_map == b->cap_map) {
+		b->cap_map = b->cap_map ? 2 * b->cap_map : 64;
+		b->map = realloc(b->map, b->cap_map * sizeof(b->map[0]));
+	}
+	memmove(b->map + at + 1, b->map + at, (b->n_map - at) * sizeof(b->map[0]));
+	b->map[at] = *m;
+	b->n_map++;
+}
+
+/* A mapping is either one seen before, or one for bytes that had none: no ssn has two. */
+static const struct seen_map *take_map(struct gate *g, struct flow *f, const struct seg *s,
+				       const struct seen_map *m)
+{
+	struct check_sub *b = &f->check.sub;
+	unsigned at = map_from(b, m->ssn);
+
+	if (at < b->n_map && b->map[at].ssn < m->ssn + m->len) {
+		const struct seen_map *x = &b->map[at];
+
+		if (x->ssn != m->ssn || x->len != m->len || x->off != m->off ||
+		    x->fin != m->fin || x->csum != m->csum)
+			sim_fail(g->w, "I4: mapping %u+%u (%" PRIu64 ") after %u+%u (%" PRIu64
+				 ") for the same bytes: %s", m->ssn, m->len, m->off, x->ssn,
+				 x->len, x->off, seg_text(s));
+		return x;
+	}
+	map_add(g, f, m, at, s);
+	return &b->map[at];
+}
+
+static void check_bare_fin(struct gate *g, struct flow *f, const struct seg *s, uint64_t off)
+{
+	const struct mp *m = &s->mp;
+
+	if (m->ssn != 0 || s->len_bytes != 0)
+		sim_fail(g->w, "I4: a bare DATA_FIN with SSN or data: %s", seg_text(s));
+	if (!f->check.guest_fin || off != f->script->guest_app.total_bytes)
+		sim_fail(g->w, "I4: DATA_FIN at %" PRIu64 ": %s", off, seg_text(s));
+	if (f->check.csum && m->csum != mp_checksum(m->dsn, 0, 1, 0))
+		sim_fail(g->w, "I4: checksum of a bare DATA_FIN: %s", seg_text(s));
+}
+
+/* The mapping of this segment; null (and complained about) when there is none. */
+static const struct seen_map *segment_map(struct gate *g, struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+	const struct mp *m = &s->mp;
+	struct seen_map x = {.csum = m->csum};
+
+	if (m->capable && m->has_data_len) {
+		x.ssn = 1;
+		x.len = m->data_len;
+		if (m->has_capable_csum != c->csum)
+			sim_fail(g->w, "I4: MP_CAPABLE with data: checksum: %s", seg_text(s));
+		return take_map(g, f, s, &x);
+	}
+	if (!m->dss || !m->has_map)
+		return NULL;
+	x.off = peer_expand(m->dsn, m->dsn64, c->idsn_gate + 1 + (uint64_t)c->peer_acked) -
+		c->idsn_gate - 1;
+	x.ssn = m->ssn;
+	x.len = m->map_len - m->data_fin;
+	x.fin = m->data_fin;
+	if (m->has_csum != c->csum)
+		sim_fail(g->w, "I4: DSS checksum present or absent against the handshake: %s",
+			 seg_text(s));
+	if (x.fin && x.len == 0) {
+		check_bare_fin(g, f, s, x.off);
+		return NULL;
+	}
+	return take_map(g, f, s, &x);
+}
+
+static void check_data(struct gate *g, struct flow *f, const struct seg *s)
+{
+	struct check_sub *b = &f->check.sub;
+	const struct seen_map *m = segment_map(g, f, s);
+	uint32_t ssn = s->seq - b->iss;
+
+	if (s->len_bytes == 0) {
+		if (m)
+			sim_fail(g->w, "I4: a mapping without data: %s", seg_text(s));
+		if (!(s->flags & F_FIN) && (ssn > b->max || ssn + 1 < earlier(b->max, 1)))
+			sim_fail(g->w, "I4: an acknowledgement at ssn %u of %u: %s", ssn, b->max,
+				 seg_text(s));
+		return;
+	}
+	if (!m) {
+		sim_fail(g->w, "I4: data without a mapping: %s", seg_text(s));
+		return;
+	}
+	if (ssn < m->ssn || ssn + s->len_bytes > m->ssn + m->len) {
+		sim_fail(g->w, "I4: data outside of its mapping: %s", seg_text(s));
+		return;
+	}
+	if (!f->w->sc.alters && !stream_equal(f->key_to_peer, m->off + (ssn - m->ssn), s->payload,
+					      s->len_bytes))
+		sim_fail(g->w, "I3: other bytes than the guest's go to the net: %s", seg_text(s));
+	if (ssn > b->max && !f->w->sc.lossy)
+		sim_fail(g->w, "I4: a hole in the subflow, ssn %u behind %u: %s", ssn, b->max,
+			 seg_text(s));
+	if (b->fin && ssn + s->len_bytes > b->fin_at)
+		sim_fail(g->w, "I4: data behind the subflow's FIN: %s", seg_text(s));
+	if (b->max < ssn + s->len_bytes)
+		b->max = ssn + s->len_bytes;
+}
+
+/* The subflow's FIN: only when both DATA_FINs are acknowledged, and nothing may be missing. */
+static void check_fin(struct gate *g, struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+	struct check_sub *b = &c->sub;
+	uint32_t at = s->seq + s->len_bytes - b->iss, whole = 1;
+
+	if (b->fin) {
+		if (at != b->fin_at)
+			sim_fail(g->w, "I4: FIN at %u, earlier at %u: %s", at, b->fin_at,
+				 seg_text(s));
+		return;
+	}
+	if (c->peer_acked != (int64_t)f->script->guest_app.total_bytes + 1 ||
+	    c->guest_acked != (int64_t)f->script->peer_app.total_bytes + 1)
+		sim_fail(g->w, "I4: FIN on the subflow while the connection is open: %s",
+			 seg_text(s));
+	for (unsigned i = 0; i < b->n_map; i++) {
+		if (b->map[i].ssn != whole)
+			sim_fail(g->w, "I4: ssn %u was never sent: %s", whole, seg_text(s));
+		whole = b->map[i].ssn + b->map[i].len;
+	}
+	if (at != b->max || at != whole)
+		sim_fail(g->w, "I4: FIN at %u of %u: %s", at, b->max, seg_text(s));
+	b->fin = true;
+	b->fin_at = at;
+	b->max = at + 1;
+}
+
+/* I1, I2 towards the peer; and the subflow's own acknowledgement. */
+static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+	struct check_sub *b = &c->sub;
+	const struct mp *m = &s->mp;
+	uint32_t ack = s->ack - b->irs;
+	int64_t acked = c->to_net_ack, edge;
+
+	if (m->dss && m->has_ack)
+		acked = (int64_t)(peer_expand(m->data_ack, m->ack64, c->idsn_peer + 1 +
+							    (uint64_t)c->guest_acked) -
+				  c->idsn_peer - 1);
+	else if (!m->capable && !m->fail && !m->fastclose)
+		sim_fail(g->w, "I4: a segment with no DATA_ACK: %s", seg_text(s));
+	if (acked > c->guest_acked)
+		sim_fail(g->w, "I1: DATA_ACK %" PRId64 ", the guest acknowledged %" PRId64 ": %s",
+			 acked, c->guest_acked, seg_text(s));
+	if (acked < c->to_net_ack)
+		sim_fail(g->w, "I4: DATA_ACK goes back from %" PRId64 ": %s", c->to_net_ack,
+			 seg_text(s));
+	c->to_net_ack = acked;
+	if (ack > ranges_seen_next(&b->rx))
+		sim_fail(g->w, "I4: acknowledged %u on the subflow, came only %u: %s", ack,
+			 ranges_seen_next(&b->rx), seg_text(s));
+	if (before(ack, b->ack))
+		sim_fail(g->w, "I4: the subflow's acknowledgement goes back from %u: %s", b->ack,
+			 seg_text(s));
+	b->ack = ack;
+	edge = acked + ((int64_t)s->window << c->guest_wscale);
+	if (edge > c->guest_edge)
+		sim_fail(g->w, "I2: the peer is promised %" PRId64 ", granted were %" PRId64
+			 ": %s", edge, c->guest_edge, seg_text(s));
+	if (edge + (1ll << c->guest_wscale) <= c->to_net_edge)
+		sim_fail(g->w, "I2: window is taken back from the peer: %" PRId64 " after %" PRId64
+			 ": %s", edge, c->to_net_edge, seg_text(s));
+	if (edge > c->to_net_edge)
+		c->to_net_edge = edge;
+}
+
+static void check_options(struct gate *g, struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+
+	if (s->has_mss || s->has_wscale || s->sack_permitted)
+		sim_fail(g->w, "I4: an option of SYNs in mid-connection: %s", seg_text(s));
+	if (s->has_ts != c->ts)
+		sim_fail(g->w, "I4: timestamps were%s agreed on: %s", c->ts ? "" : " not",
+			 seg_text(s));
+	if (c->ts && (before(c->guest_tsval, s->tsval) || before(c->peer_tsval, s->tsecr)))
+		sim_fail(g->w, "I4: timestamps %u %u that nobody sent: %s", s->tsval, s->tsecr,
+			 seg_text(s));
+	for (unsigned i = 0; i < s->n_sack; i++) {
+		uint32_t start = s->sack[i].start - c->sub.irs, end = s->sack[i].end - c->sub.irs;
+
+		if (!c->sack || end <= start || !ranges_seen_hold(&c->sub.rx, start, end))
+			sim_fail(g->w, "I4: a SACK block %u to %u that never came: %s", start, end,
+				 seg_text(s));
+	}
+}
+
+/* MP_CAPABLE with both keys, until the peer's first DSS (RFC 8684 section 3.1). */
+static void check_capable(struct gate *g, struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+	const struct mp *m = &s->mp;
+	bool first = s->seq == c->sub.iss + 1;
+	uint32_t token;
+
+	if (!m->capable) {
+		if (first && !c->confirmed && !(s->flags & F_RST))
+			sim_fail(g->w, "I4: MP_CAPABLE is not repeated: %s", seg_text(s));
+		return;
+	}
+	if (!c->keys) {
+		c->keys = true;
+		c->key_gate = m->key[0];
+		key_derive(c->key_gate, &token, &c->idsn_gate);
+	}
+	if (!first || m->version != 1 || m->n_keys != 2 || m->key[0] != c->key_gate ||
+	    m->key[1] != c->key_peer || m->capable_flags != (0x01 | (c->csum ? 0x80 : 0)) ||
+	    m->has_data_len != (s->len_bytes > 0))
+		sim_fail(g->w, "I4: MP_CAPABLE of the third ACK: %s", seg_text(s));
+}
+
+static void check_rst(struct gate *g, struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+
+	if (c->closed || c->peer_reset || !c->converted || c->fallback)
+		return; /* an answer to what came too late */
+	if (!c->guest_reset)
+		sim_fail(g->w, "I4: the peer is reset for no reason: %s", seg_text(s));
+	if (!s->mp.fastclose || s->mp.fastclose_key != c->key_peer)
+		sim_fail(g->w, "I4: a guest's RST without a good MP_FASTCLOSE: %s", seg_text(s));
+	if (s->seq - c->sub.iss != c->sub.max)
+		sim_fail(g->w, "I4: a RST at %u of %u: %s", s->seq - c->sub.iss, c->sub.max,
+			 seg_text(s));
+}
+
+void check_to_net(struct gate *g, struct flow *f, const struct seg *s)
+{
+	struct check *c = &f->check;
+
+	if (s->flags & F_RST) {
+		check_rst(g, f, s);
+		return;
+	}
+	if (!(s->flags & F_ACK) || (s->flags & (F_SYN | F_URG))) {
+		sim_fail(g->w, "I4: flags to the net: %s", seg_text(s));
+		return;
+	}
+	if (c->fallback) {
+		if (s->mp.n_options && !s->mp.fail)
+			sim_fail(g->w, "I4: MPTCP after the fallback: %s", seg_text(s));
+		return;
+	}
+	check_capable(g, f, s);
+	check_promises(g, f, s);
+	check_data(g, f, s);
+	check_options(g, f, s);
+	if (s->flags & F_FIN)
+		check_fin(g, f, s);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sim_flow.h - one connection from end to end: the guest, the peer, and what the checker knows.
+ */
+#ifndef MPGATE_SIM_FLOW_H
+#define MPGATE_SIM_FLOW_H
+
+#include "sim_app.h"
+#include "sim_check.h"
+#include "sim_peer.h"
+#include "sim_tcp.h"
+
+struct guest {
+	struct tcp t;
+	struct app app;
+	bool started;
+	unsigned syns;
+};
+
+struct flow {
+	struct sim *w;
+	unsigned index;
+	const struct flow_script *script;
+	struct flow_tuple tuple;            /* guest first, as the guest names it */
+	uint64_t key_to_peer, key_to_guest; /* streams */
+	struct guest guest;
+	struct peer peer;
+	struct check check;
+	uint64_t end_us; /* both ends finished */
+};
+
+/* The flow that a packet with this tuple (guest first) means: the latest one begun. */
+struct flow *flow_find(struct sim *w, const struct flow_tuple *t);
+
+void guest_init(struct flow *f);
+void guest_receive(struct sim *w, struct pkt *p); /* frees p */
+uint64_t guest_next_us(const struct flow *f);
+void guest_run(struct flow *f);
+bool guest_over(const struct flow *f);
+
+#endif

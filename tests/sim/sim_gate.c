@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_gate.c - see sim_gate.h.
+ */
+#include "sim_gate.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "sim_flow.h"
+#include "sim_link.h"
+#include "sim_options.h"
+
+#define REGION_ALIGN 64
+#define TIMEOUT_ROUNDS_MAX 64
+#define MASQUERADE_PORT_SHIFT 1000
+
+struct ip_addr gate_path_addr(const struct sim *w, unsigned path)
+{
+	struct ip_addr a = {.b = {192, 0, 2, (uint8_t)(1 + path)}};
+
+	if (w->sc.family == FLOW_IPV6)
+		a = (struct ip_addr){.b = {0xfd, 1, [15] = (uint8_t)(1 + path)}};
+	return a;
+}
+
+/* ---- the process ---- */
+
+static void *region_new(struct gate *g)
+{
+	size_t n = (g->region_bytes + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
+	void *region = aligned_alloc(REGION_ALIGN, n);
+
+	assert(region);
+	memset(region, g->w->garbage, n);
+	return region;
+}
+
+static void configure(struct gate *g)
+{
+	const struct scenario *sc = &g->w->sc;
+	const struct control_script *k = &sc->control;
+	struct rng r = rng_split(sc->seed, 3);
+
+	g->cfg = (struct engine_cfg){.max_connections = k->max_connections,
+				     .memory_bytes = k->memory_bytes,
+				     .seed = {rng_next(&r), rng_next(&r)},
+				     .checksum = k->checksum,
+				     .n_paths = (uint8_t)sc->n_paths,
+				     .max_subflows = 8,
+				     .port_min = 61000,
+				     .port_max = 65000,
+				     .idle_timeout_us = 300ull * 1000000};
+	for (unsigned i = 0; i < sc->n_paths; i++) {
+		struct engine_path_cfg *p = &g->cfg.path[i];
+
+		p->name[0] = (char)('a' + i);
+		p->price = 1.0;
+		p->mtu_bytes = 1500;
+		*(sc->family == FLOW_IPV4 ? &p->addr4 : &p->addr6) = gate_path_addr(g->w, i);
+	}
+	if (k->memory_bytes == 0)
+		for (g->cfg.memory_bytes = 1 << 16; !engine_region_bytes(&g->cfg);)
+			g->cfg.memory_bytes += 512;
+}
+
+void gate_init(struct gate *g, struct sim *w)
+{
+	memset(g, 0, sizeof(*g));
+	g->w = w;
+	g->rng = rng_split(w->sc.seed, 4);
+	g->pkt = calloc(w->sc.control.cap_pkt, sizeof(*g->pkt));
+	if (w->ideal)
+		return;
+	configure(g);
+	g->region_bytes = engine_region_bytes(&g->cfg);
+	assert(g->region_bytes);
+	g->region = region_new(g);
+	g->e = engine_init(g->region, g->region_bytes, &g->cfg);
+	assert(g->e);
+}
+
+void gate_fini(struct gate *g)
+{
+	free(g->region);
+	free(g->pkt);
+}
+
+void gate_adopt(struct gate *g)
+{
+	void *old = g->region;
+
+	/* Elsewhere in memory: nothing in the region may depend on where it is. */
+	g->region = region_new(g);
+	memcpy(g->region, old, g->region_bytes);
+	memset(old, 0x5a, g->region_bytes);
+	free(old);
+	g->e = engine_adopt(g->region, g->region_bytes, &g->cfg, g->w->now_us);
+	g->adopted++;
+	if (!g->e)
+		sim_fail(g->w, "I9: the region was not adopted");
+}
+
+static struct engine_tick tick(struct gate *g)
+{
+	while (g->random.n < ENGINE_RANDOM_WORDS) {
+		uint64_t word = rng_next(&g->rng);
+
+		g->random.word[g->random.n++] = g->w->sc.control.random_repeats ? word % 2 : word;
+	}
+	g->outs = (struct engine_outs){.pkt = g->pkt,
+				       .cap_pkt = g->w->sc.control.cap_pkt,
+				       .event = g->event,
+				       .cap_event = 64};
+	return (struct engine_tick){.now_us = g->w->now_us, .random = &g->random};
+}
+
+/* ---- addresses ---- */
+
+/* The kernel's NAT: a damaged checksum stays damaged. */
+static void translate(struct pkt *p, const struct flow_tuple *t)
+{
+	uint32_t ip = t->family == FLOW_IPV4 ? 20 : 40, n = ip == 20 ? 4 : 16;
+	uint8_t *tcp = p->data + ip;
+	struct seg s;
+	bool good;
+
+	seg_parse(&s, p->data, p->len_bytes);
+	good = s.csum_ok;
+	memcpy(p->data + (n == 4 ? 12 : 8), t->src.b, n);
+	memcpy(p->data + (n == 4 ? 16 : 24), t->dst.b, n);
+	put16(tcp, t->src_port);
+	put16(tcp + 2, t->dst_port);
+	pkt_fix(p);
+	if (!good)
+		tcp[16] ^= 0x55;
+}
+
+static struct flow *flow_of_net(struct gate *g, const struct flow_tuple *gate_first)
+{
+	for (unsigned i = g->w->sc.n_flows; i-- > 0;)
+		if (g->ct[i].known && flow_tuple_equal(&g->ct[i].net, gate_first))
+			return &g->w->flow[i];
+	return NULL;
+}
+
+static void forward_to_net(struct gate *g, struct flow *f, struct pkt *p)
+{
+	struct conntrack *ct = &g->ct[f->index];
+
+	translate(p, &ct->net);
+	link_send(g->w->link[ct->path][0], p);
+}
+
+static void forward_to_guest(struct gate *g, struct flow *f, struct pkt *p)
+{
+	struct flow_tuple t = flow_tuple_reverse(&f->tuple);
+
+	translate(p, &t);
+	link_send(g->w->guest_link[1], p);
+}
+
+/* ---- what comes out of the engine ---- */
+
+static void emit_one(struct gate *g, const struct engine_out *out)
+{
+	struct pkt *p = pkt_new(NULL, out->hdr_bytes + out->payload_bytes);
+	uint8_t *csum = p->data + out->ip_bytes + 16;
+	uint16_t partial;
+
+	memcpy(p->data, out->hdr, out->hdr_bytes);
+	if (out->payload_bytes)
+		memcpy(p->data + out->hdr_bytes, out->payload, out->payload_bytes);
+	partial = get16(csum);
+	put16(csum, 0);
+	put16(csum, (uint16_t)~sum_fold(partial + sum_add(0, p->data + out->ip_bytes,
+							  p->len_bytes - out->ip_bytes)));
+	if (out->payload_bytes > out->gso_size_bytes && out->gso_size_bytes)
+		p->gso_bytes = out->gso_size_bytes;
+	check_out(g, out, p);
+	if (out->side == ENGINE_NET)
+		link_send(g->w->link[out->index][0], p);
+	else
+		link_send(g->w->guest_link[1], p);
+}
+
+static void take_outs(struct gate *g)
+{
+	if (g->outs.n_pkt > g->outs.cap_pkt || g->outs.n_event > g->outs.cap_event) {
+		sim_fail(g->w, "I7: the engine wrote beyond its output arrays");
+		return;
+	}
+	for (unsigned i = 0; i < g->outs.n_event; i++)
+		check_event(g, &g->event[i]);
+	for (unsigned i = 0; i < g->outs.n_pkt && !g->w->failed; i++)
+		emit_one(g, &g->pkt[i]);
+	check_engine(g);
+}
+
+/* ---- what goes in ---- */
+
+static struct engine_result ask(struct gate *g, struct flow *f, struct engine_result r)
+{
+	struct engine_tick t;
+
+	if (!flow_tuple_equal(&r.ask, &f->tuple))
+		sim_fail(g->w, "the engine asks for another connection's translation");
+	take_outs(g);
+	t = tick(g);
+	return engine_translation(g->e, r.conn, &g->ct[f->index].net, &t, &g->outs);
+}
+
+/* One packet through the engine; true when `p` goes on (maybe with other bytes). */
+static bool through(struct gate *g, struct flow *f, struct pkt **p, enum engine_side from,
+		    enum engine_hook hook)
+{
+	struct conntrack *ct = &g->ct[f->index];
+	struct engine_pkt in = {
+		.data = (*p)->data,
+		.len_bytes = (*p)->len_bytes,
+		.from = (uint8_t)from,
+		.hook = (uint8_t)hook,
+		.path = (uint8_t)ct->path,
+		.csum_trusted = g->w->sc.control.csum_trusted && !(*p)->corrupted,
+		.mark_converted = ct->mark == ENGINE_MARK_CONVERTED,
+	};
+	struct engine_tick t = tick(g);
+	struct engine_result r;
+	struct pkt *q;
+
+	check_in(g, f, *p, from, hook);
+	r = engine_packet(g->e, &in, &t, &g->outs);
+	if (r.verdict == ENGINE_ASK)
+		r = ask(g, f, r);
+	check_verdict(g, f, *p, from, hook, &r);
+	if (r.mark != ENGINE_MARK_NONE)
+		ct->mark = r.mark;
+	take_outs(g);
+	if (r.verdict == ENGINE_ACCEPT)
+		return true;
+	if (r.verdict == ENGINE_REPLACE) {
+		q = pkt_new(r.replacement, r.replacement_bytes);
+		free(*p);
+		*p = q;
+		return true;
+	}
+	return false;
+}
+
+void gate_from_guest(struct gate *g, struct pkt *p)
+{
+	enum engine_hook hook;
+	struct conntrack *ct;
+	struct flow *f;
+	struct seg s;
+
+	if (!seg_parse(&s, p->data, p->len_bytes) && !p->corrupted)
+		sim_fail(g->w, "a guest's packet cannot be read: %s", s.bad);
+	f = flow_find(g->w, &s.tuple);
+	if (!f) {
+		free(p);
+		return;
+	}
+	ct = &g->ct[f->index];
+	if (!ct->known) {
+		ct->known = true;
+		ct->path = f->index % g->w->sc.n_paths;
+		ct->net = f->tuple;
+		if (g->w->sc.control.masquerade) {
+			ct->net.src = gate_path_addr(g->w, ct->path);
+			ct->net.src_port += MASQUERADE_PORT_SHIFT;
+		}
+	}
+	hook = s.flags & F_SYN ? ENGINE_IN_PLACE : ENGINE_STEAL;
+	if (g->w->now_us < g->dead_until_us) {
+		/* The queue is bypassed, but for what was converted. */
+		if (ct->mark == ENGINE_MARK_CONVERTED && hook == ENGINE_STEAL)
+			free(p);
+		else
+			forward_to_net(g, f, p);
+	} else if (!g->e || (ct->mark == ENGINE_MARK_PLAIN && hook == ENGINE_STEAL) ||
+		   through(g, f, &p, ENGINE_GUEST, hook)) {
+		forward_to_net(g, f, p);
+	} else {
+		free(p);
+	}
+}
+
+void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
+{
+	struct flow_tuple reverse, guest;
+	enum engine_hook hook;
+	struct conntrack *ct;
+	struct flow *f;
+	struct seg s;
+	bool ok = seg_parse(&s, p->data, p->len_bytes);
+
+	reverse = flow_tuple_reverse(&s.tuple);
+	f = flow_of_net(g, &reverse);
+	if (!f || (!ok && !p->corrupted)) {
+		if (!ok && !p->corrupted && !g->w->sc.boxes)
+			sim_fail(g->w, "the peer's packet cannot be read: %s", s.bad);
+		free(p);
+		return;
+	}
+	(void)path;
+	ct = &g->ct[f->index];
+	hook = s.flags & F_SYN ? ENGINE_IN_PLACE : ENGINE_STEAL;
+	if (g->w->now_us < g->dead_until_us && ct->mark == ENGINE_MARK_CONVERTED) {
+		free(p);
+		return;
+	}
+	if (hook == ENGINE_IN_PLACE) {
+		guest = flow_tuple_reverse(&f->tuple);
+		translate(p, &guest);
+	}
+	if (!g->e || g->w->now_us < g->dead_until_us ||
+	    (ct->mark != ENGINE_MARK_CONVERTED && hook == ENGINE_STEAL) ||
+	    through(g, f, &p, ENGINE_NET, hook))
+		forward_to_guest(g, f, p);
+	else
+		free(p);
+}
+
+uint64_t gate_next_us(const struct gate *g)
+{
+	uint64_t us;
+
+	if (!g->e)
+		return NEVER;
+	us = engine_deadline_us(g->e);
+	return us < g->dead_until_us ? g->dead_until_us : us;
+}
+
+void gate_run(struct gate *g)
+{
+	for (int i = 0; engine_deadline_us(g->e) <= g->w->now_us && !g->w->failed; i++) {
+		struct engine_tick t = tick(g);
+
+		engine_timeout(g->e, &t, &g->outs);
+		take_outs(g);
+		if (i == TIMEOUT_ROUNDS_MAX)
+			sim_fail(g->w, "the engine's deadline stays in the past");
+	}
+}
+
+void gate_check_empty(struct gate *g)
+{
+	if (!g->e)
+		return;
+	if (engine_connections(g->e) != 0)
+		sim_fail(g->w, "I7: %u connections are left at the end", engine_connections(g->e));
+	if (!engine_audit(g->e))
+		sim_fail(g->w, "I7: a record leaked");
+}

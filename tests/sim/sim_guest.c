@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_guest.c - the guest: plain TCP that knows nothing of the gate.
+ */
+#include <stdlib.h>
+
+#include "sim_flow.h"
+#include "sim_link.h"
+
+#define SYN_TRIES 7
+
+static struct flow *flow_of(struct tcp *t)
+{
+	return t->owner;
+}
+
+static uint32_t guest_end(struct tcp *t)
+{
+	return t->iss + 1 + (uint32_t)flow_of(t)->guest.app.written;
+}
+
+static uint32_t guest_fill(struct tcp *t, struct seg *s, uint32_t n, uint8_t *buf)
+{
+	if (n)
+		stream_fill(flow_of(t)->key_to_peer, s->seq - t->iss - 1, buf, n);
+	return n;
+}
+
+/* A window never shrinks: what was told is kept, rounded up if need be (RFC 7323 section 2.4). */
+static uint16_t guest_window(struct tcp *t)
+{
+	uint32_t space = app_space(&flow_of(t)->guest.app), field;
+	uint8_t scale = t->state >= TCP_OPEN && t->wscale_on ? t->k.wscale : 0;
+
+	if (t->state >= TCP_OPEN && before(t->rcv_nxt + space, t->rcv_edge))
+		space = t->rcv_edge - t->rcv_nxt;
+	field = (space + (scale ? (1u << scale) - 1 : 0)) >> scale;
+	if (space < t->mss && space < t->k.super_bytes && !before(t->rcv_nxt, t->rcv_edge))
+		field = 0; /* RFC 9293 section 3.8.6.2.2: no silly window */
+	if (field > UINT16_MAX)
+		field = UINT16_MAX;
+	if (t->state >= TCP_OPEN)
+		t->rcv_edge = later(t->rcv_edge, t->rcv_nxt + (field << scale));
+	return (uint16_t)field;
+}
+
+static void guest_deliver(struct tcp *t, const struct seg *s, uint32_t skip, uint32_t n)
+{
+	struct flow *f = flow_of(t);
+
+	if (n)
+		app_receive(&f->guest.app, s->payload + skip, n, "the guest");
+	if (s->flags & F_FIN)
+		app_eof(&f->guest.app, "the guest");
+}
+
+static void guest_emit(struct tcp *t, struct pkt *p)
+{
+	link_send(t->w->guest_link[0], p);
+}
+
+static const struct tcp_ops guest_ops = {
+	.end = guest_end,
+	.fill = guest_fill,
+	.window = guest_window,
+	.deliver = guest_deliver,
+	.emit = guest_emit,
+};
+
+void guest_init(struct flow *f)
+{
+	struct guest *g = &f->guest;
+
+	tcp_init(&g->t, f->w, f, &guest_ops, &f->script->guest);
+	g->t.tuple = f->tuple;
+	app_init(&g->app, f->w, &f->script->guest_app, &f->script->peer_app, f->key_to_peer,
+		 f->key_to_guest);
+}
+
+static void stray_reset(struct sim *w, const struct seg *s)
+{
+	struct seg r;
+
+	if (s->flags & F_RST)
+		return;
+	memset(&r, 0, sizeof(r));
+	r.tuple = flow_tuple_reverse(&s->tuple);
+	r.flags = F_RST;
+	r.seq = s->ack;
+	if (!(s->flags & F_ACK)) {
+		r.flags = F_RST | F_ACK;
+		r.ack = s->seq + s->len_bytes + 1;
+		r.seq = 0;
+	}
+	link_send(w->guest_link[0], seg_build(&r));
+}
+
+static void guest_syn_sent(struct flow *f, const struct seg *s)
+{
+	struct guest *g = &f->guest;
+	struct tcp *t = &g->t;
+
+	if (s->flags & F_RST) {
+		if ((s->flags & F_ACK) && s->ack == t->nxt)
+			t->state = TCP_RESET;
+		return;
+	}
+	if (!(s->flags & F_SYN) || !(s->flags & F_ACK))
+		return;
+	if (s->ack != t->iss + 1) {
+		stray_reset(f->w, s);
+		return;
+	}
+	tcp_negotiate(t, s);
+	t->una = s->ack;
+	t->state = TCP_OPEN;
+	t->rto_at_us = NEVER;
+	t->backoff = 0;
+	app_open(&g->app);
+	app_run(&g->app);
+	if (!t->k.third_with_data || g->app.written == 0)
+		tcp_ack(t);
+	tcp_output(t);
+}
+
+static void guest_open(struct flow *f, const struct seg *s)
+{
+	struct tcp *t = &f->guest.t;
+
+	if (s->flags & F_RST) {
+		if (s->seq == t->rcv_nxt)
+			t->state = TCP_RESET;
+		else if (!before(s->seq, t->rcv_nxt) && before(s->seq, t->rcv_edge))
+			tcp_ack(t); /* RFC 5961 */
+		return;
+	}
+	if (s->flags & F_SYN) {
+		tcp_ack(t);
+		return;
+	}
+	if (!(s->flags & F_ACK))
+		return;
+	if (before(t->max, s->ack)) {
+		sim_fail(f->w, "the guest got an acknowledgement of what it never sent: %s",
+			 seg_text(s));
+		return;
+	}
+	tcp_input(t, s);
+}
+
+void guest_receive(struct sim *w, struct pkt *p)
+{
+	struct seg s;
+	struct flow *f;
+	struct flow_tuple t;
+
+	if (!seg_parse(&s, p->data, p->len_bytes) || !s.csum_ok) {
+		free(p);
+		return;
+	}
+	t = flow_tuple_reverse(&s.tuple);
+	f = flow_find(w, &t);
+	if (!f || !f->guest.started)
+		stray_reset(w, &s);
+	else if (f->guest.t.state == TCP_SYN_SENT)
+		guest_syn_sent(f, &s);
+	else if (f->guest.t.state == TCP_OPEN)
+		guest_open(f, &s);
+	else
+		stray_reset(w, &s);
+	free(p);
+}
+
+uint64_t guest_next_us(const struct flow *f)
+{
+	const struct guest *g = &f->guest;
+	uint64_t us, app;
+
+	if (!g->started)
+		return f->script->start_us;
+	if (g->t.state == TCP_RESET)
+		return NEVER;
+	us = tcp_next_us(&g->t);
+	app = app_next_us(&g->app);
+	return us < app ? us : app;
+}
+
+static void guest_syn(struct flow *f)
+{
+	struct guest *g = &f->guest;
+
+	if (g->syns++ >= SYN_TRIES) {
+		g->t.state = TCP_RESET;
+		return;
+	}
+	g->t.backoff = g->syns - 1;
+	tcp_syn(&g->t, false, NULL);
+}
+
+void guest_run(struct flow *f)
+{
+	struct guest *g = &f->guest;
+	struct tcp *t = &g->t;
+	bool was_shut = app_space(&g->app) < f->script->guest_app.buffer_bytes / 2;
+
+	if (!g->started) {
+		g->started = true;
+		guest_syn(f);
+		return;
+	}
+	if (t->state == TCP_SYN_SENT) {
+		if (t->rto_at_us <= f->w->now_us)
+			guest_syn(f);
+		return;
+	}
+	app_run(&g->app);
+	if (t->state != TCP_OPEN)
+		return;
+	if (g->app.abort) {
+		tcp_rst(t, NULL);
+		return;
+	}
+	t->fin_wanted = g->app.closed;
+	tcp_run(t);
+	if (was_shut && app_space(&g->app) >= f->script->guest_app.buffer_bytes / 2)
+		tcp_ack(t); /* the window is open again */
+	tcp_output(t);
+}
+
+bool guest_over(const struct flow *f)
+{
+	return tcp_finished(&f->guest.t);
+}

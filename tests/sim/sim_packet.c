@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_packet.c - see sim_packet.h: IP and TCP headers, checksums; the options are sim_options.c.
+ */
+#include "sim_packet.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim_options.h"
+
+uint64_t sum_add(uint64_t sum, const uint8_t *data, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i + 1 < n; i += 2)
+		sum += (uint32_t)data[i] << 8 | data[i + 1];
+	if (i < n)
+		sum += (uint32_t)data[i] << 8;
+	return sum;
+}
+
+uint16_t sum_fold(uint64_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+uint16_t mp_checksum(uint64_t dsn, uint32_t ssn, uint16_t len, uint64_t payload_sum)
+{
+	uint64_t sum = payload_sum + len;
+
+	for (int i = 0; i < 4; i++)
+		sum += (dsn >> (16 * i)) & 0xffff;
+	sum += (ssn >> 16) + (ssn & 0xffff);
+	return (uint16_t)~sum_fold(sum);
+}
+
+void key_derive(uint64_t key, uint32_t *token, uint64_t *idsn)
+{
+	struct sha256_ctx ctx;
+	uint8_t bytes[8], digest[32];
+
+	put64(bytes, key);
+	sha256_init(&ctx);
+	sha256_update(&ctx, 8, bytes);
+	sha256_digest(&ctx, 32, digest);
+	*token = get32(digest);
+	*idsn = get64(digest + 24);
+}
+
+static uint64_t pseudo_sum(const struct flow_tuple *t, uint32_t tcp_bytes)
+{
+	uint32_t n = t->family == FLOW_IPV4 ? 4 : 16;
+
+	return sum_add(sum_add(6 + tcp_bytes, t->src.b, n), t->dst.b, n);
+}
+
+static bool bad(struct seg *s, const char *what)
+{
+	s->bad = what;
+	return false;
+}
+
+static bool parse_ip(struct seg *s, const uint8_t *d, uint32_t len)
+{
+	struct flow_tuple *t = &s->tuple;
+
+	if (len < 20)
+		return bad(s, "too short for IP");
+	if (d[0] == 0x45) {
+		t->family = FLOW_IPV4;
+		memcpy(t->src.b, d + 12, 4);
+		memcpy(t->dst.b, d + 16, 4);
+		s->ip_bytes = 20;
+		if (get16(d + 2) != len)
+			return bad(s, "IPv4 total length");
+		if (get16(d + 6) & 0x3fff)
+			return bad(s, "IPv4 fragment");
+		if (sum_fold(sum_add(0, d, 20)) != 0xffff)
+			return bad(s, "IPv4 header checksum");
+		return d[9] == 6 ? true : bad(s, "not TCP");
+	}
+	if (d[0] >> 4 != 6 || len < 40)
+		return bad(s, "IP version or options");
+	t->family = FLOW_IPV6;
+	memcpy(t->src.b, d + 8, 16);
+	memcpy(t->dst.b, d + 24, 16);
+	s->ip_bytes = 40;
+	if (get16(d + 4) + 40u != len)
+		return bad(s, "IPv6 payload length");
+	return d[6] == 6 ? true : bad(s, "not TCP");
+}
+
+bool seg_parse(struct seg *s, const uint8_t *data, uint32_t len)
+{
+	const uint8_t *h;
+	uint32_t tcp;
+
+	memset(s, 0, sizeof(*s));
+	if (!parse_ip(s, data, len))
+		return false;
+	h = data + s->ip_bytes;
+	tcp = len - s->ip_bytes;
+	if (tcp < 20 || h[12] >> 4 < 5 || (uint32_t)(h[12] >> 4) * 4 > tcp)
+		return bad(s, "TCP header length");
+	s->tuple.src_port = get16(h);
+	s->tuple.dst_port = get16(h + 2);
+	s->seq = get32(h + 4);
+	s->ack = get32(h + 8);
+	s->opt_bytes = (uint8_t)((h[12] >> 4) * 4 - 20);
+	s->hdr_bytes = (uint8_t)(s->ip_bytes + 20 + s->opt_bytes);
+	s->flags = h[13];
+	s->window = get16(h + 14);
+	s->payload = data + s->hdr_bytes;
+	s->len_bytes = len - s->hdr_bytes;
+	s->csum_ok = sum_fold(sum_add(pseudo_sum(&s->tuple, tcp), h, tcp)) == 0xffff;
+	return options_parse(s, h + 20, s->opt_bytes);
+}
+
+struct pkt *pkt_new(const uint8_t *data, uint32_t len)
+{
+	struct pkt *p = calloc(1, sizeof(*p) + len);
+
+	assert(p && len <= PACKET_MAX + 40);
+	p->len_bytes = len;
+	if (data)
+		memcpy(p->data, data, len);
+	return p;
+}
+
+struct pkt *pkt_copy(const struct pkt *p)
+{
+	struct pkt *q = pkt_new(p->data, p->len_bytes);
+
+	q->gso_bytes = p->gso_bytes;
+	q->corrupted = p->corrupted;
+	return q;
+}
+
+void pkt_fix(struct pkt *p)
+{
+	struct flow_tuple t = {0};
+	uint32_t ip = 20, n = 4;
+	uint8_t *d = p->data;
+
+	if (d[0] >> 4 == 4) {
+		t.family = FLOW_IPV4;
+		put16(d + 2, (uint16_t)p->len_bytes);
+		put16(d + 10, 0);
+		put16(d + 10, (uint16_t)~sum_fold(sum_add(0, d, 20)));
+	} else {
+		t.family = FLOW_IPV6;
+		ip = 40;
+		n = 16;
+		put16(d + 4, (uint16_t)(p->len_bytes - 40));
+	}
+	memcpy(t.src.b, d + (n == 4 ? 12 : 8), n);
+	memcpy(t.dst.b, d + (n == 4 ? 16 : 24), n);
+	put16(d + ip + 16, 0);
+	put16(d + ip + 16, (uint16_t)~sum_fold(sum_add(pseudo_sum(&t, p->len_bytes - ip), d + ip,
+						       p->len_bytes - ip)));
+}
+
+struct pkt *seg_build(const struct seg *s)
+{
+	uint8_t opt[64];
+	uint32_t n_opt = options_build(s, opt);
+	uint32_t ip = s->tuple.family == FLOW_IPV4 ? 20 : 40;
+	struct pkt *p = pkt_new(NULL, ip + 20 + n_opt + s->len_bytes);
+	uint8_t *d = p->data, *h = d + ip;
+
+	assert(n_opt <= 40 && n_opt % 4 == 0);
+	if (ip == 20) {
+		d[0] = 0x45;
+		put16(d + 6, 0x4000);
+		d[8] = 64;
+		d[9] = 6;
+		memcpy(d + 12, s->tuple.src.b, 4);
+		memcpy(d + 16, s->tuple.dst.b, 4);
+	} else {
+		d[0] = 0x60;
+		d[6] = 6;
+		d[7] = 64;
+		memcpy(d + 8, s->tuple.src.b, 16);
+		memcpy(d + 24, s->tuple.dst.b, 16);
+	}
+	put16(h, s->tuple.src_port);
+	put16(h + 2, s->tuple.dst_port);
+	put32(h + 4, s->seq);
+	put32(h + 8, s->flags & F_ACK ? s->ack : 0);
+	h[12] = (uint8_t)((20 + n_opt) / 4 << 4);
+	h[13] = s->flags;
+	put16(h + 14, s->window);
+	memcpy(h + 20, opt, n_opt);
+	if (s->len_bytes)
+		memcpy(h + 20 + n_opt, s->payload, s->len_bytes);
+	pkt_fix(p);
+	return p;
+}
+
+const char *seg_text(const struct seg *s)
+{
+	static char text[256];
+	const struct mp *m = &s->mp;
+	char dss[120] = "";
+
+	if (m->dss)
+		snprintf(dss, sizeof(dss),
+			 " dss%s%s%s ack=%" PRIx64 " dsn=%" PRIx64 " ssn=%u len=%u",
+			 m->has_ack ? " A" : "", m->has_map ? " M" : "", m->data_fin ? " F" : "",
+			 m->data_ack, m->dsn, m->ssn, m->map_len);
+	else if (m->capable)
+		snprintf(dss, sizeof(dss), " capable keys=%u len=%u", m->n_keys, m->data_len);
+	snprintf(text, sizeof(text), "%u>%u %s%s%s%s seq=%u len=%u ack=%u win=%u%s%s%s",
+		 s->tuple.src_port, s->tuple.dst_port, s->flags & F_SYN ? "S" : "",
+		 s->flags & F_FIN ? "F" : "", s->flags & F_RST ? "R" : "",
+		 s->flags & F_ACK ? "." : "", s->seq, s->len_bytes, s->ack, s->window, dss,
+		 m->fastclose ? " fastclose" : "", m->fail ? " fail" : "");
+	return text;
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_peer.c - see sim_peer.h: the listener, the handshake (RFC 8684 section 3.1), resets, timers.
+ */
+#include "sim_peer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "sim_flow.h"
+#include "sim_link.h"
+
+#define SYN_ACK_TRIES 6
+#define FLAG_H 0x01
+#define FLAG_CSUM 0x80
+
+void peer_init(struct flow *f)
+{
+	struct peer *p = &f->peer;
+
+	p->w = f->w;
+	p->f = f;
+	p->rtx_at_us = p->probe_at_us = NEVER;
+	app_init(&p->app, f->w, &f->script->peer_app, &f->script->guest_app, f->key_to_guest,
+		 f->key_to_peer);
+}
+
+void peer_fini(struct peer *p)
+{
+	for (unsigned i = 0; i < p->n_sub; i++) {
+		tcp_fini(&p->sub[i].t);
+		free(p->sub[i].map);
+		free(p->sub[i].in.buf);
+	}
+}
+
+static void stray_reset(struct sim *w, unsigned path, const struct seg *s)
+{
+	struct seg r;
+
+	if (s->flags & F_RST)
+		return;
+	memset(&r, 0, sizeof(r));
+	r.tuple = flow_tuple_reverse(&s->tuple);
+	r.flags = F_RST;
+	r.seq = s->ack;
+	if (!(s->flags & F_ACK)) {
+		r.flags = F_RST | F_ACK;
+		r.ack = s->seq + s->len_bytes + 1;
+		r.seq = 0;
+	}
+	link_send(w->link[path][1], seg_build(&r));
+}
+
+static struct peer_sub *sub_find(struct sim *w, const struct flow_tuple *t)
+{
+	for (unsigned i = w->sc.n_flows; i-- > 0;) {
+		struct peer *p = &w->flow[i].peer;
+
+		for (unsigned k = 0; k < p->n_sub; k++)
+			if (flow_tuple_equal(&p->sub[k].t.tuple, t))
+				return &p->sub[k];
+	}
+	return NULL;
+}
+
+static struct peer *listener(struct sim *w, uint16_t port)
+{
+	for (unsigned i = w->sc.n_flows; i-- > 0;) {
+		struct flow *f = &w->flow[i];
+
+		if (f->guest.started && f->script->peer_port == port)
+			return f->peer.n_sub == 0 ? &f->peer : NULL;
+	}
+	return NULL;
+}
+
+static void send_syn_ack(struct peer *p, struct peer_sub *s)
+{
+	struct mp m = {.capable = p->mptcp,
+		       .version = 1,
+		       .capable_flags = (uint8_t)(FLAG_H | (p->csum ? FLAG_CSUM : 0)),
+		       .n_keys = 1,
+		       .key = {p->key_local}};
+
+	s->t.backoff = p->syn_acks++;
+	tcp_syn(&s->t, true, &m);
+}
+
+static void accept_syn(struct peer *p, unsigned path, const struct seg *g)
+{
+	struct peer_sub *s = &p->sub[p->n_sub++];
+	const struct flow_script *script = p->f->script;
+	struct tcp_traits k = script->peer;
+	const struct mp *m = &g->mp;
+	uint32_t token;
+
+	p->mptcp = script->peer_mptcp && m->capable;
+	if (m->capable && (m->version != 1 || (m->capable_flags & 0x7f) != FLAG_H || m->n_keys))
+		sim_fail(p->w, "I4: MP_CAPABLE of the SYN: version %u flags %02x keys %u",
+			 m->version, m->capable_flags, m->n_keys);
+	p->csum = p->mptcp && (script->peer_checksum || (m->capable_flags & FLAG_CSUM));
+	p->key_local = script->peer_key;
+	key_derive(p->key_local, &token, &p->idsn_local);
+	if (p->mptcp)
+		k.mss_reserve = 28;
+	tcp_init(&s->t, p->w, s, &peer_ops, &k);
+	s->p = p;
+	s->used = true;
+	s->path = path;
+	s->t.tuple = flow_tuple_reverse(&g->tuple);
+	tcp_negotiate(&s->t, g);
+	s->t.no_edge_check = p->mptcp;
+	s->map_end = s->t.iss + 1;
+	send_syn_ack(p, s);
+	s->t.rcv_edge = s->t.rcv_nxt + app_space(&p->app);
+}
+
+/* The third acknowledgement: with the keys, or plain TCP it is (RFC 8684 section 3.7). */
+static void third_ack(struct peer *p, struct peer_sub *s, const struct seg *g)
+{
+	const struct mp *m = &g->mp;
+	uint32_t token;
+
+	s->t.state = TCP_OPEN;
+	s->t.una = g->ack;
+	s->t.rto_at_us = NEVER;
+	s->t.backoff = 0;
+	s->t.edge = g->ack + ((uint32_t)g->window << s->t.peer_wscale);
+	p->open = true;
+	p->edge = (uint64_t)g->window << s->t.peer_wscale;
+	if (p->mptcp && (!m->capable || m->n_keys != 2)) {
+		peer_fall_back(p, "the third ACK has no MP_CAPABLE with both keys");
+	} else if (p->mptcp) {
+		if (m->key[1] != p->key_local)
+			sim_fail(p->w, "I4: MP_CAPABLE repeats a key that is not ours");
+		p->key_remote = m->key[0];
+		key_derive(p->key_remote, &token, &p->idsn_remote);
+		if (!p->key_remote || !token)
+			sim_fail(p->w, "I4: a key or token of zero");
+	}
+	app_open(&p->app);
+}
+
+static void on_rst(struct peer *p, struct peer_sub *s, const struct seg *g)
+{
+	if (g->mp.fastclose && g->mp.fastclose_key != p->key_local) {
+		sim_fail(p->w, "I4: MP_FASTCLOSE with a key that is not ours");
+		return;
+	}
+	if (g->seq != s->t.rcv_nxt) {
+		if (!before(g->seq, s->t.rcv_nxt) && s->t.state == TCP_OPEN)
+			tcp_ack(&s->t); /* RFC 5961 section 3.2 */
+		return;
+	}
+	s->t.state = TCP_RESET;
+	p->reset = true;
+}
+
+static bool ack_possible(struct peer *p, struct peer_sub *s, const struct seg *g)
+{
+	if (!before(s->t.max, g->ack))
+		return true;
+	if (!p->w->sc.boxes)
+		sim_fail(p->w, "I4: the subflow acknowledges what was never sent (max %u): %s",
+			 s->t.max, seg_text(g));
+	tcp_ack(&s->t);
+	return false;
+}
+
+/* RFC 8684 section 3.1: the first segment without DSS behind the handshake means plain TCP. */
+static void first_segment(struct peer *p, struct peer_sub *s, const struct seg *g)
+{
+	if (p->heard_dss || p->fallback || !p->mptcp)
+		return;
+	if (g->mp.dss && g->mp.has_ack)
+		p->heard_dss = true;
+	else if (!g->mp.capable && g->seq == s->t.irs + 1 && g->seq == s->t.rcv_nxt)
+		peer_fall_back(p, "the first segment has neither MP_CAPABLE nor DSS");
+	if (g->mp.capable && g->mp.has_data_len)
+		p->remote64 = true;
+}
+
+static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
+{
+	if (s->t.state == TCP_RESET) {
+		stray_reset(p->w, s->path, g);
+		return;
+	}
+	if (g->flags & F_SYN) {
+		if (s->t.state == TCP_SYN_RECEIVED && g->seq == s->t.irs)
+			send_syn_ack(p, s);
+		else
+			tcp_ack(&s->t);
+		return;
+	}
+	if (g->flags & F_RST) {
+		on_rst(p, s, g);
+		return;
+	}
+	if (!(g->flags & F_ACK) || !ack_possible(p, s, g))
+		return;
+	if (s->t.state == TCP_SYN_RECEIVED) {
+		if (g->ack != s->t.iss + 1)
+			return;
+		third_ack(p, s, g);
+	}
+	first_segment(p, s, g);
+	peer_take_data_ack(p, s, g);
+	tcp_input(&s->t, g);
+	peer_push(p);
+	peer_finish(p);
+}
+
+void peer_receive(struct sim *w, unsigned path, struct pkt *pkt)
+{
+	struct peer_sub *s;
+	struct flow_tuple t;
+	struct peer *p;
+	struct seg g;
+
+	if (!seg_parse(&g, pkt->data, pkt->len_bytes) || !g.csum_ok) {
+		free(pkt);
+		return;
+	}
+	t = flow_tuple_reverse(&g.tuple);
+	s = sub_find(w, &t);
+	p = (g.flags & (F_SYN | F_ACK | F_RST)) == F_SYN ? listener(w, g.tuple.dst_port) : NULL;
+	if (p)
+		accept_syn(p, path, &g);
+	else if (s)
+		sub_input(s->p, s, &g);
+	else
+		stray_reset(w, path, &g);
+	free(pkt);
+}
+
+/* ---- timers ---- */
+
+uint64_t peer_next_us(const struct peer *p)
+{
+	uint64_t us = p->rtx_at_us, one;
+
+	if (p->n_sub == 0 || p->reset)
+		return NEVER;
+	us = p->probe_at_us < us ? p->probe_at_us : us;
+	one = app_next_us(&p->app);
+	us = one < us ? one : us;
+	for (unsigned i = 0; i < p->n_sub; i++) {
+		one = tcp_next_us(&p->sub[i].t);
+		us = one < us ? one : us;
+	}
+	return us;
+}
+
+static void abort_all(struct peer *p)
+{
+	struct mp m = {.fastclose = p->mptcp && !p->fallback, .fastclose_key = p->key_remote};
+
+	for (unsigned i = 0; i < p->n_sub; i++)
+		if (p->sub[i].t.state == TCP_OPEN)
+			tcp_rst(&p->sub[i].t, &m);
+	p->reset = true;
+}
+
+void peer_run(struct peer *p)
+{
+	bool was_shut = app_space(&p->app) < p->f->script->peer_app.buffer_bytes / 2;
+
+	for (unsigned i = 0; i < p->n_sub; i++) {
+		struct peer_sub *s = &p->sub[i];
+
+		if (s->t.state == TCP_SYN_RECEIVED && s->t.rto_at_us <= p->w->now_us) {
+			if (p->syn_acks > SYN_ACK_TRIES)
+				s->t.state = TCP_RESET;
+			else
+				send_syn_ack(p, s);
+		}
+		tcp_run(&s->t);
+	}
+	app_run(&p->app);
+	if (p->app.abort && p->open) {
+		abort_all(p);
+		return;
+	}
+	peer_data_timer(p);
+	if (was_shut && app_space(&p->app) >= p->f->script->peer_app.buffer_bytes / 2)
+		for (unsigned i = 0; i < p->n_sub; i++)
+			if (p->sub[i].t.state == TCP_OPEN)
+				tcp_ack(&p->sub[i].t);
+	peer_push(p);
+	peer_finish(p);
+}
+
+bool peer_over(const struct peer *p)
+{
+	if (p->reset)
+		return true;
+	for (unsigned i = 0; i < p->n_sub; i++)
+		if (!tcp_finished(&p->sub[i].t))
+			return false;
+	return p->n_sub > 0;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sim_scenario.h - everything that a seed decides, in one place, so that a failing run can be
+ * read.
+ */
+#ifndef MPGATE_SIM_SCENARIO_H
+#define MPGATE_SIM_SCENARIO_H
+
+#include "engine.h"
+#include "sim_tcp.h"
+
+#define SIM_FLOWS_MAX 6
+#define SIM_PATHS_MAX 4
+
+enum app_start { START_NOW, START_AFTER_OTHER };
+enum app_close { CLOSE_WHEN_SENT, CLOSE_WHEN_BOTH };
+
+/* What an application at one end does. */
+struct app_script {
+	uint64_t total_bytes;
+	uint32_t write_bytes; /* at once */
+	uint64_t write_gap_us;
+	uint8_t start, close;
+	uint64_t abort_at_bytes; /* of what it wrote; UINT64_MAX: never */
+	uint32_t buffer_bytes;   /* receive buffer */
+	uint32_t read_bytes;     /* at once; 0: all, always */
+	uint64_t read_gap_us;
+};
+
+struct flow_script {
+	uint64_t start_us;
+	uint16_t guest_port, peer_port;
+	bool reuses; /* the tuple of the flow before it, after that is over */
+	struct tcp_traits guest, peer;
+	struct app_script guest_app, peer_app;
+	/* the peer as an MPTCP endpoint */
+	bool peer_mptcp, peer_checksum, peer_ack32, peer_fin_rides, peer_ack_every;
+	uint64_t peer_key;
+};
+
+struct link_script {
+	uint64_t rate_bps, delay_us;
+	uint32_t queue_bytes;
+	uint64_t loss_mask;  /* bit n % 64 set: the n-th packet is lost; 0: none */
+	uint64_t loss_until; /* packets, after which the link is clean (0: never) */
+	uint8_t duplicate_percent, corrupt_percent, reorder_percent;
+	uint64_t reorder_us;
+	uint32_t mtu_bytes;
+	bool super; /* carries super-segments (as veth does) */
+	uint64_t dark_from_us, dark_until_us;
+};
+
+enum strip {
+	STRIP_NOTHING,
+	STRIP_SYN,
+	STRIP_SYNACK,
+	STRIP_THIRD_ACK,
+	STRIP_LATER,
+};
+
+/* Middleboxes on a path: the same for both directions unless said otherwise. */
+struct box_script {
+	uint8_t strip;         /* enum strip */
+	uint64_t strip_after;  /* packets, for STRIP_LATER */
+	bool strip_one_way[2]; /* [0] to net only, [1] from net only */
+	bool blank;            /* stripping leaves NOPs instead of shortening */
+	uint8_t split_percent, join_percent;
+	uint32_t seq_shift[2];   /* added to what goes to the net, and from the net */
+	uint64_t alter_nth;      /* packet with data whose payload is changed; 0: none */
+	uint8_t alter_direction; /* 0 to net, 1 from net */
+};
+
+struct control_script {
+	uint32_t max_connections;
+	uint64_t memory_bytes;
+	unsigned cap_pkt;
+	bool random_repeats, csum_trusted, checksum, masquerade;
+	uint64_t adopt_us[3], adopt_gap_us; /* the engine's process is replaced; 0: not */
+	uint64_t jump_at_us, jump_us;       /* the clock leaps */
+};
+
+struct scenario {
+	uint64_t seed;
+	uint8_t family;
+	unsigned n_flows, n_paths;
+	struct flow_script flow[SIM_FLOWS_MAX];
+	struct link_script guest_link[2];
+	struct link_script link[SIM_PATHS_MAX][2];
+	struct box_script box[SIM_PATHS_MAX];
+	struct control_script control;
+	bool clean;  /* no fault of any kind: completion time is compared with the ideal */
+	bool lossy;  /* packets are lost, damaged or late */
+	bool boxes;  /* middleboxes meddle */
+	bool alters; /* payload is changed: the streams cannot be compared */
+	bool scarce; /* pools or outputs are nearly full */
+	bool aborts; /* an application resets */
+};
+
+void scenario_make(struct scenario *sc, uint64_t seed);
+
+/* Plain words on stderr. */
+void scenario_print(const struct scenario *sc);
+
+#endif

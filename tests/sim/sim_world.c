@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_world.c - see sim.h: the clock, the nodes, the end of a run.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim_capture.h"
+#include "sim_flow.h"
+#include "sim_gate.h"
+#include "sim_link.h"
+
+#define STREAM_PERIOD 65521u
+#define EVENTS_MAX 3000000u
+#define START_US 1000000u
+#define LINGER_US (900ull * 1000000)
+
+/* ---- the streams ---- */
+
+static uint8_t stream_bytes[2 * STREAM_PERIOD + 8];
+
+static const uint8_t *stream_at(uint64_t key, uint64_t off)
+{
+	if (stream_bytes[8] == 0 && stream_bytes[9] == 0) {
+		struct rng r = {0x6d70676174650000ull};
+
+		for (uint32_t i = 0; i < STREAM_PERIOD; i++)
+			stream_bytes[i] = stream_bytes[i + STREAM_PERIOD] = (uint8_t)rng_next(&r);
+	}
+	return stream_bytes + (key + off) % STREAM_PERIOD;
+}
+
+void stream_fill(uint64_t key, uint64_t off, uint8_t *buf, uint32_t n)
+{
+	while (n > 0) {
+		uint32_t part = n < STREAM_PERIOD ? n : STREAM_PERIOD;
+
+		memcpy(buf, stream_at(key, off), part);
+		buf += part;
+		off += part;
+		n -= part;
+	}
+}
+
+bool stream_equal(uint64_t key, uint64_t off, const uint8_t *buf, uint32_t n)
+{
+	while (n > 0) {
+		uint32_t part = n < STREAM_PERIOD ? n : STREAM_PERIOD;
+
+		if (memcmp(buf, stream_at(key, off), part) != 0)
+			return false;
+		buf += part;
+		off += part;
+		n -= part;
+	}
+	return true;
+}
+
+/* ---- messages ---- */
+
+void sim_fail(struct sim *w, const char *format, ...)
+{
+	va_list args;
+
+	if (w->failed)
+		return;
+	w->failed = true;
+	va_start(args, format);
+	vsnprintf(w->failure, sizeof(w->failure), format, args);
+	va_end(args);
+	sim_log(w, "FAILED: %s", w->failure);
+}
+
+void sim_log(struct sim *w, const char *format, ...)
+{
+	va_list args;
+
+	if (!w->verbose)
+		return;
+	va_start(args, format);
+	fprintf(stderr, "%10.6f ", (double)w->now_us / 1e6);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+}
+
+static uint64_t mix(uint64_t h, const void *data, uint32_t n)
+{
+	const uint8_t *b = data;
+	uint64_t word;
+
+	for (; n >= 8; n -= 8, b += 8) {
+		memcpy(&word, b, 8);
+		h = (h ^ word) * 0x9fb21c651e98df25ull;
+		h ^= h >> 29;
+	}
+	for (; n > 0; n--, b++)
+		h = (h ^ *b) * 0x100000001b3ull;
+	return h;
+}
+
+void sim_trace(struct sim *w, enum place at, unsigned link, bool to_net, const struct pkt *p)
+{
+	static const char *const name[] = {"guest", "gate/guest", "gate/net", "peer"};
+	uint64_t head[] = {w->now_us, at, link, p->len_bytes};
+	struct seg s;
+
+	w->hash = mix(mix(w->hash, head, sizeof(head)), p->data, p->len_bytes);
+	if (w->capture)
+		capture_packet(w->capture, w->now_us, at, link, p);
+	if (!w->verbose)
+		return;
+	seg_parse(&s, p->data, p->len_bytes);
+	sim_log(w, "%s %u %s %s%s", name[at], link, to_net ? "->" : "<-", seg_text(&s),
+		s.csum_ok ? "" : " (damaged)");
+}
+
+/* ---- nodes ---- */
+
+struct flow *flow_find(struct sim *w, const struct flow_tuple *t)
+{
+	struct flow *found = NULL;
+
+	for (unsigned i = 0; i < w->sc.n_flows; i++)
+		if (flow_tuple_equal(&w->flow[i].tuple, t) &&
+		    (w->flow[i].guest.started || !found))
+			found = &w->flow[i];
+	return found;
+}
+
+static void to_gate(struct link *l, struct pkt *p)
+{
+	gate_from_guest(l->w->gate, p);
+}
+
+static void to_guest(struct link *l, struct pkt *p)
+{
+	guest_receive(l->w, p);
+}
+
+static void to_peer(struct link *l, struct pkt *p)
+{
+	peer_receive(l->w, l->index - 1, p);
+}
+
+static void from_peer(struct link *l, struct pkt *p)
+{
+	gate_from_net(l->w->gate, l->index - 1, p);
+}
+
+static struct link *link_new(struct sim *w, unsigned index, bool to_net,
+			     const struct link_script *script,
+			     void (*deliver)(struct link *l, struct pkt *p))
+{
+	struct link *l = malloc(sizeof(*l));
+
+	link_init(l, w, index, to_net, script);
+	l->deliver = deliver;
+	return l;
+}
+
+static void flow_init(struct sim *w, unsigned i)
+{
+	struct flow *f = &w->flow[i];
+	const struct flow_script *s = &w->sc.flow[i];
+	struct rng r = rng_split(w->sc.seed, 50 + i);
+
+	f->w = w;
+	f->index = i;
+	f->script = s;
+	f->key_to_peer = rng_next(&r);
+	f->key_to_guest = rng_next(&r);
+	f->tuple.family = w->sc.family;
+	f->tuple.src_port = s->guest_port;
+	f->tuple.dst_port = s->peer_port;
+	f->tuple.src = (struct ip_addr){.b = {10, 0, 0, 2}};
+	f->tuple.dst = (struct ip_addr){.b = {198, 51, 100, 7}};
+	if (w->sc.family == FLOW_IPV6) {
+		f->tuple.src = (struct ip_addr){.b = {0xfd, 0, [15] = 2}};
+		f->tuple.dst = (struct ip_addr){.b = {0xfd, 9, [15] = 7}};
+	}
+	guest_init(f);
+	peer_init(f);
+}
+
+static void world_init(struct sim *w)
+{
+	w->now_us = START_US;
+	w->capture = w->pcap_dir ? capture_new(w->pcap_dir) : NULL;
+	w->flow = calloc(w->sc.n_flows, sizeof(*w->flow));
+	w->gate = malloc(sizeof(*w->gate));
+	for (unsigned i = 0; i < w->sc.n_flows; i++)
+		flow_init(w, i);
+	gate_init(w->gate, w);
+	w->guest_link[0] = link_new(w, 0, true, &w->sc.guest_link[0], to_gate);
+	w->guest_link[1] = link_new(w, 0, false, &w->sc.guest_link[1], to_guest);
+	for (unsigned i = 0; i < w->sc.n_paths; i++) {
+		w->link[i][0] = link_new(w, i + 1, true, &w->sc.link[i][0], to_peer);
+		w->link[i][1] = link_new(w, i + 1, false, &w->sc.link[i][1], from_peer);
+	}
+}
+
+static void link_end(struct link *l)
+{
+	link_fini(l);
+	free(l);
+}
+
+static void world_fini(struct sim *w)
+{
+	for (unsigned i = 0; i < w->sc.n_flows; i++) {
+		tcp_fini(&w->flow[i].guest.t);
+		peer_fini(&w->flow[i].peer);
+		check_fini(&w->flow[i].check);
+	}
+	for (int i = 0; i < 2; i++) {
+		link_end(w->guest_link[i]);
+		for (unsigned k = 0; k < w->sc.n_paths; k++)
+			link_end(w->link[k][i]);
+	}
+	gate_fini(w->gate);
+	free(w->gate);
+	free(w->flow);
+	capture_free(w->capture);
+	w->capture = NULL;
+}
+
+/* ---- the clock ---- */
+
+/* What is next; runs it when `run`. Ties go to the node that stands first here. */
+static uint64_t step(struct sim *w, bool run)
+{
+	uint64_t best = NEVER, us;
+	struct link *link = NULL, *l;
+	struct flow *guest = NULL, *peer = NULL;
+	bool gate = false;
+
+	for (unsigned i = 0; i < 2 * (w->sc.n_paths + 1); i++) {
+		l = i < 2 ? w->guest_link[i] : w->link[i / 2 - 1][i % 2];
+		us = link_next_us(l);
+		if (us < best) {
+			best = us;
+			link = l;
+		}
+	}
+	us = gate_next_us(w->gate);
+	if (us < best) {
+		best = us;
+		gate = true;
+	}
+	for (unsigned i = 0; i < w->sc.n_flows; i++) {
+		us = guest_next_us(&w->flow[i]);
+		if (us < best) {
+			best = us;
+			guest = &w->flow[i];
+			peer = NULL;
+		}
+		us = peer_next_us(&w->flow[i].peer);
+		if (us < best) {
+			best = us;
+			peer = &w->flow[i];
+			guest = NULL;
+		}
+	}
+	if (!run || best == NEVER)
+		return best;
+	if (best > w->now_us)
+		w->now_us = best;
+	if (guest)
+		guest_run(guest);
+	else if (peer)
+		peer_run(&peer->peer);
+	else if (gate)
+		gate_run(w->gate);
+	else
+		link_run(link);
+	return best;
+}
+
+static bool flow_over(const struct flow *f)
+{
+	return f->guest.started && guest_over(f) && peer_over(&f->peer);
+}
+
+static bool all_over(struct sim *w)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < w->sc.n_flows; i++) {
+		struct flow *f = &w->flow[i];
+
+		if (flow_over(f) && !f->end_us)
+			f->end_us = w->now_us;
+		all &= f->end_us != 0;
+	}
+	return all;
+}
+
+bool sim_run(struct sim *w)
+{
+	uint64_t limit_us;
+
+	world_init(w);
+	limit_us = START_US + scenario_limit_us(&w->sc);
+	while (!w->failed && !all_over(w)) {
+		if (step(w, false) > limit_us || w->events++ > EVENTS_MAX) {
+			sim_fail(w, "liveness: not over after %.1f virtual seconds",
+				 (double)(limit_us - START_US) / 1e6);
+			break;
+		}
+		step(w, true);
+	}
+	/* Whatever still lingers must go by itself. */
+	limit_us = w->now_us + LINGER_US;
+	while (!w->failed && step(w, false) <= limit_us && w->events++ <= EVENTS_MAX)
+		step(w, true);
+	if (!w->failed)
+		gate_check_empty(w->gate);
+	sim_end_check(w);
+	world_fini(w);
+	return !w->failed;
+}

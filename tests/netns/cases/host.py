@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The gate as a guest in the host's house (I6): NAT, firewalls, the host's own traffic; what is left
-when the daemon goes, and what happens when it dies."""
+"""The gate as a guest in the host's house (I6): NAT, firewalls, the host's own traffic; what is
+left when the daemon goes, and what happens when it dies."""
 import signal
 import subprocess
 import time
@@ -248,8 +248,8 @@ def rules_down(ctx):
 
 @case("kill:converted-do-not-leak", needs_gate=False, fresh=True)
 def no_leak(ctx):
-    """Raw segments of a converted connection must not reach the peer while the daemon is dead; after
-    the next start nobody hangs: the connection lives on or is reset at both ends."""
+    """Raw segments of a converted connection must not reach the peer while the daemon is dead;
+    after the next start nobody hangs: the connection lives on or is reset at both ends."""
     daemon = ctx.new_daemon()
     daemon.start()
     server = ctx.serve("--timeout 15")
@@ -282,7 +282,7 @@ def no_leak(ctx):
 def amid(ctx):
     """Connections that began before the daemon go on as they were, also when it goes again."""
     daemon = ctx.new_daemon()
-    server = ctx.serve("--send 300M")
+    server = ctx.serve("--send 60M")
     client = background(ctx, "--send 2000 --idle-at 1000 --idle-ms 1800")
     time.sleep(0.1)
     daemon.start()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Guests, servers and paths that are not like the others."""
-import time
+import threading
 
 from lib.case import case, check_honest, check_mapped, expect
 from lib.move import Middlebox
+from lib.topo import ADDR
 
 ALL = "--send 1M"
 
@@ -127,8 +128,8 @@ def paused(name, client, server, gso):
 for gso_ in (True, False):
     paused("server-stops", "--send 8M", "--pause-at 50000 --pause-ms 1200 --rcvbuf 20000", gso_)
     paused("guest-stops", "--pause-at 50000 --pause-ms 1200 --rcvbuf 20000", "--send 8M", gso_)
-    paused("both-stop-guest-and-server", "--send 8M --pause-at 50000 --pause-ms 1200 --rcvbuf 20000",
-           "--send 8M --pause-at 50000 --pause-ms 1200 --rcvbuf 20000", gso_)
+    both = "--send 8M --pause-at 50000 --pause-ms 1200 --rcvbuf 20000"
+    paused("both-stop-guest-and-server", both, both, gso_)
 
 
 @case("quirk:tiny-writes")
@@ -195,20 +196,49 @@ def shifted(ctx):
     stop()
 
 
-@case("quirk:small-mtu-behind", fresh=True)
-def small_mtu(ctx):
-    """A narrower link behind the first hop: ICMP tells, and the sender must hear it."""
-    for family in (4, 6):
-        ctx.converted("--send 1M", "", family)
-        ctx.net.sh("ip link set dev s mtu 1400")
-        start = time.monotonic()
-        ctx.converted("--send 1M", "--send 1M", family)
-        expect(time.monotonic() - start < 3, "took long")
-        ctx.net.sh("ip link set dev s mtu 1500; ip link set dev a mtu 1400")
-        start = time.monotonic()
-        ctx.converted("--send 1M", "--send 1M", family)
-        expect(time.monotonic() - start < 3, "took long")
-        ctx.net.sh("ip link set dev a mtu 1500")
+def narrow(ctx, family, mtu):
+    """The router's links in both directions get narrower; it tells senders by ICMP."""
+    addr, ip = ADDR[family], f"ip -{family} route replace"
+    server, guests, gate = (("10.77.9.0/24", "10.77.1.0/24", "10.77.11.0/24") if family == 4 else
+                            ("fd77:9::/64", "fd77:1::/64", "fd77:11::/64"))
+    ctx.net.sh(f"{ip} {server} dev s mtu lock {mtu}\n"
+               f"{ip} {guests} via {addr['up-a']} dev a mtu lock {mtu}\n"
+               f"{ip} {gate} dev a mtu lock {mtu}")
+
+
+def heard(ctx):
+    counters = ctx.daemon.counters()
+    expect(counters.get("icmp_to_guest"), f"no ICMP was taken in: {counters}")
+
+
+def small_mtu(masquerade):
+    @case(f"mtu:narrow-behind:{'masquerade' if masquerade else 'routed'}", fresh=True,
+          masquerade=masquerade)
+    def behind(ctx):
+        """A narrower link behind the first hop: both senders must hear of it."""
+        for family in (4, 6):
+            narrow(ctx, family, 1400)
+            for client, server in (("--send 1M", ""), ("", "--send 1M"), (ALL, ALL)):
+                one, _ = ctx.converted(client, server, family)
+                expect(one["seconds"] < 2, f"took {one['seconds']} s")
+            heard(ctx)
+
+    @case(f"mtu:narrower-in-mid-stream:{'masquerade' if masquerade else 'routed'}", fresh=True,
+          masquerade=masquerade)
+    def later(ctx):
+        """The same while data flow: what was sent under one mapping is sent again in pieces."""
+        for family in (4, 6):
+            timer = threading.Timer(0.5, narrow, (ctx, family, 1320))
+            timer.start()
+            one, _ = ctx.converted("--send 4M --idle-at 1M --idle-ms 1000",
+                                   "--send 4M --idle-at 1M --idle-ms 1000", family)
+            timer.join()
+            heard(ctx)
+            expect(one["seconds"] < 4, f"took {one['seconds']} s")
+
+
+for masquerade_ in (False, True):
+    small_mtu(masquerade_)
 
 
 @case("quirk:guest-mtu-9000", fresh=True)

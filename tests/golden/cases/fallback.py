@@ -46,6 +46,8 @@ def synack_v6(p):
 
 # Data without mapping is what falling back is about.
 BARE = ("has no mapping", "tshark: no mapping")
+# From the fallback on the peer's packets pass as they are, with the options that they still have.
+FAIL = (*BARE, "MP_FAIL", "an MPTCP option reaches the guest")
 
 
 @scene("fallback-third-ack", "3.1, 3.7", verify=BARE,
@@ -98,7 +100,7 @@ def server_first_stripped(p):
     box.counts()
 
 
-@scene("stripped-in-mid-stream", "3.7", server={"MPCapableACKRX": 1})
+@scene("stripped-in-mid-stream", "3.7", verify=("server: data",), server={"MPCapableACKRX": 1})
 def mid_stream(p):
     """A router begins to strip all options when 20 KB have passed.
 
@@ -117,7 +119,7 @@ def mid_stream(p):
 
 
 @scene("mp-fail-from-server", "3.7", checksum=True,
-       verify=BARE + ("MP_FAIL",),
+       verify=FAIL,
        server={"MPCapableACKRX": 1, "DataCsumErr": 1, "MPFailTx": 1, "DssFallback": 1})
 def mp_fail_up(p):
     """Something on the way changes a byte of the guest's data; checksums are on.
@@ -140,7 +142,7 @@ def mp_fail_up(p):
 
 
 @scene("mp-fail-from-gate", "3.7", checksum=True,
-       verify=BARE + ("MP_FAIL", "infinite mapping", "wrong data at 1000"),
+       verify=(*FAIL, "infinite mapping", "to the guest: wrong data at 600"),
        server={"MPCapableACKRX": 1, "MPFailRx": 1, "MPFailTx": 1, "InfiniteMapTx": 1})
 def mp_fail_down(p):
     """Something on the way changes a byte of the server's data; checksums are on.
@@ -160,6 +162,39 @@ def mp_fail_down(p):
     p.close(g, s)
     if box.counts()["corrupted"] != 1:
         raise RuntimeError("nothing was changed")
+
+
+@scene("mp-fail-in-bulk-up", "3.7", checksum=True, verify=FAIL,
+       server={"MPCapableACKRX": 1, "DataCsumErr": 1, "MPFailTx": 1, "DssFallback": 1})
+def mp_fail_bulk_up(p):
+    """As mp-fail-from-server, with 60 KB on their way: what was mapped before the MP_FAIL came,
+    what is retransmitted, what follows bare.
+    """
+    p.small_packets("guest:eth0", "gate:up-a", "server:eth0")
+    box = p.middlebox("--corrupt-at 20000")
+    g, s = p.pair()
+    g.send(60000)
+    s.take_any(60000)
+    s.send(500)
+    g.expect(500)
+    p.close(g, s)
+    box.counts()
+
+
+@scene("mp-fail-in-bulk-down", "3.7", checksum=True,
+       verify=(*FAIL, "to the guest: wrong data at 19936"),
+       server={"MPCapableACKRX": 1, "MPFailRx": 1, "MPFailTx": 1, "DssFallback": 1})
+def mp_fail_bulk_down(p):
+    """As mp-fail-from-gate, with 60 KB on their way."""
+    p.small_packets("gate:up-a", "server:eth0")
+    box = p.middlebox("--corrupt-at 20000 --corrupt-from-server")
+    g, s = p.pair()
+    s.send(60000)
+    g.take_any(60000)
+    g.send(500)
+    s.expect(500)
+    p.close(g, s)
+    box.counts()
 
 
 @scene("plain-server", "3.7", server="plain")

@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import struct
+import threading
 import time
 
 from lib import move, ns, topo
@@ -50,7 +51,8 @@ def inside(where):
 
 
 class Wire:
-    """Every packet that arrives at an interface, as tcpdump would see it."""
+    """Every packet that arrives at an interface, as tcpdump would see it. They are read at once:
+    a sender does not merge segments for a retransmission while anybody still holds one."""
 
     def __init__(self, where, interface):
         with inside(where):
@@ -58,19 +60,29 @@ class Wire:
             self.socket.bind((interface, 3))
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self.socket.setblocking(False)
+        self.socket.settimeout(0.2)
+        self.over = False
+        self.seen = []
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
 
-    def packets(self):
-        out = []
+    def run(self):
         while True:
             try:
                 data, extra, _, address = self.socket.recvmsg(262144, 64)
-            except BlockingIOError:
-                return out
-            if address[2] == PACKET_OUTGOING or data[0] >> 4 not in (4, 6):
+            except TimeoutError:
+                if self.over:
+                    return
                 continue
-            seconds, nanoseconds = struct.unpack("qq", extra[0][2])
-            out.append((seconds * 1000000 + nanoseconds // 1000, data))
+            if address[2] != PACKET_OUTGOING and data[0] >> 4 in (4, 6):
+                seconds, nanoseconds = struct.unpack("qq", extra[0][2])
+                self.seen.append((seconds * 1000000 + nanoseconds // 1000, data))
+
+    def packets(self):
+        self.over = True
+        self.thread.join()
+        self.socket.close()
+        return self.seen
 
 
 class Conn:
@@ -277,14 +289,18 @@ class Place:
         deadline = time.monotonic() + seconds
         for end in ends:
             end.sock.settimeout(0.1)
-        while ends and time.monotonic() < deadline:
+        over = set()
+        while len(over) < len(ends) and time.monotonic() < deadline:
             for end in ends:
                 try:
-                    end.take(65536)
+                    if end not in over and not end.sock.recv(1, socket.MSG_PEEK):
+                        over.add(end)
+                    elif end not in over:
+                        end.take(65536)
                 except TimeoutError:
                     continue
-                except (ConnectionResetError, BrokenPipeError):
-                    end.received = -1
+                except ConnectionResetError:
+                    over.add(end)
         for end in ends:
             end.close()
         self.rest()

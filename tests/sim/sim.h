@@ -31,8 +31,8 @@ enum place { PLACE_GUEST, PLACE_GATE_GUEST, PLACE_GATE_NET, PLACE_PEER };
 struct sim {
 	struct scenario sc;
 	uint64_t now_us;
-	uint64_t hash; /* of every packet at every place */
-	uint64_t events;
+	uint64_t hash;            /* of every packet at every place */
+	uint64_t events, done_us; /* done: both applications of every connection have it all */
 	struct gate *gate;
 	struct flow *flow;                      /* sc.n_flows of them */
 	struct link *guest_link[2];             /* [0] to the gate, [1] to the guest */

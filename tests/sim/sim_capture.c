@@ -60,8 +60,8 @@ static FILE *file_new(struct capture *c, enum place at, unsigned link)
 void capture_packet(struct capture *c, uint64_t now_us, enum place at, unsigned link,
 		    const struct pkt *p)
 {
-	uint32_t head[] = {(uint32_t)(now_us / 1000000), (uint32_t)(now_us % 1000000),
-			   p->len_bytes, p->len_bytes};
+	uint32_t head[] = {(uint32_t)(now_us / 1000000), (uint32_t)(now_us % 1000000), p->len_bytes,
+			   p->len_bytes};
 
 	if (!c->file[at][link])
 		c->file[at][link] = file_new(c, at, link);

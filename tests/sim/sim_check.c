@@ -122,8 +122,8 @@ static void in_net(struct flow *f, const struct seg *s)
 	c->confirmed |= m->dss && m->has_ack;
 	if (!c->keys || !m->dss || !m->has_ack)
 		return;
-	acked = (int64_t)(peer_expand(m->data_ack, m->ack64, c->idsn_gate + 1 +
-							     (uint64_t)c->peer_acked) -
+	acked = (int64_t)(peer_expand(m->data_ack, m->ack64,
+				      c->idsn_gate + 1 + (uint64_t)c->peer_acked) -
 			  c->idsn_gate - 1);
 	if (acked > c->guest_sent + c->guest_fin)
 		return;
@@ -261,8 +261,7 @@ void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p
 	unit = out->payload_bytes < out->gso_size_bytes || !out->gso_size_bytes
 		       ? out->payload_bytes
 		       : out->gso_size_bytes;
-	sim_log(g->w, "  emits to %s: %s", out->side == ENGINE_NET ? "net" : "guest",
-		seg_text(&s));
+	sim_log(g->w, "  emits to %s: %s", out->side == ENGINE_NET ? "net" : "guest", seg_text(&s));
 	t = out->side == ENGINE_NET ? s.tuple : flow_tuple_reverse(&s.tuple);
 	if (out->side == ENGINE_NET) {
 		f = NULL;
@@ -293,10 +292,9 @@ static void check_fallback(struct gate *g, struct flow *f, const struct engine_e
 
 	if (sc->boxes || sc->scarce || !f->script->peer_mptcp)
 		return;
-	if (sc->lossy && (ev->reason == REASON_FALLBACK_FIRST_ACK ||
-			  ev->reason == REASON_PLAIN_SYN_RETRIES ||
-			  ev->reason == REASON_PLAIN_BLACKHOLE ||
-			  ev->reason == REASON_FALLBACK_FIRST_DATA))
+	if (sc->lossy &&
+	    (ev->reason == REASON_FALLBACK_FIRST_ACK || ev->reason == REASON_PLAIN_SYN_RETRIES ||
+	     ev->reason == REASON_PLAIN_BLACKHOLE || ev->reason == REASON_FALLBACK_FIRST_DATA))
 		return;
 	sim_fail(g->w, "I5: MPTCP was given up: %s", reason_name((enum reason)ev->reason));
 }

@@ -35,8 +35,8 @@ struct seen_map {
 
 struct check_sub {
 	uint32_t iss, irs;
-	uint32_t max;     /* relative: first number not yet sent */
-	uint32_t ack;     /* told */
+	uint32_t max; /* relative: first number not yet sent */
+	uint32_t ack; /* told */
 	bool fin;
 	uint32_t fin_at;
 	struct seen_map *map;

@@ -23,23 +23,29 @@ static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
 	int64_t honest = c->fallback ? (int64_t)(f->peer.rcv + f->peer.eof) : c->peer_acked;
 
 	if (ack > honest)
-		sim_fail(g->w, "I1: the guest is told %" PRId64 ", the peer acknowledged %" PRId64
-			 ": %s", ack, honest, seg_text(s));
+		sim_fail(g->w,
+			 "I1: the guest is told %" PRId64 ", the peer acknowledged %" PRId64 ": %s",
+			 ack, honest, seg_text(s));
 	if (ack < c->to_guest_ack)
-		sim_fail(g->w, "I4: the acknowledgement to the guest goes back from %" PRId64
-			 ": %s", c->to_guest_ack, seg_text(s));
+		sim_fail(g->w,
+			 "I4: the acknowledgement to the guest goes back from %" PRId64 ": %s",
+			 c->to_guest_ack, seg_text(s));
 	c->to_guest_ack = ack;
 	if (c->closed)
 		return;
 	if (edge > (int64_t)f->peer.rcv_edge && edge > c->peer_edge)
-		sim_fail(g->w, "I2: the guest is promised %" PRId64 ", the peer granted %" PRIu64
-			 ": %s", edge, f->peer.rcv_edge, seg_text(s));
+		sim_fail(g->w,
+			 "I2: the guest is promised %" PRId64 ", the peer granted %" PRIu64 ": %s",
+			 edge, f->peer.rcv_edge, seg_text(s));
 	if (!c->fallback && edge > c->peer_edge)
-		sim_fail(g->w, "I2: the guest is promised %" PRId64 ", granted were %" PRId64
-			 ": %s", edge, c->peer_edge, seg_text(s));
+		sim_fail(g->w,
+			 "I2: the guest is promised %" PRId64 ", granted were %" PRId64 ": %s",
+			 edge, c->peer_edge, seg_text(s));
 	if (edge + (1ll << c->peer_wscale) <= c->to_guest_edge)
-		sim_fail(g->w, "I2: window is taken back from the guest: %" PRId64 " after %" PRId64
-			 ": %s", edge, c->to_guest_edge, seg_text(s));
+		sim_fail(g->w,
+			 "I2: window is taken back from the guest: %" PRId64 " after %" PRId64
+			 ": %s",
+			 edge, c->to_guest_edge, seg_text(s));
 	if (edge > c->to_guest_edge)
 		c->to_guest_edge = edge;
 }
@@ -59,9 +65,10 @@ static void check_data(struct gate *g, struct flow *f, const struct seg *s)
 	}
 	if (off < 0 || end > sent) {
 		if (!f->w->sc.alters || end > sent)
-			sim_fail(g->w, "I3: bytes %" PRId64 " to %" PRId64
-				 " to the guest, sent were %" PRId64 ": %s", off, end, sent,
-				 seg_text(s));
+			sim_fail(g->w,
+				 "I3: bytes %" PRId64 " to %" PRId64
+				 " to the guest, sent were %" PRId64 ": %s",
+				 off, end, sent, seg_text(s));
 		return;
 	}
 	if (!f->w->sc.alters &&
@@ -90,8 +97,9 @@ static void check_options(struct gate *g, struct flow *f, const struct seg *s)
 		int64_t end = (int32_t)(s->sack[i].end - c->guest_isn - 1);
 
 		if (!c->sack || start < -1 || end <= start || end > c->guest_sent + 1)
-			sim_fail(g->w, "I4: a SACK block of %" PRId64 " to %" PRId64
-				 " for the guest: %s", start, end, seg_text(s));
+			sim_fail(g->w,
+				 "I4: a SACK block of %" PRId64 " to %" PRId64 " for the guest: %s",
+				 start, end, seg_text(s));
 	}
 }
 

@@ -68,11 +68,12 @@ static const struct seen_map *take_map(struct gate *g, struct flow *f, const str
 	if (at < b->n_map && b->map[at].ssn < m->ssn + m->len) {
 		const struct seen_map *x = &b->map[at];
 
-		if (x->ssn != m->ssn || x->len != m->len || x->off != m->off ||
-		    x->fin != m->fin || x->csum != m->csum)
-			sim_fail(g->w, "I4: mapping %u+%u (%" PRIu64 ") after %u+%u (%" PRIu64
-				 ") for the same bytes: %s", m->ssn, m->len, m->off, x->ssn,
-				 x->len, x->off, seg_text(s));
+		if (x->ssn != m->ssn || x->len != m->len || x->off != m->off || x->fin != m->fin ||
+		    x->csum != m->csum)
+			sim_fail(g->w,
+				 "I4: mapping %u+%u (%" PRIu64 ") after %u+%u (%" PRIu64
+				 ") for the same bytes: %s",
+				 m->ssn, m->len, m->off, x->ssn, x->len, x->off, seg_text(s));
 		return x;
 	}
 	map_add(g, f, m, at, s);
@@ -144,8 +145,8 @@ static void check_data(struct gate *g, struct flow *f, const struct seg *s)
 		sim_fail(g->w, "I4: data outside of its mapping: %s", seg_text(s));
 		return;
 	}
-	if (!f->w->sc.alters && !stream_equal(f->key_to_peer, m->off + (ssn - m->ssn), s->payload,
-					      s->len_bytes))
+	if (!f->w->sc.alters &&
+	    !stream_equal(f->key_to_peer, m->off + (ssn - m->ssn), s->payload, s->len_bytes))
 		sim_fail(g->w, "I3: other bytes than the guest's go to the net: %s", seg_text(s));
 	if (ssn > b->max && !f->w->sc.lossy)
 		sim_fail(g->w, "I4: a hole in the subflow, ssn %u behind %u: %s", ssn, b->max,
@@ -195,8 +196,8 @@ static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
 	int64_t acked = c->to_net_ack, edge;
 
 	if (m->dss && m->has_ack)
-		acked = (int64_t)(peer_expand(m->data_ack, m->ack64, c->idsn_peer + 1 +
-							    (uint64_t)c->guest_acked) -
+		acked = (int64_t)(peer_expand(m->data_ack, m->ack64,
+					      c->idsn_peer + 1 + (uint64_t)c->guest_acked) -
 				  c->idsn_peer - 1);
 	else if (!m->capable && !m->fail && !m->fastclose)
 		sim_fail(g->w, "I4: a segment with no DATA_ACK: %s", seg_text(s));
@@ -216,11 +217,13 @@ static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
 	b->ack = ack;
 	edge = acked + ((int64_t)s->window << c->guest_wscale);
 	if (edge > c->guest_edge)
-		sim_fail(g->w, "I2: the peer is promised %" PRId64 ", granted were %" PRId64
-			 ": %s", edge, c->guest_edge, seg_text(s));
+		sim_fail(g->w, "I2: the peer is promised %" PRId64 ", granted were %" PRId64 ": %s",
+			 edge, c->guest_edge, seg_text(s));
 	if (edge + (1ll << c->guest_wscale) <= c->to_net_edge)
-		sim_fail(g->w, "I2: window is taken back from the peer: %" PRId64 " after %" PRId64
-			 ": %s", edge, c->to_net_edge, seg_text(s));
+		sim_fail(g->w,
+			 "I2: window is taken back from the peer: %" PRId64 " after %" PRId64
+			 ": %s",
+			 edge, c->to_net_edge, seg_text(s));
 	if (edge > c->to_net_edge)
 		c->to_net_edge = edge;
 }

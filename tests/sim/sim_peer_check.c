@@ -88,8 +88,7 @@ static void data(struct peer *p, uint64_t off, const uint8_t *bytes, uint32_t n,
 }
 
 /* The mapping that the segment brings; false when it brings none. */
-static bool map_of(struct peer *p, struct peer_sub *s, const struct seg *g,
-		   struct peer_pending *x)
+static bool map_of(struct peer *p, struct peer_sub *s, const struct seg *g, struct peer_pending *x)
 {
 	const struct mp *m = &g->mp;
 

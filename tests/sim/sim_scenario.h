@@ -98,6 +98,9 @@ struct scenario {
 
 void scenario_make(struct scenario *sc, uint64_t seed);
 
+/* By when everything must be over: from sizes, rates, delays and faults. */
+uint64_t scenario_limit_us(const struct scenario *sc);
+
 /* Plain words on stderr. */
 void scenario_print(const struct scenario *sc);
 

@@ -56,6 +56,8 @@ void tcp_negotiate(struct tcp *t, const struct seg *syn)
 		mss = t->k.mss_max;
 	t->mss = (uint16_t)(mss - (t->ts ? 12 : 0) - t->k.mss_reserve);
 	t->cwnd = t->k.cwnd_segments * t->mss;
+	if (t->k.super_bytes < t->mss)
+		t->k.super_bytes = t->mss;
 	t->edge = t->iss + 1 + syn->window;
 }
 

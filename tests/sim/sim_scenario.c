@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_scenario.c - see sim_scenario.h: hosts, connections and clean links; sim_faults.c adds what
+ * goes wrong.
+ */
+#include "sim_scenario.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "sim.h"
+#include "sim_faults.h"
+
+#define KB 1024u
+#define MS 1000u
+#define MTU 1500u
+
+static uint32_t pick32(struct rng *r, const uint32_t *list, unsigned n)
+{
+	return list[rng_range(r, 0, n - 1)];
+}
+
+#define PICK(r, ...)                               \
+	pick32(r, (const uint32_t[]){__VA_ARGS__}, \
+	       sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+static uint32_t pick_isn(struct rng *r)
+{
+	return rng_chance(r, 30) ? 0u - (uint32_t)rng_range(r, 1, 200000) : (uint32_t)rng_next(r);
+}
+
+static void make_host(struct rng *r, struct tcp_traits *k, uint8_t family)
+{
+	uint32_t headers = family == FLOW_IPV4 ? 40 : 60;
+	uint32_t mtu = rng_chance(r, 85) ? MTU : PICK(r, 1280, 1400, 576, 9000);
+
+	if (family == FLOW_IPV6 && mtu < 1280)
+		mtu = 1280;
+	*k = (struct tcp_traits){
+		.ts = rng_chance(r, 70),
+		.sack = rng_chance(r, 75),
+		.keep_early = rng_chance(r, 90),
+		.nodelay = rng_chance(r, 50),
+		.fin_alone = rng_chance(r, 40),
+		.clear_sacked_on_rto = rng_chance(r, 50),
+		.has_wscale = rng_chance(r, 80),
+		.garbage_keepalive = rng_chance(r, 50),
+		.third_with_data = rng_chance(r, 15),
+		.wscale = (uint8_t)rng_range(r, 0, 10),
+		.probe = rng_chance(r, 60) ? PROBE_OLD : PROBE_BYTE,
+		.mss_told = (uint16_t)(mtu - headers),
+		.mss_max = (uint16_t)(MTU - headers),
+		.super_bytes = rng_chance(r, 50)   ? 65000
+			       : rng_chance(r, 50) ? 1
+						   : 16000,
+		.cwnd_segments = PICK(r, 2, 4, 10, 10, 30),
+		.delack_us = PICK(r, 0, 10, 40, 40, 200) * MS,
+		.isn = pick_isn(r),
+		.ts_base = (uint32_t)rng_next(r),
+	};
+	if (mtu < MTU)
+		k->mss_max = k->mss_told;
+	if (rng_chance(r, 15))
+		k->keepalive_us = rng_range(r, 500, 3000) * MS;
+}
+
+static uint64_t pick_size(struct rng *r)
+{
+	switch (rng_range(r, 0, 7)) {
+	case 0:
+		return 0;
+	case 1:
+		return rng_range(r, 1, 100);
+	case 2:
+	case 3:
+		return rng_range(r, 1, 20 * KB);
+	case 4:
+	case 5:
+		return rng_range(r, 1, 200 * KB);
+	default:
+		return rng_range(r, 1, 600 * KB);
+	}
+}
+
+static void make_app(struct rng *r, struct app_script *a)
+{
+	*a = (struct app_script){
+		.total_bytes = pick_size(r),
+		.write_bytes = 1 << 30,
+		.start = rng_chance(r, 70) ? START_NOW : START_AFTER_OTHER,
+		.close = rng_chance(r, 60) ? CLOSE_WHEN_SENT : CLOSE_WHEN_BOTH,
+		.abort_at_bytes = UINT64_MAX,
+		.buffer_bytes = PICK(r, 4, 16, 64, 64, 256, 1024) * KB,
+	};
+	if (rng_chance(r, 15) && a->total_bytes < 300) {
+		a->write_bytes = 1;
+		a->write_gap_us = PICK(r, 0, 1, 50) * MS;
+	} else if (rng_chance(r, 30)) {
+		a->write_bytes = (uint32_t)rng_range(r, 100, 50000);
+		a->write_gap_us =
+			a->total_bytes < 100 * KB ? PICK(r, 0, 5, 500) * MS : PICK(r, 0, 5) * MS;
+	}
+	if (rng_chance(r, 15)) {
+		a->read_bytes = (uint32_t)rng_range(r, 1000, 30000);
+		a->read_gap_us = PICK(r, 1, 10, 100) * MS;
+	}
+}
+
+static void make_flow(struct scenario *sc, unsigned i)
+{
+	struct rng r = rng_split(sc->seed, 10 + i);
+	struct flow_script *f = &sc->flow[i];
+
+	f->start_us = 1000000 + rng_range(&r, 0, 300) * MS * i;
+	f->guest_port = (uint16_t)(40000 + i);
+	f->peer_port = (uint16_t)(8000 + i);
+	make_host(&r, &f->guest, sc->family);
+	make_host(&r, &f->peer, sc->family);
+	make_app(&r, &f->guest_app);
+	make_app(&r, &f->peer_app);
+	/* Somebody must begin. */
+	if (f->guest_app.start == START_AFTER_OTHER && f->peer_app.start == START_AFTER_OTHER)
+		f->guest_app.start = START_NOW;
+	f->peer.keepalive_us = 0;
+	f->peer_mptcp = rng_chance(&r, 92);
+	f->peer_checksum = rng_chance(&r, 20);
+	f->peer_ack32 = rng_chance(&r, 15);
+	f->peer_fin_rides = rng_chance(&r, 60);
+	f->peer_key = rng_next(&r) | 1;
+	if (f->peer.super_bytes < 2000)
+		f->peer.super_bytes = 1;
+}
+
+static void make_link(struct rng *r, struct link_script *l, bool guests)
+{
+	*l = (struct link_script){
+		.rate_bps = guests ? 10000000000ull : PICK(r, 2, 10, 50, 100, 1000) * 1000000ull,
+		.delay_us = guests ? PICK(r, 10, 50, 500) : PICK(r, 1, 10, 30, 100) * MS,
+		.super = guests || rng_chance(r, 30),
+	};
+}
+
+void scenario_make(struct scenario *sc, uint64_t seed)
+{
+	struct rng r = rng_split(seed, 1);
+	uint64_t guest_delay;
+
+	*sc = (struct scenario){.seed = seed, .n_paths = 1, .n_flows = 1};
+	sc->family = rng_chance(&r, 70) ? FLOW_IPV4 : FLOW_IPV6;
+	if (rng_chance(&r, 20))
+		sc->n_paths = 2;
+	if (rng_chance(&r, 20))
+		sc->n_flows = (unsigned)rng_range(&r, 2, 4);
+	make_link(&r, &sc->guest_link[0], true);
+	guest_delay = sc->guest_link[0].delay_us;
+	sc->guest_link[1] = sc->guest_link[0];
+	sc->guest_link[1].delay_us = guest_delay;
+	for (unsigned i = 0; i < sc->n_paths; i++) {
+		make_link(&r, &sc->link[i][0], false);
+		sc->link[i][1] = sc->link[i][0];
+		if (rng_chance(&r, 30))
+			make_link(&r, &sc->link[i][1], false);
+	}
+	sc->control = (struct control_script){.max_connections = 16,
+					      .memory_bytes = 1 << 20,
+					      .cap_pkt = 64,
+					      .csum_trusted = rng_chance(&r, 50),
+					      .checksum = rng_chance(&r, 15),
+					      .masquerade = rng_chance(&r, 50)};
+	for (unsigned i = 0; i < sc->n_flows; i++)
+		make_flow(sc, i);
+	sc->clean = true;
+	faults_make(sc);
+}
+
+/* ---- bounds ---- */
+
+static uint64_t app_us(const struct app_script *a, const struct app_script *other)
+{
+	uint64_t us = 0;
+
+	us += (a->total_bytes / a->write_bytes + 1) * a->write_gap_us;
+	if (a->read_bytes)
+		us += (other->total_bytes / a->read_bytes + 1) * a->read_gap_us;
+	return us;
+}
+
+uint64_t scenario_limit_us(const struct scenario *sc)
+{
+	uint64_t us = 30ull * 1000000, bytes = 0, rtt, slowest = UINT64_MAX;
+
+	for (unsigned i = 0; i < sc->n_flows; i++) {
+		const struct flow_script *f = &sc->flow[i];
+
+		bytes += f->guest_app.total_bytes + f->peer_app.total_bytes;
+		us += f->start_us + 4 * app_us(&f->guest_app, &f->peer_app) +
+		      4 * app_us(&f->peer_app, &f->guest_app);
+	}
+	for (unsigned i = 0; i < sc->n_paths; i++)
+		for (int k = 0; k < 2; k++)
+			if (sc->link[i][k].rate_bps < slowest)
+				slowest = sc->link[i][k].rate_bps;
+	rtt = 2 * (sc->link[0][0].delay_us + sc->guest_link[0].delay_us) + 200000;
+	us += 4 * bytes * 8000000 / slowest;
+	us += (bytes / 2000 + 40) * rtt;
+	return sc->clean ? us : faults_limit_us(sc, us, bytes);
+}
+
+/* ---- in words ---- */
+
+static void print_host(const char *who, const struct tcp_traits *k, const struct app_script *a)
+{
+	fprintf(stderr,
+		"# %s: %" PRIu64 " bytes, writes %u every %" PRIu64
+		" us, start %u close %u buffer %u "
+		"read %u/%" PRIu64 "us abort %" PRId64 "; %s%s%s%s%swscale %d mss %u super %u "
+		"probe %u isn %u delack %" PRIu64 " keepalive %" PRIu64 "\n",
+		who, a->total_bytes, a->write_bytes, a->write_gap_us, a->start, a->close,
+		a->buffer_bytes, a->read_bytes, a->read_gap_us, (int64_t)a->abort_at_bytes,
+		k->ts ? "ts " : "", k->sack ? "sack " : "", k->keep_early ? "early " : "",
+		k->nodelay ? "nodelay " : "", k->fin_alone ? "fin-alone " : "",
+		k->has_wscale ? k->wscale : -1, k->mss_told, k->super_bytes, k->probe, k->isn,
+		k->delack_us, k->keepalive_us);
+}
+
+void scenario_print(const struct scenario *sc)
+{
+	fprintf(stderr, "# seed %" PRIu64 ": %s%s%s%s%s%s IPv%u, %u flows, %u paths, cap %u%s\n",
+		sc->seed, sc->clean ? "clean " : "", sc->lossy ? "lossy " : "",
+		sc->boxes ? "boxes " : "", sc->alters ? "alters " : "", sc->scarce ? "scarce " : "",
+		sc->aborts ? "aborts " : "", sc->family, sc->n_flows, sc->n_paths,
+		sc->control.cap_pkt, sc->control.masquerade ? " masquerade" : "");
+	for (unsigned i = 0; i < sc->n_flows; i++) {
+		const struct flow_script *f = &sc->flow[i];
+
+		fprintf(stderr, "# flow %u:%s%s%s%s from %" PRIu64 " us\n", i,
+			f->peer_mptcp ? " mptcp" : " plain", f->peer_checksum ? " csum" : "",
+			f->peer_ack32 ? " ack32" : "", f->reuses ? " reuses" : "", f->start_us);
+		print_host("guest", &f->guest, &f->guest_app);
+		print_host("peer", &f->peer, &f->peer_app);
+	}
+	for (unsigned i = 0; i < sc->n_paths; i++)
+		for (int k = 0; k < 2; k++) {
+			const struct link_script *l = &sc->link[i][k];
+
+			fprintf(stderr,
+				"# path %u %s: %" PRIu64 " bit/s, %" PRIu64
+				" us, queue %u, loss %016" PRIx64 "/%" PRIu64
+				", dup %u%% damage %u%% reorder %u%% mtu %u dark %" PRIu64
+				"..%" PRIu64 "%s\n",
+				i, k ? "from net" : "to net", l->rate_bps, l->delay_us,
+				l->queue_bytes, l->loss_mask, l->loss_until, l->duplicate_percent,
+				l->corrupt_percent, l->reorder_percent, l->mtu_bytes,
+				l->dark_from_us, l->dark_until_us, l->super ? " super" : "");
+		}
+	faults_print(sc);
+}

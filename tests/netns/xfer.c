@@ -155,7 +155,7 @@ static void accept_all(int listener, const struct xfer_opts *o, struct xfer_resu
 
 static bool open_one(const struct xfer_opts *o, struct xfer_result *r)
 {
-	int fd = xfer_socket(o), one = 1;
+	int fd = xfer_socket(o), one = 1, rc, patience_ms = 1000;
 	struct xfer_conn *c;
 
 	if (o->bind_len && bind(fd, (const struct sockaddr *)&o->bind, o->bind_len))
@@ -164,8 +164,12 @@ static bool open_one(const struct xfer_opts *o, struct xfer_result *r)
 		choose_isn(fd, o->isn);
 	if (o->fast_open && setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof(one)))
 		fail("TCP_FASTOPEN_CONNECT");
+	/* the same port again, while the last packet of the connection before is under way */
+	while ((rc = connect(fd, (const struct sockaddr *)&o->addr, o->addr_len)) &&
+	       errno == EADDRNOTAVAIL && patience_ms--)
+		usleep(1000);
 	c = start(fd, o);
-	if (connect(fd, (const struct sockaddr *)&o->addr, o->addr_len) && errno != EINPROGRESS) {
+	if (rc && errno != EINPROGRESS) {
 		conn_end(c, strerrorname_np(errno), r);
 		return false;
 	}
@@ -257,10 +261,11 @@ static void print(const struct xfer_result *r, const struct xfer_opts *o)
 		printf("%s\"%s\": %u", i ? ", " : "", r->error[i].name, r->error[i].count);
 	printf("}, \"seconds\": %.6f, \"receive_seconds\": %.6f", (r->end_us - r->start_us) / 1e6,
 	       r->first_byte_us ? (r->end_us - r->first_byte_us) / 1e6 : 0.0);
-	if (o->digest) {
+	if (o->pattern)
 		printf(", \"bad_offset\": %lld, \"digests_differ\": %s",
 		       r->bad_offset == XFER_NEVER ? -1ll : (long long)r->bad_offset,
 		       r->digests_differ ? "true" : "false");
+	if (o->digest) {
 		print_hex("sent_sha256", r->sent_sha);
 		print_hex("received_sha256", r->received_sha);
 	}
@@ -270,7 +275,7 @@ static void print(const struct xfer_result *r, const struct xfer_opts *o)
 /* clang-format off */
 enum { HOST = 1, PORT, BIND, BIND_PORT, MPTCP, SEND, SEND_AFTER, SEND_AFTER_EOF, FIN_AFTER_EOF,
 	RESET_SENT, RESET_RECEIVED, PAUSE_AT, PAUSE_MS, IDLE_AT, IDLE_MS, URGENT_AT, CHUNK, RCVBUF,
-	SNDBUF, CONNECTIONS, CONCURRENCY, PINGS, TIMEOUT, ECHO_BACK, KEEPALIVE, NODELAY, NO_DIGEST,
+	SNDBUF, CONNECTIONS, CONCURRENCY, PINGS, TIMEOUT, ECHO_BACK, KEEPALIVE, NODELAY, NO_DIGEST, NO_PATTERN,
 	SEED, ISN, FAST_OPEN };
 static const struct option options[] = {
 	{"host", 1, 0, HOST}, {"port", 1, 0, PORT}, {"bind", 1, 0, BIND},
@@ -283,7 +288,7 @@ static const struct option options[] = {
 	{"sndbuf", 1, 0, SNDBUF}, {"connections", 1, 0, CONNECTIONS},
 	{"concurrency", 1, 0, CONCURRENCY}, {"pings", 1, 0, PINGS}, {"timeout", 1, 0, TIMEOUT},
 	{"echo", 0, 0, ECHO_BACK}, {"keepalive", 0, 0, KEEPALIVE}, {"nodelay", 0, 0, NODELAY},
-	{"no-digest", 0, 0, NO_DIGEST}, {"seed", 1, 0, SEED}, {"isn", 1, 0, ISN},
+	{"no-digest", 0, 0, NO_DIGEST}, {"no-pattern", 0, 0, NO_PATTERN}, {"seed", 1, 0, SEED}, {"isn", 1, 0, ISN},
 	{"fast-open", 0, 0, FAST_OPEN}, {0, 0, 0, 0}};
 
 static void read_options(int argc, char **argv, struct xfer_opts *o)
@@ -317,10 +322,11 @@ static void read_options(int argc, char **argv, struct xfer_opts *o)
 		case CONCURRENCY: o->concurrency = number(optarg); break;
 		case PINGS: o->pings = number(optarg); break;
 		case TIMEOUT: o->timeout_s = number(optarg); break;
-		case ECHO_BACK: o->echo = true; o->digest = false; break;
+		case ECHO_BACK: o->echo = true; o->pattern = o->digest = false; break;
 		case KEEPALIVE: o->keepalive = true; break;
 		case NODELAY: o->nodelay = true; break;
 		case NO_DIGEST: o->digest = false; break;
+		case NO_PATTERN: o->pattern = o->digest = false; break;
 		case FAST_OPEN: o->fast_open = true; break;
 		case ISN: o->isn = number(optarg); break;
 		case SEED: o->seed = number(optarg); break;
@@ -337,7 +343,8 @@ static void read_options(int argc, char **argv, struct xfer_opts *o)
 
 int main(int argc, char **argv)
 {
-	struct xfer_opts o = {.digest = true,
+	struct xfer_opts o = {.pattern = true,
+			      .digest = true,
 			      .seed = 1,
 			      .connections = 1,
 			      .concurrency = 1,

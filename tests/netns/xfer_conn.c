@@ -218,7 +218,7 @@ static int send_some(struct xfer_conn *c, const struct xfer_opts *o)
 	bool urgent = c->sent == o->urgent_at_bytes;
 	ssize_t done;
 
-	if (o->digest && !o->echo)
+	if (o->pattern && !o->echo)
 		pattern_fill(block, own_seed(o), c->sent, n);
 	done = send(c->fd, block, n, MSG_NOSIGNAL | MSG_DONTWAIT | (urgent ? MSG_OOB : 0));
 	if (done < 0)
@@ -246,8 +246,9 @@ static int receive_some(struct xfer_conn *c, const struct xfer_opts *o, struct x
 	}
 	if (!r->first_byte_us)
 		r->first_byte_us = xfer_now_us();
-	if (o->digest) {
+	if (o->digest)
 		sha256_update(&c->received_sha, n, block);
+	if (o->pattern) {
 		pattern_fill(expected, own_seed(o) ^ 1, c->received, n);
 		for (i = 0; c->bad_offset == XFER_NEVER && memcmp(block, expected, n) && i < n;
 		     i++) {

@@ -35,6 +35,12 @@ void app_open(struct app *a)
 	wake(a);
 }
 
+static void note_done(struct app *a)
+{
+	if (!a->done_at_us && app_complete(a))
+		a->done_at_us = a->w->now_us;
+}
+
 void app_receive(struct app *a, const uint8_t *data, uint32_t n, const char *who)
 {
 	if (!a->w->sc.alters && !stream_equal(a->read_key, a->received, data, n))
@@ -48,6 +54,7 @@ void app_receive(struct app *a, const uint8_t *data, uint32_t n, const char *who
 		a->read = a->received;
 	else if (a->read_at_us == NEVER)
 		a->read_at_us = a->w->now_us + a->script->read_gap_us;
+	note_done(a);
 	wake(a);
 }
 
@@ -107,11 +114,10 @@ void app_run(struct app *a)
 	if (a->open && a->written == a->script->total_bytes && may_start(a) &&
 	    (a->script->close == CLOSE_WHEN_SENT || a->eof || a->received >= a->other_total))
 		a->closed = true;
-	if (!a->done_at_us && app_complete(a))
-		a->done_at_us = a->w->now_us;
+	note_done(a);
 }
 
 bool app_complete(const struct app *a)
 {
-	return a->closed && a->received >= a->other_total;
+	return a->written == a->script->total_bytes && a->received >= a->other_total;
 }

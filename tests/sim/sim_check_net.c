@@ -258,7 +258,8 @@ static void check_capable(struct gate *g, struct flow *f, const struct seg *s)
 	uint32_t token;
 
 	if (!m->capable) {
-		if (first && !c->confirmed && !(s->flags & F_RST))
+		/* It may stand beside a DATA_FIN, on a segment of its own. */
+		if (first && !c->confirmed && !(m->has_map && m->data_fin && m->map_len == 1))
 			sim_fail(g->w, "I4: MP_CAPABLE is not repeated: %s", seg_text(s));
 		return;
 	}

@@ -16,7 +16,10 @@ static struct flow *flow_of(struct tcp *t)
 
 static uint32_t guest_end(struct tcp *t)
 {
-	return t->iss + 1 + (uint32_t)flow_of(t)->guest.app.written;
+	const struct app *a = &flow_of(t)->guest.app;
+
+	t->fin_wanted = a->closed;
+	return t->iss + 1 + (uint32_t)a->written;
 }
 
 static uint32_t guest_fill(struct tcp *t, struct seg *s, uint32_t n, uint8_t *buf)
@@ -220,7 +223,6 @@ void guest_run(struct flow *f)
 		tcp_rst(t, NULL);
 		return;
 	}
-	t->fin_wanted = g->app.closed;
 	tcp_run(t);
 	if (was_shut && app_space(&g->app) >= f->script->guest_app.buffer_bytes / 2)
 		tcp_ack(t); /* the window is open again */

@@ -140,6 +140,27 @@ static void make_link(struct rng *r, struct link_script *l, bool guests)
 	};
 }
 
+/* Nothing but links, windows and slow start decides how long it takes. */
+static void make_measured(struct scenario *sc, struct rng *r)
+{
+	sc->measured = true;
+	for (unsigned i = 0; i < sc->n_flows; i++) {
+		struct flow_script *f = &sc->flow[i];
+		struct tcp_traits *k[] = {&f->guest, &f->peer};
+		struct app_script *a[] = {&f->guest_app, &f->peer_app};
+
+		for (int n = 0; n < 2; n++) {
+			k[n]->nodelay = true;
+			k[n]->delack_us = 0;
+			a[n]->write_bytes = 1 << 30;
+			a[n]->write_gap_us = a[n]->read_bytes = 0;
+			a[n]->buffer_bytes = PICK(r, 64, 256, 1024) * KB;
+		}
+		if (sc->n_flows == 1 && rng_chance(r, 10))
+			a[rng_range(r, 0, 1)]->total_bytes = rng_range(r, 2, 8) << 20;
+	}
+}
+
 void scenario_make(struct scenario *sc, uint64_t seed)
 {
 	struct rng r = rng_split(seed, 1);
@@ -171,6 +192,8 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 		make_flow(sc, i);
 	sc->clean = true;
 	faults_make(sc);
+	if (sc->clean && rng_chance(&r, 50))
+		make_measured(sc, &r);
 }
 
 /* ---- bounds ---- */
@@ -183,6 +206,17 @@ static uint64_t app_us(const struct app_script *a, const struct app_script *othe
 	if (a->read_bytes)
 		us += (other->total_bytes / a->read_bytes + 1) * a->read_gap_us;
 	return us;
+}
+
+uint64_t scenario_rtt_us(const struct scenario *sc)
+{
+	uint64_t rtt = 0, one;
+
+	for (unsigned i = 0; i < sc->n_paths; i++) {
+		one = sc->link[i][0].delay_us + sc->link[i][1].delay_us;
+		rtt = one > rtt ? one : rtt;
+	}
+	return rtt + sc->guest_link[0].delay_us + sc->guest_link[1].delay_us;
 }
 
 uint64_t scenario_limit_us(const struct scenario *sc)
@@ -200,7 +234,7 @@ uint64_t scenario_limit_us(const struct scenario *sc)
 		for (int k = 0; k < 2; k++)
 			if (sc->link[i][k].rate_bps < slowest)
 				slowest = sc->link[i][k].rate_bps;
-	rtt = 2 * (sc->link[0][0].delay_us + sc->guest_link[0].delay_us) + 200000;
+	rtt = scenario_rtt_us(sc) + 200000;
 	us += 4 * bytes * 8000000 / slowest;
 	us += (bytes / 2000 + 40) * rtt;
 	return sc->clean ? us : faults_limit_us(sc, us, bytes);
@@ -226,7 +260,7 @@ static void print_host(const char *who, const struct tcp_traits *k, const struct
 void scenario_print(const struct scenario *sc)
 {
 	fprintf(stderr, "# seed %" PRIu64 ": %s%s%s%s%s%s IPv%u, %u flows, %u paths, cap %u%s\n",
-		sc->seed, sc->clean ? "clean " : "", sc->lossy ? "lossy " : "",
+		sc->seed, sc->measured ? "measured " : sc->clean ? "clean " : "", sc->lossy ? "lossy " : "",
 		sc->boxes ? "boxes " : "", sc->alters ? "alters " : "", sc->scarce ? "scarce " : "",
 		sc->aborts ? "aborts " : "", sc->family, sc->n_flows, sc->n_paths,
 		sc->control.cap_pkt, sc->control.masquerade ? " masquerade" : "");

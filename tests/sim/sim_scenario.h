@@ -88,7 +88,8 @@ struct scenario {
 	struct link_script link[SIM_PATHS_MAX][2];
 	struct box_script box[SIM_PATHS_MAX];
 	struct control_script control;
-	bool clean;  /* no fault of any kind: completion time is compared with the ideal */
+	bool clean;  /* no fault of any kind */
+	bool measured; /* clean, and completion time is compared with the ideal */
 	bool lossy;  /* packets are lost, damaged or late */
 	bool boxes;  /* middleboxes meddle */
 	bool alters; /* payload is changed: the streams cannot be compared */
@@ -97,6 +98,8 @@ struct scenario {
 };
 
 void scenario_make(struct scenario *sc, uint64_t seed);
+
+uint64_t scenario_rtt_us(const struct scenario *sc); /* of the longest path */
 
 /* By when everything must be over: from sizes, rates, delays and faults. */
 uint64_t scenario_limit_us(const struct scenario *sc);

@@ -302,6 +302,35 @@ static bool all_over(struct sim *w)
 	return all;
 }
 
+/* Who is stuck, and where. */
+static void fail_liveness(struct sim *w, uint64_t limit_us)
+{
+	for (unsigned i = 0; i < w->sc.n_flows; i++) {
+		const struct flow *f = &w->flow[i];
+		const struct guest *g = &f->guest;
+		const struct peer *p = &f->peer;
+
+		if (f->end_us)
+			continue;
+		sim_fail(w,
+			 "liveness: flow %u is not over after %.1f virtual seconds: guest state %u "
+			 "acked %d of %" PRIu64 " received %" PRIu64
+			 " fin %d%d%d; peer %s state %u "
+			 "acked %" PRIu64 " of %" PRIu64 " received %" PRIu64
+			 " fin %d%d%d tcp %d%d%d",
+			 i, (double)limit_us / 1e6, g->t.state, (int)(g->t.una - g->t.iss - 1),
+			 f->script->guest_app.total_bytes, g->app.received, g->t.fin_sent,
+			 g->t.fin_acked, g->t.fin_received,
+			 !p->mptcp     ? "plain"
+			 : p->fallback ? "fallback"
+				       : "mptcp",
+			 p->sub[0].t.state, p->una, f->script->peer_app.total_bytes,
+			 p->app.received, p->fin_sent, p->fin_acked, p->eof, p->sub[0].t.fin_sent,
+			 p->sub[0].t.fin_acked, p->sub[0].t.fin_received);
+	}
+	sim_fail(w, "liveness: %" PRIu64 " events and no end", w->events);
+}
+
 bool sim_run(struct sim *w)
 {
 	uint64_t limit_us;
@@ -310,8 +339,7 @@ bool sim_run(struct sim *w)
 	limit_us = START_US + scenario_limit_us(&w->sc);
 	while (!w->failed && !all_over(w)) {
 		if (step(w, false) > limit_us || w->events++ > EVENTS_MAX) {
-			sim_fail(w, "liveness: not over after %.1f virtual seconds",
-				 (double)(limit_us - START_US) / 1e6);
+			fail_liveness(w, limit_us);
 			break;
 		}
 		step(w, true);

@@ -62,7 +62,7 @@ def super_segments(p, family, length):
 
 @scene("super-segments", "3.3")
 def super_segments_v4(p):
-    """150 KB up, then 150 KB down, with segmentation offload everywhere: segments of up to 64 KB.
+    """150 KB up, then 150 KB down, with segmentation offload everywhere: segments of up to 40 KB.
 
     Look at: guest.pcap holds the guest's super-segments; expect/a.pcap their pieces, all pieces of
     one super-segment with the same mapping (the mapping begins before most of them and is longer

@@ -164,11 +164,16 @@ def guest_fin(p):
 
 @scene("loss-server-fin", "3.3.3")
 def server_fin(p):
-    """The server's DATA_FIN is lost; its kernel repeats it."""
+    """The server's FIN is lost on its way from the gate to the guest.
+
+    Look at: the server repeats its DATA_FIN until it is acknowledged, and each becomes a FIN for
+    the guest; the gate acknowledges none of them before the guest does (I1).
+    """
     g, s = p.pair()
     p.talk(g, s)
     p.rest(0.1)
-    p.drop("net", f"{TO_GUEST} {DATA_FIN}")
+    for _ in range(3):
+        p.drop("guest", f"{TO_GUEST} --tcp-flags FIN FIN", chain="INPUT")
     p.close(s, g)
 
 

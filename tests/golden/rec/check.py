@@ -3,13 +3,14 @@
 nothing with the engine. Inputs and expectation together are the whole conversation of each side.
 """
 import bisect
+import re
 import struct
 import tempfile
 
 from lib import wire
 from lib.wire import ACK, RST, SYN, Segment
 
-from . import files
+from . import files, show
 from .pattern import pattern
 
 PORT = 7001
@@ -343,9 +344,10 @@ class Talk:
             self.say(s, f"wrong DSS checksum of the mapping {ssn}+{length}")
 
 
-def verify(case, allow=()):
-    """What is unlawful about a case, and a sentence on what was looked at."""
-    c = Case(f"{files.PCAPS}/{case}")
+def verify(directory, allow=(), shows=(), tshark=True):
+    """What is unlawful about a case, and a sentence on what was looked at. `allow`: what may be
+    found; `shows`: patterns of lines that the case is there for (see show)."""
+    c = Case(directory)
     c.headers()
     talks = c.conversations()
     n_csum = n_mapped = 0
@@ -355,14 +357,17 @@ def verify(case, allow=()):
         n_csum += t.check_dss_checksums()
         if not t.plain():
             c.found += t.net.found
-            n_mapped += t.net.client.mapped_bytes + t.net.server.mapped_bytes
-    unmapped = c.tshark([t.key[1] for t in talks if not t.plain()])
+            n_mapped += sum(end.dsn_high - end.idsn - 1 for end in (t.net.client, t.net.server)
+                            if end.idsn is not None)
+    unmapped = c.tshark([t.key[1] for t in talks if not t.plain()]) if tshark else ()
     if unmapped:
         c.found.append(f"tshark: no mapping in frames {' '.join(unmapped)}")
     left = [f for f in c.found if not any(a in f for a in allow)]
     unused = [a for a in allow if not any(a in f for f in c.found)]
-    if unused:
+    if unused and tshark:
         left.append(f"the case allows '{unused[0]}', which is not there any more")
+    text = "\n".join(show.lines(directory))
+    left += [f"it does not show '{want}'" for want in shows if not re.search(want, text)]
     modes = ["plain" if t.plain() else "MPTCP" for t in talks]
     return left, (f"{len(talks)} connections ({', '.join(modes)}), {n_mapped} bytes mapped, "
                   f"{n_csum} DSS checksums")

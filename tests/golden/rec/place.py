@@ -74,6 +74,8 @@ class Wire:
                 if self.over:
                     return
                 continue
+            except OSError:         # the namespace is gone: the scene failed
+                return
             if address[2] != PACKET_OUTGOING and data[0] >> 4 in (4, 6):
                 seconds, nanoseconds = struct.unpack("qq", extra[0][2])
                 self.seen.append((seconds * 1000000 + nanoseconds // 1000, data))

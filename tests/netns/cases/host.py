@@ -49,7 +49,7 @@ def text_of(address):
 
 
 def forbidden(ctx, family):
-    server = ctx.serve("--timeout 2", family, port=FORBIDDEN_PORT)
+    server = ctx.serve("--timeout 1", family, port=FORBIDDEN_PORT)
     one = ctx.client("--send 1 --timeout 1", family, port=FORBIDDEN_PORT)
     two = server.result()
     expect(one["errors"] == {"timeout": 1} and two["received"] == 0,

@@ -101,7 +101,7 @@ def ends(ctx):
     expect("ECONNRESET" in one["errors"] or "EPIPE" in one["errors"], f"client: {one}")
     one = ctx.client("--send 1", port=7999)
     expect(one["errors"] == {"ECONNREFUSED": 1}, f"nobody listens: {one}")
-    server = ctx.serve("--send 1 --send-after 10 --timeout 1")
+    server = ctx.serve("--send 1 --send-after 10 --timeout 2")
     one = ctx.client("--send 5 --fin-after-eof --timeout 1")
     server.result()
     expect(one["errors"] == {"timeout": 1}, f"nothing moves: {one}")

@@ -123,7 +123,7 @@ class Direction:
         self.high = 1           # next new ssn
         self.dsn_high = None    # next new dsn
         self.data_ack = None
-        self.mapped_bytes = self.segments = self.dss = self.zero_windows = 0
+        self.segments = self.dss = self.zero_windows = 0
         self.fin = self.data_fin = self.rst = self.fastclose = False
         self.acks = []          # (time, bytes of the other that a DATA_ACK covers)
 
@@ -131,6 +131,10 @@ class Direction:
         digest = hashlib.sha256(key).digest()
         self.key, self.idsn = key, int.from_bytes(digest[-8:], "big")
         self.offset, self.dsn_high = self.idsn, self.idsn + 1
+
+    def mapped_bytes(self):
+        """Of the data stream, probes of a closed window not counted twice."""
+        return self.dsn_high - self.idsn - 1
 
     def relative(self, seq):
         return extend((seq - self.isn) & 0xffffffff, self.high)
@@ -322,9 +326,7 @@ class Connection:
         if at < 1 or (s.len == 1 and at == me.high - 1):
             return              # keepalive
         me.segments += 1
-        if me.covered(at, at + s.len):
-            me.mapped_bytes += max(0, at + s.len - max(at, me.high))
-        else:
+        if not me.covered(at, at + s.len):
             self.say(s, me, f"data {at}..{at + s.len} has no mapping")
         me.high = max(me.high, at + s.len)
 

@@ -11,7 +11,7 @@
 #include "engine/cc_common.h"
 
 #define ALPHA_ONE 256U /* alpha has 8 fraction bits */
-#define ALPHA_MAX (1024 * ALPHA_ONE)
+#define ALPHA_MAX (1U << 28)
 
 /* max(x_i) / x_r; rates are compared as windows at this path's RTT. */
 static uint32_t alpha_q8(const struct cc *cc, const struct cc_group *g)

@@ -25,8 +25,6 @@
 #define PHASES 8
 #define RTT_WINDOW_US 10000000
 #define PROBE_RTT_US 200000
-#define QUANTUM_US 1000
-#define QUANTUM_MAX 65536U
 #define FULL_ROUNDS 3
 
 static uint32_t cwnd_floor(const struct bbr *b)
@@ -69,14 +67,6 @@ static uint32_t pacing_gain(const struct bbr *b)
 	}
 }
 
-/* About what is sent at once: a millisecond's worth, as larger pieces are not paced finer. */
-static uint32_t quantum(const struct cc *cc, const struct bbr *b)
-{
-	uint64_t bytes = cc_mul_div(cc->pacing_bytes_per_s, QUANTUM_US, 1000000);
-
-	return cc_max32(cc_min32(bytes, QUANTUM_MAX), 2 * b->mss_bytes);
-}
-
 /* What may be in flight: the product, room for pieces on their way, and lumps of ACKs. */
 static uint32_t flight_target(const struct cc *cc, const struct bbr *b, uint32_t gain)
 {
@@ -85,7 +75,8 @@ static uint32_t flight_target(const struct cc *cc, const struct bbr *b, uint32_t
 	if (bytes == 0)
 		return cc_initial_window(b->mss_bytes);
 	bytes = bytes < CC_CWND_MAX ? bytes : CC_CWND_MAX;
-	return cc_max32(cc_min32(bytes + 3 * quantum(cc, b), CC_CWND_MAX), cwnd_floor(b));
+	return cc_max32(cc_min32(bytes + 3 * congestion_burst_bytes(cc, b->mss_bytes), CC_CWND_MAX),
+			cwnd_floor(b));
 }
 
 static void enter_probe_bw(struct bbr *b, const struct cc_ack *ack)

@@ -15,12 +15,20 @@
 
 uint64_t cc_mul_div(uint64_t a, uint64_t b, uint64_t c)
 {
+	uint64_t whole, rest;
+
 	if (c == 0)
 		c = 1;
 	if (b == 0 || a <= UINT64_MAX / b)
 		return a * b / c;
-	a /= c;
-	return a <= UINT64_MAX / b ? a * b : UINT64_MAX;
+	whole = a / c;
+	if (whole > UINT64_MAX / b)
+		return UINT64_MAX;
+	/* The rest is below c, so c is as large as what is cut off here. */
+	for (rest = a % c; rest > UINT64_MAX / b; rest >>= 1)
+		c >>= 1;
+	rest = rest * b / c;
+	return whole * b <= UINT64_MAX - rest ? whole * b + rest : UINT64_MAX;
 }
 
 uint32_t cc_initial_window(uint32_t mss_bytes)
@@ -160,6 +168,18 @@ static uint32_t slow_start(struct cc *cc, const struct cc_ack *ack)
 	return acked > grown ? acked - grown : 0;
 }
 
+/*
+ * Twice the window each RTT in slow start, a quarter more than it afterwards: never what holds the
+ * flow back, but the burst that a super-ACK allows does not overrun a short queue.
+ */
+static void set_pacing(struct cc *cc, uint32_t srtt_us)
+{
+	uint32_t per_second = cc->cwnd_bytes < cc->ssthresh_bytes ? 2000000 : 1250000;
+
+	if (srtt_us)
+		cc->pacing_bytes_per_s = cc_mul_div(cc->cwnd_bytes, per_second, srtt_us) + 1;
+}
+
 uint32_t cc_common_on_ack(struct cc *cc, const struct cc_ack *ack, const struct cc_group *g)
 {
 	struct cc_common *st = cc_common(cc);
@@ -167,6 +187,7 @@ uint32_t cc_common_on_ack(struct cc *cc, const struct cc_ack *ack, const struct 
 
 	st->mss_bytes = cc_mss(g, st->mss_bytes);
 	update_round(st, ack);
+	set_pacing(cc, g->member[g->self].srtt_us);
 	if (ack->acked_bytes == 0)
 		return 0;
 	/* Behind a timeout the window is below ssthresh: slow start also while repairing. */
@@ -293,16 +314,18 @@ uint64_t cc_coupled_scaled(const struct cc_group *g, unsigned i, unsigned ref)
 
 uint64_t cc_coupled_window(const struct cc_group *g, unsigned ref)
 {
-	uint64_t sum = 0;
+	uint32_t cwnd = cc_max32(g->member[ref].cc->cwnd_bytes, 1);
+	uint64_t sum = 0, window;
+	unsigned shift = 0;
 
 	for (unsigned i = 0; i < g->n; i++) {
-		if (!cc_coupled(g, i))
-			continue;
-		/* Both stay below 2^63, so this cannot wrap before the bound takes it. */
-		sum += cc_coupled_scaled(g, i, ref);
-		if (sum > UINT32_MAX)
-			sum = UINT32_MAX;
+		uint64_t scaled = cc_coupled(g, i) ? cc_coupled_scaled(g, i, ref) : 0;
+
+		sum += scaled < UINT64_MAX - sum ? scaled : UINT64_MAX - sum;
 	}
-	sum = sum * sum / cc_max32(g->member[ref].cc->cwnd_bytes, 1);
-	return sum > g->member[ref].cc->cwnd_bytes ? sum : g->member[ref].cc->cwnd_bytes;
+	for (; sum > UINT32_MAX; sum >>= 1)
+		shift += 2;
+	window = sum * sum / cwnd;
+	window = shift < 64 && window <= UINT64_MAX >> shift ? window << shift : UINT64_MAX;
+	return window > cwnd ? window : cwnd;
 }

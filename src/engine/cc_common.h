@@ -41,7 +41,7 @@ static inline struct cc_common *cc_common(struct cc *cc)
 	return (struct cc_common *)cc->word;
 }
 
-/* a * b / c, saturating; loses low bits of `a` only where the product leaves 64 bits. */
+/* a * b / c, saturating; exact while b * c fits into 64 bits. */
 uint64_t cc_mul_div(uint64_t a, uint64_t b, uint64_t c);
 
 static inline uint32_t cc_min32(uint64_t a, uint32_t b)

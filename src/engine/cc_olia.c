@@ -88,13 +88,14 @@ static struct olia_paths sort_paths(const struct cc_group *g)
 static void olia_on_ack(struct cc *cc, const struct cc_ack *ack, const struct cc_group *g)
 {
 	uint32_t acked = cc_common_on_ack(cc, ack, g);
+	uint64_t window = cc->cwnd_bytes;
 	struct olia_paths p;
 
 	((struct olia *)cc->word)->since_loss_bytes += ack->acked_bytes;
 	if (acked == 0)
 		return;
 	if (!cc_coupled(g, g->self)) {
-		cc_common_grow(cc, acked, cc->cwnd_bytes);
+		cc_common_grow(cc, acked, window);
 		return;
 	}
 	p = sort_paths(g);
@@ -102,9 +103,9 @@ static void olia_on_ack(struct cc *cc, const struct cc_ack *ack, const struct cc
 	if (p.collected == 0)
 		return;
 	if (p.self_collected)
-		cc_common_grow(cc, acked, (uint64_t)cc->cwnd_bytes * p.n * p.collected);
+		cc_common_grow(cc, acked, window * p.n * p.collected);
 	else if (p.self_largest)
-		cc_common_shrink(cc, acked, (uint64_t)cc->cwnd_bytes * p.n * p.largest);
+		cc_common_shrink(cc, acked, window * p.n * p.largest);
 }
 
 static void count_loss(struct cc *cc)

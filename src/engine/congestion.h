@@ -67,6 +67,21 @@ struct cc_ops {
 			uint64_t now_us);
 };
 
+/*
+ * What a paced sender sends at once before it waits for bytes / pacing_bytes_per_s: a millisecond's
+ * worth, two segments to 64 KB. UINT32_MAX when it is not paced.
+ */
+static inline uint32_t congestion_burst_bytes(const struct cc *cc, uint32_t mss_bytes)
+{
+	uint64_t bytes = cc->pacing_bytes_per_s / 1000;
+
+	if (cc->pacing_bytes_per_s == 0)
+		return UINT32_MAX;
+	if (bytes < 2 * (uint64_t)mss_bytes)
+		return 2 * mss_bytes;
+	return bytes < UINT16_MAX ? (uint32_t)bytes : UINT16_MAX;
+}
+
 /* Null when there is no controller of that name. */
 const struct cc_ops *congestion_find(const char *name);
 const struct cc_ops *congestion_at(unsigned i); /* null behind the last one */

@@ -30,8 +30,8 @@ SHOWS = {
     "two-connections": (r"(?s)\[CAPABLE\].*\[CAPABLE\].*len 600.*len 300",),
     "loss-part-of-mapping": SAME_MAPPING,
     "loss-part-of-mapping-v6": SAME_MAPPING,
-    "loss-across-mappings": (
-        r"101\.\.901 \(800\).*\n.*101\.\.501 .*map 101@101\+400\]\n.*501\.\.901 .*map 501@501\+400",),
+    "loss-across-mappings": (r"101\.\.901 \(800\).*\n.*101\.\.501 .*map 101@101\+400\]\n"
+                             r".*501\.\.901 .*map 501@501\+400",),
     "loss-of-guest": (NET + r".*sack|sack \[",),
     "loss-of-server": (NET + r".*sack \[",),
     "loss-at-guest": (r"guest> .*sack \[",),
@@ -40,7 +40,7 @@ SHOWS = {
     "loss-synack-at-guest": (r"\[CAPABLE key\]\n.*>guest +S\. [^\n]*\n +2\.\d+ guest> +S ",),
     "loss-first-data": (r"(?s)CAPABLE keys len 600.*CAPABLE keys len 600",),
     "loss-guest-fin": (r"(?s)guest> +F.*FIN\].*guest> +F.*FIN\]",),
-    "loss-server-fin": (r"(?s)>guest +F.*>guest +F.*>guest +F.*>guest +F.*guest> +\S+ +\d+ ack 902",),
+    "loss-server-fin": (r"(?s)(>guest +F.*){4}guest> +\S+ +\d+ ack 902",),
     "loss-subflow-fin": (r">net +F\. (?s:.*)>net +F\.",),
     "zero-window-guest": (NET + r".*win 0 ", r"net> .*\(1\) .*map (\d+)@(?!\1)\d+\+1\]"),
     "zero-window-server": (GUEST + r".*win 0", NET + r"\.   \d+ ack 1 win \d+ \[DSS ack 1\]"),
@@ -87,7 +87,8 @@ SHOWS = {
     "small-mss": (r"S   0 win \d+ mss 536", r"net> .*\(5\d\d\)|>guest .*\(524\)"),
     "ecn": (r">net +SEW .*\[CAPABLE\]", r">guest +SE\. "),
     "urgent": (r"guest> +PU\. 152\.\.153 \(1\).*\n.*>net +P\.  152\.\.153 .*map 152@152\+1",),
-    "keepalive-guest": (r"guest> +\.   600 .*\n.*>net +\.   600 .*DSS.*\n.*net> .*\n.*>guest +\. ",),
+    "keepalive-guest": (r"guest> +\.   600 .*\n.*>net +\.   600 .*DSS.*\n"
+                        r".*net> .*\n.*>guest +\. ",),
     "keepalive-server": (r"net> +\.   900 .*\n.*>guest +\.   900 .*\n.*guest> ",),
     "packet-too-big": TOO_BIG,
     "packet-too-big-v6": (TOO_BIG[0], r"\(1240\).* map 601@601\+\d{4}"),

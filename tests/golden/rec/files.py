@@ -51,9 +51,8 @@ def names(words=()):
     return [n for n in every if not words or any(w in n for w in words)]
 
 
-def replay(mpgate, case, to, inputs=None):
-    """Runs the case; what replay said. Its output is in `to`."""
-    where = inputs or f"{PCAPS}/{case}"
+def replay(mpgate, where, to):
+    """Runs the case in that directory; what replay said. Its output is in `to`."""
     done = subprocess.run(
         [mpgate, "replay", "-c", f"{where}/mpgate.conf", "--guest", f"{where}/guest.pcap",
          "--path", f"a={where}/a.pcap", "--out", to, "--seed", SEED],

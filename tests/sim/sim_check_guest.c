@@ -71,7 +71,9 @@ static void check_data(struct gate *g, struct flow *f, const struct seg *s)
 				 off, end, sent, seg_text(s));
 		return;
 	}
-	if (!f->w->sc.alters &&
+	/* What the guest has already is discarded unread: a window probe of Linux is no old byte.
+	 */
+	if (end > c->guest_acked && !f->w->sc.alters &&
 	    !stream_equal(f->key_to_guest, (uint64_t)off, s->payload, s->len_bytes))
 		sim_fail(g->w, "I3: other bytes than the peer's go to the guest: %s", seg_text(s));
 	if (fin && (end != (int64_t)f->script->peer_app.total_bytes || !f->peer.app.closed))

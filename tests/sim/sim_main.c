@@ -11,10 +11,7 @@
 
 #include "sim.h"
 
-/*
- * Options cost 2 % of the bytes; that may be one more round of slow start. With checksums a
- * mapping is delivered only when all of it is there, which costs a round now and then.
- */
+/* Options cost 2 % of the bytes; that may be one more round of slow start. */
 #define IDEAL_FACTOR 1.1
 #define IDEAL_SLACK_US 20000
 
@@ -58,7 +55,7 @@ static const char *compare_with_ideal(const struct sim *w, uint64_t seed,
 	static char text[600];
 	struct sim plain;
 	const char *why = run_once(&plain, seed, o, 0, true);
-	double is, ought, rounds = 1;
+	double is, ought;
 	uint64_t rtt;
 
 	if (why) {
@@ -68,11 +65,8 @@ static const char *compare_with_ideal(const struct sim *w, uint64_t seed,
 	}
 	is = (double)(w->done_us - w->sc.flow[0].start_us);
 	ought = (double)(plain.done_us - w->sc.flow[0].start_us);
-	for (unsigned i = 0; i < w->sc.n_flows; i++)
-		if (w->sc.flow[i].peer_checksum || w->sc.control.checksum)
-			rounds = 3;
 	rtt = scenario_rtt_us(&w->sc);
-	if (is <= IDEAL_FACTOR * ought + IDEAL_SLACK_US + rounds * (double)rtt)
+	if (is <= IDEAL_FACTOR * ought + IDEAL_SLACK_US + (double)rtt)
 		return NULL;
 	snprintf(text, sizeof(text), "performance: done after %.3f s, plain TCP after %.3f s",
 		 is / 1e6, ought / 1e6);

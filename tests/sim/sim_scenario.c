@@ -144,11 +144,16 @@ static void make_link(struct rng *r, struct link_script *l, bool guests)
 static void make_measured(struct scenario *sc, struct rng *r)
 {
 	sc->measured = true;
+	/* A mapping with checksum waits until it is whole; acknowledgements grow by a fifth. */
+	sc->control.checksum = false;
+	for (unsigned i = 0; i < sc->n_paths; i++)
+		sc->link[i][1] = sc->link[i][0];
 	for (unsigned i = 0; i < sc->n_flows; i++) {
 		struct flow_script *f = &sc->flow[i];
 		struct tcp_traits *k[] = {&f->guest, &f->peer};
 		struct app_script *a[] = {&f->guest_app, &f->peer_app};
 
+		f->peer_checksum = false;
 		for (int n = 0; n < 2; n++) {
 			k[n]->nodelay = true;
 			k[n]->delack_us = 0;
@@ -260,10 +265,13 @@ static void print_host(const char *who, const struct tcp_traits *k, const struct
 void scenario_print(const struct scenario *sc)
 {
 	fprintf(stderr, "# seed %" PRIu64 ": %s%s%s%s%s%s IPv%u, %u flows, %u paths, cap %u%s\n",
-		sc->seed, sc->measured ? "measured " : sc->clean ? "clean " : "", sc->lossy ? "lossy " : "",
-		sc->boxes ? "boxes " : "", sc->alters ? "alters " : "", sc->scarce ? "scarce " : "",
-		sc->aborts ? "aborts " : "", sc->family, sc->n_flows, sc->n_paths,
-		sc->control.cap_pkt, sc->control.masquerade ? " masquerade" : "");
+		sc->seed,
+		sc->measured ? "measured "
+		: sc->clean  ? "clean "
+			     : "",
+		sc->lossy ? "lossy " : "", sc->boxes ? "boxes " : "", sc->alters ? "alters " : "",
+		sc->scarce ? "scarce " : "", sc->aborts ? "aborts " : "", sc->family, sc->n_flows,
+		sc->n_paths, sc->control.cap_pkt, sc->control.masquerade ? " masquerade" : "");
 	for (unsigned i = 0; i < sc->n_flows; i++) {
 		const struct flow_script *f = &sc->flow[i];
 

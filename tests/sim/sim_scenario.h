@@ -88,13 +88,13 @@ struct scenario {
 	struct link_script link[SIM_PATHS_MAX][2];
 	struct box_script box[SIM_PATHS_MAX];
 	struct control_script control;
-	bool clean;  /* no fault of any kind */
+	bool clean;    /* no fault of any kind */
 	bool measured; /* clean, and completion time is compared with the ideal */
-	bool lossy;  /* packets are lost, damaged or late */
-	bool boxes;  /* middleboxes meddle */
-	bool alters; /* payload is changed: the streams cannot be compared */
-	bool scarce; /* pools or outputs are nearly full */
-	bool aborts; /* an application resets */
+	bool lossy;    /* packets are lost, damaged or late */
+	bool boxes;    /* middleboxes meddle */
+	bool alters;   /* payload is changed: the streams cannot be compared */
+	bool scarce;   /* pools or outputs are nearly full */
+	bool aborts;   /* an application resets */
 };
 
 void scenario_make(struct scenario *sc, uint64_t seed);

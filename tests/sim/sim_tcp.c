@@ -167,10 +167,10 @@ void tcp_rst(struct tcp *t, const struct mp *m)
 
 uint64_t tcp_rto_us(const struct tcp *t)
 {
-	uint64_t us = t->srtt_us ? t->srtt_us + 4 * t->rttvar_us : RTO_FIRST_US;
+	/* As Linux bounds it: the variance never counts for less than 200 ms. */
+	uint64_t var_us = 4 * t->rttvar_us > RTO_MIN_US ? 4 * t->rttvar_us : RTO_MIN_US;
+	uint64_t us = t->srtt_us ? t->srtt_us + var_us : RTO_FIRST_US;
 
-	if (us < RTO_MIN_US)
-		us = RTO_MIN_US;
 	us <<= t->backoff < 10 ? t->backoff : 10;
 	return us < RTO_MAX_US ? us : RTO_MAX_US;
 }
@@ -205,6 +205,7 @@ static void enter_recovery(struct tcp *t)
 {
 	uint32_t half = tcp_pipe(t) / 2;
 
+	sim_log(t->w, "port %u: recovery from %u", t->tuple.src_port, t->una);
 	t->recovering = true;
 	t->recover = t->max;
 	t->rtx_nxt = t->una;
@@ -295,6 +296,7 @@ static void on_rto(struct tcp *t)
 {
 	uint32_t half = tcp_pipe(t) / 2;
 
+	sim_log(t->w, "port %u: timeout at %u", t->tuple.src_port, t->una);
 	t->backoff++;
 	if (t->backoff > RTO_TRIES) {
 		t->rto_at_us = NEVER;

@@ -85,19 +85,28 @@ for family_ in (4, 6):
 
     @case(f"strip:data-from-client:v{family_}", gso=False)
     def strip_client_data(ctx, family=family_):
-        stripped(ctx, family, "client-data", "fallback_", mptcp_start=None)
+        """The server falls back at the first data, before it has said anything itself."""
+        stripped(ctx, family, "client-data", "fallback_", None, BOTH, f"{BOTH} --send-after 1")
 
     @case(f"strip:data-from-server:v{family_}", gso=False)
     def strip_server_data(ctx, family=family_):
-        stripped(ctx, family, "server-data", "fallback_", mptcp_start=None)
+        """The server's first data is the first of all."""
+        stripped(ctx, family, "server-data", "fallback_", None, f"{BOTH} --send-after 1", BOTH)
+
+    @case(f"strip:data-both-speaking:v{family_}", gso=False)
+    def strip_both(ctx, family=family_):
+        """Both have said something under a mapping when it vanishes, or not: depends on who was
+        faster. See vanishing()."""
+        for position in ("client-data", "server-data"):
+            vanishing(ctx, f"--strip {position}", BOTH, BOTH)
 
 
-def stripped(ctx, family, positions, reason, mptcp_start=0):
+def stripped(ctx, family, positions, reason, mptcp_start=0, client=BOTH, server=BOTH):
     """Data arrive whole although options are removed in that position; the reason is counted; the
     next connection, without the box, is converted."""
     before = ctx.daemon.counters()
     box = Middlebox(ctx.net, ctx.tools, "".join(f"--strip {p} " for p in positions.split()))
-    _, two = ctx.exchange(BOTH, BOTH, family)
+    _, two = ctx.exchange(client, server, family)
     expect(box.counts()["stripped"] > 0, "nothing was stripped")
     expect(mptcp_start is None or two["mptcp_start"] == mptcp_start, f"{two}")
     grown = reasons(ctx, before)
@@ -106,12 +115,12 @@ def stripped(ctx, family, positions, reason, mptcp_start=0):
     usual(ctx, family)
 
 
-def mid_stream(ctx, client, server_options):
-    """From 50 kB on every option is gone. A receiver cannot place data that lost its mapping, so
+def vanishing(ctx, box_options, client, server_options):
+    """At some point every option is gone. A receiver cannot place data that lost its mapping, so
     the connection may end, but what arrived is a prefix of what was sent (I3), the guest does not
     hang, and the gate says why."""
     before = ctx.daemon.counters()
-    box = Middlebox(ctx.net, ctx.tools, "--strip-after 50000")
+    box = Middlebox(ctx.net, ctx.tools, box_options)
     server = ctx.serve(server_options + " --timeout 4")
     one = ctx.client(client + " --timeout 4")
     two = server.result()
@@ -132,7 +141,7 @@ for name_, client_, server_ in (
         ("download", "--fin-after-eof", "--send 2M"), ("download-half-closed", "", "--send 2M"),
         ("both", "--send 2M", "--send 2M")):
     case(f"strip:mid-stream:{name_}", gso=False)(
-        lambda ctx, c=client_, s=server_: mid_stream(ctx, c, s))
+        lambda ctx, c=client_, s=server_: vanishing(ctx, "--strip-after 50000", c, s))
 
 
 def corrupted(ctx, options, reason):

@@ -58,7 +58,7 @@ struct bn_flow *bn_flow(struct bottleneck *b, unsigned conn, unsigned link, cons
 	if (!f || b->n_flows == BN_FLOWS_MAX || !congestion_find(name))
 		abort();
 	f->ops = congestion_find(name);
-	f->conn = conn;
+	f->conn = f->group = conn;
 	f->link = link;
 	f->mss_bytes = 1448;
 	f->ack_segments = 2;
@@ -86,7 +86,7 @@ static void group_of(const struct bottleneck *b, const struct bn_flow *f, struct
 	for (unsigned i = 0; i < b->n_flows; i++) {
 		const struct bn_flow *o = b->flow[i];
 
-		if (o->conn != f->conn)
+		if (o->group != f->group)
 			continue;
 		if (o == f)
 			g->self = g->n;

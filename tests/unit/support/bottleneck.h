@@ -41,6 +41,7 @@ struct bn_flow {
 	const struct cc_ops *ops;
 	struct cc cc;
 	unsigned conn, link;
+	unsigned group; /* coupled with the flows of the same group; bn_flow() sets conn */
 	uint32_t mss_bytes;
 	uint32_t ack_segments, ack_wait_us; /* an ACK for so many segments, or after so long */
 	uint64_t start_us;

@@ -275,7 +275,8 @@ static void print(const struct xfer_result *r, const struct xfer_opts *o)
 /* clang-format off */
 enum { HOST = 1, PORT, BIND, BIND_PORT, MPTCP, SEND, SEND_AFTER, SEND_AFTER_EOF, FIN_AFTER_EOF,
 	RESET_SENT, RESET_RECEIVED, PAUSE_AT, PAUSE_MS, IDLE_AT, IDLE_MS, URGENT_AT, CHUNK, RCVBUF,
-	SNDBUF, CONNECTIONS, CONCURRENCY, PINGS, TIMEOUT, ECHO_BACK, KEEPALIVE, NODELAY, NO_DIGEST, NO_PATTERN,
+	SNDBUF, CONNECTIONS, CONCURRENCY, PINGS, TIMEOUT, ECHO_BACK, KEEPALIVE, NODELAY, NO_DIGEST,
+	NO_PATTERN,
 	SEED, ISN, FAST_OPEN };
 static const struct option options[] = {
 	{"host", 1, 0, HOST}, {"port", 1, 0, PORT}, {"bind", 1, 0, BIND},
@@ -288,7 +289,8 @@ static const struct option options[] = {
 	{"sndbuf", 1, 0, SNDBUF}, {"connections", 1, 0, CONNECTIONS},
 	{"concurrency", 1, 0, CONCURRENCY}, {"pings", 1, 0, PINGS}, {"timeout", 1, 0, TIMEOUT},
 	{"echo", 0, 0, ECHO_BACK}, {"keepalive", 0, 0, KEEPALIVE}, {"nodelay", 0, 0, NODELAY},
-	{"no-digest", 0, 0, NO_DIGEST}, {"no-pattern", 0, 0, NO_PATTERN}, {"seed", 1, 0, SEED}, {"isn", 1, 0, ISN},
+	{"no-digest", 0, 0, NO_DIGEST}, {"no-pattern", 0, 0, NO_PATTERN},
+	{"seed", 1, 0, SEED}, {"isn", 1, 0, ISN},
 	{"fast-open", 0, 0, FAST_OPEN}, {0, 0, 0, 0}};
 
 static void read_options(int argc, char **argv, struct xfer_opts *o)

@@ -66,8 +66,12 @@ struct engine_result {
 	uint8_t mark;    /* enum engine_mark */
 	uint8_t reason;  /* enum reason */
 	uint8_t replacement_bytes;
-	conn_ref conn;         /* ENGINE_NO_CONN when the packet belongs to none */
-	struct flow_tuple ask; /* the connection as the guest names it, guest first */
+	conn_ref conn; /* ENGINE_NO_CONN when the packet belongs to none */
+	/*
+	 * ENGINE_ASK: the connection as the guest names it, guest first. REASON_PLAIN_UNKNOWN: the
+	 * packet's tuple, sender first.
+	 */
+	struct flow_tuple ask;
 	uint8_t replacement[ENGINE_HEADER_MAX]; /* whole packet, checksums complete */
 };
 

@@ -98,6 +98,8 @@
 	  "The segment acknowledges data that was never sent (RFC 9293 section 3.10.7.4).")        \
 	X(DROP_DATA_ACK_BEYOND, "drop_data_ack_beyond",                                            \
 	  "The DATA_ACK acknowledges data that was never sent.")                                   \
+	X(DROP_SYN_CHALLENGED, "drop_syn_challenged",                                              \
+	  "A SYN on a living connection: answered as RFC 5961 section 4 has it.")                  \
 	X(DROP_OUT_OF_WINDOW, "drop_out_of_window",                                                \
 	  "The sequence number is far outside of the window.")                                     \
 	X(DROP_FORGED_FASTCLOSE, "drop_forged_fastclose", "MP_FASTCLOSE with a wrong key.")        \

@@ -212,6 +212,20 @@ static uint32_t verdict_mark(uint32_t mark, uint8_t decision)
 	return mark;
 }
 
+/*
+ * A guest's segment that conntrack calls invalid carries no mark. If the engine does not know it
+ * either, the connection may still be one that a process before us converted.
+ */
+static bool orphaned(struct daemon *d, const struct nfqueue_packet *p, const struct engine_pkt *pkt,
+		     const struct engine_result *r)
+{
+	uint32_t mark;
+
+	return pkt->from == ENGINE_GUEST && pkt->hook == ENGINE_STEAL && !pkt->mark_converted &&
+	       (p->mark & RULES_MARK_GUEST) && ctnl_mark_of(&d->conntrack, &r->ask, &mark) == 0 &&
+	       (mark & RULES_MARK_CONN) == RULES_MARK_CONVERTED;
+}
+
 static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_t now_us)
 {
 	struct engine_pkt pkt = {
@@ -235,6 +249,10 @@ static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_
 	}
 	t = tick(d, now_us);
 	r = engine_packet(d->engine, &pkt, &t, &d->outs);
+	if (r.reason == REASON_PLAIN_UNKNOWN && orphaned(d, p, &pkt, &r)) {
+		pkt.mark_converted = true;
+		r = engine_packet(d->engine, &pkt, &t, &d->outs);
+	}
 	if (r.verdict == ENGINE_ASK)
 		r = ask_conntrack(d, &r, now_us);
 	if (r.verdict == ENGINE_ACCEPT)

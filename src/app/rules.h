@@ -18,7 +18,7 @@
 #define RULES_MARK_CONVERTED 0x20000000U
 #define RULES_MARK_CONN (RULES_MARK_PLAIN | RULES_MARK_CONVERTED)
 #define RULES_MARK_DECIDED 0x40000000U /* the daemon has spoken: save the two bits, let go */
-#define RULES_MARK_GUEST 0x80000000U   /* SYN or SYN/ACK of a guest's connection over a path */
+#define RULES_MARK_GUEST 0x80000000U   /* handshake over a path; or a guest's invalid segment */
 #define RULES_MARK_ALL 0xf0000000U
 
 /*

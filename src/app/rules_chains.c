@@ -175,6 +175,17 @@ static void chain_prerouting(struct rules_list *list, const struct config *cfg)
 	rules_list_input(list, "-A MPGATE-GUEST -m connmark --mark 0x%x/0x%x -g MPGATE-OWN",
 			 RULES_MARK_CONVERTED, RULES_MARK_CONN);
 	rules_list_input(list, "-A MPGATE-GUEST -m addrtype --dst-type LOCAL -j RETURN");
+	/*
+	 * Invalid to conntrack is what a guest sends again after the peer's subflow, but not its
+	 * data, was acknowledged: a converted connection's, so it waits like all of those.
+	 */
+	rules_list_input(list,
+			 "-A MPGATE-GUEST -m conntrack --ctstate INVALID -j MARK --set-xmark "
+			 "0x%x/0x%x",
+			 RULES_MARK_GUEST, RULES_MARK_GUEST);
+	rules_list_input(list,
+			 "-A MPGATE-GUEST -m conntrack --ctstate INVALID -j NFQUEUE --queue-num %u",
+			 cfg->queue);
 	rules_list_input(list, "-A MPGATE-GUEST -j NFQUEUE --queue-num %u --queue-bypass",
 			 cfg->queue);
 }
@@ -211,6 +222,10 @@ static void chain_net(struct rules_list *list, const struct config *cfg, const s
 	 * In mid-connection, and new or invalid to conntrack: it may have lost a converted one. The
 	 * kernel deletes what MASQUERADE translated when the uplink goes down.
 	 */
+	rules_list_input(list,
+			 "-A MPGATE-NET -m conntrack --ctstate INVALID -m addrtype ! --dst-type "
+			 "LOCAL -j NFQUEUE --queue-num %u",
+			 cfg->queue);
 	rules_list_input(list,
 			 "-A MPGATE-NET -m conntrack --ctstate NEW,INVALID -j NFQUEUE --queue-num "
 			 "%u --queue-bypass",

@@ -224,13 +224,17 @@ static enum reason status_reason(enum packet_status status)
 /* A stolen segment that belongs to no connection here. */
 static struct engine_result stranger(struct step *st)
 {
+	struct engine_result r;
+
 	if (st->in->mark_converted && !(st->p.flags & TCP_SYN)) {
 		emit_rst_back(st, REASON_DROP_ORPHAN);
 		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_ORPHAN, ENGINE_NO_CONN);
 	}
-	return verdict(ENGINE_ACCEPT,
-		       st->in->from == ENGINE_GUEST ? ENGINE_MARK_PLAIN : ENGINE_MARK_NONE,
-		       REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
+	r = verdict(ENGINE_ACCEPT,
+		    st->in->from == ENGINE_GUEST ? ENGINE_MARK_PLAIN : ENGINE_MARK_NONE,
+		    REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
+	r.ask = st->p.tuple;
+	return r;
 }
 
 static struct engine_result steal(struct step *st)

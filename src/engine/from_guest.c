@@ -16,8 +16,9 @@
 #include "engine/mapping.h"
 #include "engine/receive.h"
 
-#define MAP_MAX_BYTES 65534 /* with DATA_FIN it still fits into 16 bits */
-#define SEQ_PLAUSIBLE (1u << 30)
+#define MAP_MAX_BYTES 65534      /* with DATA_FIN it still fits into 16 bits */
+#define SEQ_PLAUSIBLE (1u << 30) /* below the window */
+#define WINDOW_SLACK_BYTES 65536
 
 /* One segment that leaves: a part of the guest's, under one mapping. */
 struct piece {
@@ -326,6 +327,21 @@ static struct engine_result closed(struct step *st, struct conn *c)
 	return stolen(st, c, REASON_SUBFLOW_OWN);
 }
 
+/*
+ * RFC 5961 in the gate's place: the guest's address alone does not make a segment the guest's (a
+ * neighbour can forge it). A RST stands at what the guest sent or what was acknowledged to it; data
+ * within the window it was told.
+ */
+static bool plausible(const struct conn *c, const struct packet *p)
+{
+	uint32_t end = p->seq + p->payload_bytes;
+
+	if (p->flags & TCP_RST)
+		return seq_le(c->una_seq, p->seq) && seq_le(p->seq, c->max_seq);
+	return p->seq - c->una_seq + SEQ_PLAUSIBLE <= SEQ_PLAUSIBLE ||
+	       seq_le(end, seq_max(c->told_guest_edge_seq, c->max_seq) + WINDOW_SLACK_BYTES);
+}
+
 static struct engine_result established(struct step *st, struct conn *c, struct subflow *s)
 {
 	const struct packet *p = &st->p;
@@ -389,12 +405,12 @@ struct engine_result from_guest(struct step *st, struct conn *c)
 	}
 	if (st->o.overrun)
 		return drop(st, c, REASON_DROP_BAD_OPTION);
+	if (!plausible(c, &st->p))
+		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
 	if (st->p.flags & TCP_RST)
 		return guest_rst(st, c, s);
 	if ((st->p.flags & TCP_SYN) || !(st->p.flags & TCP_ACK))
 		return drop(st, c, REASON_DROP_BAD_FLAGS);
-	if (st->p.seq - c->una_seq + SEQ_PLAUSIBLE > 2 * SEQ_PLAUSIBLE)
-		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
 	if (!s)
 		return drop(st, c, REASON_DROP_STATE);
 	return established(st, c, s);

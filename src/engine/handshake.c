@@ -12,6 +12,7 @@
 #include "base/seq.h"
 #include "engine/conn.h"
 #include "engine/crypto.h"
+#include "engine/emit.h"
 #include "engine/flow_table.h"
 #include "engine/policy.h"
 
@@ -125,6 +126,24 @@ static struct engine_result syn_again(struct step *st, struct conn *c, struct en
 	return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_SYN_RETRIES, r->conn);
 }
 
+/*
+ * A guest that lost its state, or somebody who forges its address. The acknowledgement tells them
+ * apart: the real one answers with a RST and then its SYN is a new connection's.
+ */
+static struct engine_result challenge(struct step *st, struct conn *c)
+{
+	struct options_writer w = {0};
+	struct headers h;
+
+	emit_begin_guest(st, c, false, &h, &w);
+	h.seq = c->sent_seq;
+	h.ack = c->una_seq;
+	h.flags = TCP_ACK;
+	emit_guest(st, c, &h, &w, NULL, 0, REASON_DROP_SYN_CHALLENGED);
+	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_SYN_CHALLENGED,
+		       conn_index(st->e, c));
+}
+
 static struct engine_result guest_syn(struct step *st)
 {
 	struct engine *e = st->e;
@@ -152,6 +171,8 @@ static struct engine_result guest_syn(struct step *st)
 		r.conn = conn_index(e, c);
 		return syn_again(st, c, &r, &w);
 	}
+	if (c && c->state == CONN_ESTABLISHED && !(c->guest_fin_acked && c->peer_fin_acked))
+		return challenge(st, c);
 	if (c)
 		conn_free(st, c, REASON_CLOSED_REUSED);
 	c = conn_new(st, &st->p.tuple);

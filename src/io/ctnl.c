@@ -87,6 +87,7 @@ static void decode_tuple(const struct nlattr *whole, struct flow_tuple *tuple)
 
 struct answer {
 	struct flow_tuple orig, reply;
+	uint32_t mark;
 };
 
 static int on_entry(const struct nlmsghdr *msg, void *data)
@@ -100,6 +101,8 @@ static int on_entry(const struct nlmsghdr *msg, void *data)
 			decode_tuple(attr, &answer->orig);
 		else if (mnl_attr_get_type(attr) == CTA_TUPLE_REPLY)
 			decode_tuple(attr, &answer->reply);
+		else if (mnl_attr_get_type(attr) == CTA_MARK)
+			answer->mark = ntohl(mnl_attr_get_u32(attr));
 	}
 	return MNL_CB_OK;
 }
@@ -124,6 +127,18 @@ int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct 
 		return -ENOENT;
 	*net = flow_tuple_reverse(&answer.reply);
 	return 0;
+}
+
+int ctnl_mark_of(struct netlink *nl, const struct flow_tuple *guest, uint32_t *mark)
+{
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
+	struct answer answer;
+	int err;
+
+	memset(&answer, 0, sizeof(answer));
+	err = netlink_ask(nl, message(buf, IPCTNL_MSG_CT_GET, 0, guest), on_entry, &answer);
+	*mark = answer.mark;
+	return err;
 }
 
 int ctnl_mark(struct netlink *nl, const struct flow_tuple *guest, uint32_t mark, uint32_t mask)

@@ -18,6 +18,9 @@
  */
 int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct flow_tuple *net);
 
+/* The connection's mark. 0; -ENOENT when conntrack has no such connection; -errno. */
+int ctnl_mark_of(struct netlink *nl, const struct flow_tuple *guest, uint32_t *mark);
+
 /* Sets the bits of `mask` in the connection's mark to those of `mark`. 0 or -errno. */
 int ctnl_mark(struct netlink *nl, const struct flow_tuple *guest, uint32_t mark, uint32_t mask);
 

@@ -251,11 +251,21 @@ static void test_refused(void)
 /* The guest reuses its port while the old connection's record still stands (TIME_WAIT). */
 static void test_reuse(void)
 {
+	struct seg s = {.flags = TCP_SYN};
 	struct world w;
 
 	world_init(&w, FLOW_IPV4);
 	world_start(&w);
 	world_open(&w);
+	/* On a living connection a SYN is challenged, and the connection stays. */
+	s.seq = 77777;
+	guest_sends(&w, ENGINE_IN_PLACE, &s);
+	CHECK_EQ(0, w.r.reason, REASON_DROP_SYN_CHALLENGED);
+	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_GUEST && w.p.ack == GUEST_ISN + 101);
+	/* A guest that knows nothing of it answers with the RST that ends it. */
+	s = (struct seg){.flags = TCP_RST, .seq = 101};
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.reason, REASON_RST_TO_NET);
 	w.guest_isn += 77777;
 	w.peer_isn += 4444;
 	world_open(&w);

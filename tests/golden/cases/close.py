@@ -200,6 +200,39 @@ def subflow_reset(p):
     p.rest()
 
 
+@scene("guest-gives-up", "3.1", server={"MPCapableACKRX": 0, "MPCapableSYNRX": 1})
+def gives_up(p):
+    """The guest closes while it connects: its kernel answers the SYN/ACK with RST.
+
+    Look at: the gate has converted the connection by then; the RST carries MP_FASTCLOSE, which
+    harms nobody, and the server forgets the SYN.
+    """
+    p.listen()
+    g = p.guest_socket()
+    g.setblocking(False)
+    try:
+        g.connect((topo.ADDR[4]["server"], PORT))
+    except BlockingIOError:
+        pass
+    g.close()
+    p.rest(1.5)
+
+
+@scene("guest-reset-after-end", "3.5", server={"MPCapableACKRX": 1, "MPFastcloseRx": 1})
+def reset_after_end(p):
+    """The guest has ended its data and then aborts while the server still sends."""
+    g, s = talked(p)
+    g.end()
+    s.expect_end()
+    s.send(5000)
+    g.expect(2000)
+    p.rest(0.1)
+    g.close()
+    p.rest(0.1)
+    s.expect_broken()
+    p.rest()
+
+
 @scene("refused", "3.1", server="plain")
 def refused(p):
     """Nobody listens: RST answers the SYN."""

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Data both ways, and sequence numbers."""
+import socket
+
+from rec.place import PORT, Conn, topo
 from rec.scene import scene
 
 
@@ -51,6 +54,44 @@ def server_first_v4(p):
 def server_first_v6(p):
     """As server-first, over IPv6."""
     server_first(p, 6)
+
+
+@scene("data-as-third-ack", "3.1")
+def data_as_third_ack(p):
+    """The guest sends no third ACK of its own: its first data is the third ACK.
+
+    Look at: MP_CAPABLE with both keys and the data's length is the first that the server hears.
+    """
+    p.listen()
+    g = p.guest_socket()
+    g.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+    g.connect((topo.ADDR[4]["server"], PORT))
+    g = Conn(g, "up", "down")
+    g.send(300)
+    s = Conn(p.accept(), "down", "up")
+    s.expect(300)
+    s.send(400)
+    g.expect(400)
+    p.talk(g, s)
+    p.close(g, s)
+
+
+@scene("dscp", "3.3")
+def dscp(p):
+    """Both ends mark their packets (DSCP EF): each leg carries the mark of who sent the data."""
+    g, s = p.pair(prepare=lambda k: k.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xb8),
+                  prepare_server=lambda k: k.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x28))
+    p.talk(g, s, 2)
+    p.close(g, s)
+
+
+@scene("dscp-v6", "3.3")
+def dscp_v6(p):
+    """As dscp, with the traffic class and the flow label of IPv6."""
+    ipv6_tclass = 67
+    g, s = p.pair(6, prepare=lambda k: k.setsockopt(socket.IPPROTO_IPV6, ipv6_tclass, 0xb8))
+    p.talk(g, s, 2)
+    p.close(g, s)
 
 
 def super_segments(p, family, length):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fallback to TCP at each stage, and what follows from options that vanish."""
+from cases.window import small_buffer
 from rec.scene import scene
 
 PLAIN_SYNACK = {"MPCapableSYNRX": 1, "MPCapableFallbackACK": 1, "MPCapableACKRX": 0}
@@ -195,6 +196,34 @@ def mp_fail_bulk_down(p):
     s.expect(500)
     p.close(g, s)
     box.counts()
+
+
+@scene("mp-fail-after-probe", "3.7", checksum=True, allow=("RcvWndConflict",),
+       verify=(*BARE, "MP_FAIL", "infinite mapping", "to the guest: wrong data"),
+       server={"MPCapableACKRX": 1, "MPFailRx": 1, "MPFailTx": 1, "WinProbe": "any",
+               "InfiniteMapTx": 1})
+def mp_fail_after_probe(p):
+    """A probe of the closed window has put one byte more on the subflow than the guest was sent;
+    then something changes a byte of the server's data.
+
+    Look at: from the fallback on the two legs still differ by one: the segments are rewritten
+    (fallback_segment), they do not leave for the kernel.
+    """
+    box = p.middlebox("--corrupt-at 24000 --corrupt-from-server")
+    g, s = p.pair(prepare=small_buffer)
+    s.send(20000)
+    p.rest(1.5)
+    g.expect(20000)
+    p.rest(0.1)
+    for _ in range(4):
+        s.send(1500)
+        g.take_any(1500)
+        p.rest(0.05)
+    for _ in range(2):
+        p.talk(g, s)
+    p.close(g, s)
+    if box.counts()["corrupted"] != 1:
+        raise RuntimeError("nothing was changed")
 
 
 @scene("plain-server", "3.7", server="plain")

@@ -148,6 +148,80 @@ def data(p):
     p.close(g, s)
 
 
+@scene("loss-third-ack-server-first", "3.1", server="mptcp")
+def third_ack_server_first(p):
+    """The third ACK is lost and the server is to speak first: it repeats its SYN/ACK after a
+    second, and the guest's answer carries MP_CAPABLE with both keys once more.
+    """
+    p.drop("net", f"{TO_SERVER} --tcp-flags SYN,ACK ACK")
+    g, s = p.pair()
+    s.send(500)
+    g.expect(500)
+    p.talk(g, s)
+    p.close(g, s)
+
+
+@scene("loss-first-data-confirmed", "3.1", server="mptcp")
+def first_data_confirmed(p):
+    """The guest's first data is lost while the server speaks: when it is repeated, the server's
+    DSS was seen, so its mapping stands in a DSS instead of MP_CAPABLE.
+    """
+    p.drop("net", f"{TO_SERVER} {DATA}")
+    g, s = p.pair()
+    g.send(600)
+    s.send(900)
+    g.expect(900)
+    s.expect(600)
+    p.close(g, s)
+
+
+@scene("loss-without-sack", "3.3", server="mptcp")
+def without_sack(p):
+    """Several losses and no SACK: the guest goes back and sends again what the server has, cut
+    otherwise than the first time.
+    """
+    p.guest.sh("sysctl -qw net.ipv4.tcp_sack=0")
+    p.small_packets("gate:up-a", "server:eth0")
+    for nth in (12, 13, 17, 22, 23, 31):
+        p.drop("net", f"{TO_SERVER} {DATA}", nth)
+    g, s = p.pair()
+    p.exchange(g, s, 60000, 0)
+    p.close(g, s)
+
+
+@scene("loss-both-legs", "3.3", server="mptcp", lost_at_gate=None)
+def both_legs(p):
+    """Every 13th packet is lost on each leg and in each direction, handshake and end included;
+    30 KB each way at the same time.
+    """
+    p.small_packets("gate:up-a", "gate:guest0", "server:eth0")
+    for where, chain, match in (("net", "FORWARD", TO_SERVER), ("net", "FORWARD", TO_GUEST),
+                                ("guest", "INPUT", TO_GUEST),
+                                ("gate", "PREROUTING -t raw", f"-i guest0 {TO_SERVER}")):
+        getattr(p, where).sh(f"iptables -A {chain} -p tcp {match} -m statistic --mode nth "
+                             "--every 13 --packet 5 -j DROP")
+    g, s = p.pair()
+    p.exchange(g, s, 30000, 30000)
+    p.close(g, s)
+    p.rest(1)
+
+
+@scene("blackout", "3.3", server="mptcp")
+def blackout(p):
+    """Nothing passes between gate and server for 0.7 s, in the middle of 60 KB each way."""
+    g, s = p.pair()
+    p.exchange(g, s, 30000, 30000)
+    p.net.sh("iptables -I FORWARD -p tcp -j DROP")
+    g.send(20000)
+    s.send(20000)
+    p.rest(0.7)
+    p.net.sh("iptables -D FORWARD -p tcp -j DROP")
+    g.expect(20000)
+    s.expect(20000)
+    p.exchange(g, s, 10000, 10000)
+    p.close(g, s)
+
+
 # DSS with DATA_ACK and mapping, DATA_FIN alone: 20 + 32 + 28 bytes of IP and TCP header.
 DATA_FIN = "-m length --length 80"
 

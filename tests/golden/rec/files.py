@@ -6,7 +6,7 @@ import subprocess
 
 GOLDEN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(os.path.dirname(GOLDEN))
-PCAPS = f"{ROOT}/pcaps"
+PCAPS = os.environ.get("GOLDEN_PCAPS", f"{ROOT}/pcaps")
 SEED = "1"
 INPUTS = ("guest.pcap", "a.pcap")
 OUTPUTS = ("guest.pcap", "a.pcap", "events.txt")

@@ -144,6 +144,14 @@ class Conn:
             return
         raise Failure(f"{self.word}: '{data}' where a reset was expected")
 
+    def expect_broken(self):
+        """The other end is gone: nothing can be sent any more."""
+        try:
+            self.sock.send(b"x")
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        raise Failure(f"{self.word}: the connection still takes data")
+
     def end(self):
         self.sock.shutdown(socket.SHUT_WR)
 

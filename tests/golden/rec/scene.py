@@ -12,7 +12,8 @@ class Scene:
     """`server`: what the server's kernel must have counted.
     "mptcp": Multipath TCP without a fault; "plain": no Multipath TCP; or a dictionary of exact
     growths ("any" for one that must only be above zero). `allow`: counters that may grow.
-    `verify`: what verify may find. `lost_at_gate`: packets that the scene drops there.
+    `verify`: what verify may find. `lost_at_gate`: packets that the scene drops there;
+    None: some.
     """
 
     def __init__(self, name, function, section, conf, topology, server, connections, allow,

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A golden case as text: both legs in one list, numbers relative to the connection's beginning."""
+import struct
+
 from lib import wire
 from lib.wire import ACK, FIN, PSH, RST, SYN
 
@@ -59,6 +61,15 @@ def learn(n, s, from_guest):
                 n.idsn[not from_guest] = n.idsn.get(not from_guest)
 
 
+def tos(packet):
+    """DSCP with ECN, when not zero, and the flow label."""
+    first, = struct.unpack_from(">I", packet)
+    if packet[0] >> 4 == 4:
+        return f" tos {packet[1]:02x}" if packet[1] else ""
+    return (f" tos {first >> 20 & 255:02x}" if first >> 20 & 255 else "") + \
+        (f" flow {first & 0xfffff:05x}" if first & 0xfffff else "")
+
+
 def line(us, side, way, packet, talks):
     s = wire.Segment.parse(us / 1e6, packet, len(packet))
     label = f"{us / 1e6:10.6f} " + (f"{side}>" if way == "in" else f"       >{side}").ljust(14)
@@ -78,6 +89,7 @@ def line(us, side, way, packet, talks):
     if s.flags & ACK:
         text += f" ack {n.relative(s.ack, not from_guest)}"
     text += f" win {s.window}"
+    text += tos(packet)
     for kind, raw in s.options:
         if kind == 5:
             edges = [n.relative(int.from_bytes(raw[i:i + 4], "big"), not from_guest)

@@ -195,10 +195,22 @@ static int on_policy(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+/* Not a path: stands for "beside the control socket" until that is known. */
+#define STATE_BESIDE_CONTROL "?"
+
+static void default_state(struct config *cfg)
+{
+	if (strcmp(cfg->state, STATE_BESIDE_CONTROL) == 0 &&
+	    snprintf(cfg->state, sizeof(cfg->state), "%s.state", cfg->control) >=
+		    (int)sizeof(cfg->state))
+		cfg->state[0] = '\0';
+}
+
 static void defaults(struct config *cfg)
 {
 	*cfg = (struct config){
 		.control = "/run/mpgate.sock",
+		.state = STATE_BESIDE_CONTROL,
 		.manage_host = true,
 		.queue = 61,
 		.port_min = 61000,
@@ -331,7 +343,10 @@ int config_read_text(struct config *cfg, const char *file, const char *text, cha
 	if (err_bytes)
 		err[0] = '\0';
 	defaults(cfg);
-	return parse(&r) < 0 || whole_check(&r) < 0 ? -1 : 0;
+	if (parse(&r) < 0 || whole_check(&r) < 0)
+		return -1;
+	default_state(cfg);
+	return 0;
 }
 
 int config_read(struct config *cfg, const char *file, char *err, unsigned err_bytes)

@@ -87,8 +87,11 @@ static int open_state(struct daemon *d, bool *old, char *err, unsigned err_bytes
 		return -1;
 	}
 	*old = (size_t)st.st_size == d->region_bytes;
-	if (!*old &&
-	    (ftruncate(d->state_fd, 0) < 0 || ftruncate(d->state_fd, (off_t)d->region_bytes) < 0)) {
+	if (*old)
+		return 0;
+	/* Reserved at once: a full file system must not become a SIGBUS later. */
+	if (ftruncate(d->state_fd, 0) < 0 ||
+	    (errno = posix_fallocate(d->state_fd, 0, (off_t)d->region_bytes)) != 0) {
 		snprintf(err, err_bytes, "state file %s: %s", file, strerror(errno));
 		return -1;
 	}

@@ -77,7 +77,7 @@ static void test_defaults(void)
 {
 	CU_ASSERT_EQUAL_FATAL(config_read_text(&cfg, "f", GUESTS PATH_A, err, sizeof(err)), 0);
 	CU_ASSERT_STRING_EQUAL(cfg.control, "/run/mpgate.sock");
-	CU_ASSERT_STRING_EQUAL(cfg.state, "");
+	CU_ASSERT_STRING_EQUAL(cfg.state, "/run/mpgate.sock.state");
 	CU_ASSERT_TRUE(cfg.manage_host);
 	CU_ASSERT_FALSE(cfg.checksum);
 	CU_ASSERT_EQUAL(cfg.queue, 61);

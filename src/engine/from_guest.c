@@ -115,8 +115,12 @@ static bool map_fresh(struct step *st, struct conn *c, struct subflow *s, struct
  * Once as they were (the answer may bring the DATA_ACK); the second time the peer must have thrown
  * them away (RFC 8684 section 3.3.5 allows it): they are mapped again, further on.
  */
-static bool must_remap(struct subflow *s, uint32_t seq)
+static bool must_remap(const struct conn *c, struct subflow *s, uint32_t seq)
 {
+	/* Without DSS on its acknowledgements the peer may speak TCP by now: old bytes at new
+	 * numbers would be new data to it. */
+	if (c->no_dss_count > 0)
+		return false;
 	if (s->again_seq != seq) {
 		s->again_seq = seq;
 		return false;
@@ -140,7 +144,7 @@ static bool place(struct step *st, struct conn *c, struct subflow *s, struct pie
 		x->ssn = x->map.ssn + (x->seq - x->map.seq);
 		s->retransmits++;
 		again = seq_le(x->ssn + x->bytes, s->snd_una);
-		if (!again || !must_remap(s, x->seq))
+		if (!again || !must_remap(c, s, x->seq))
 			return true;
 		if (!mapping_rm(st->e, s, x->seq))
 			return false;
@@ -154,7 +158,8 @@ static bool place(struct step *st, struct conn *c, struct subflow *s, struct pie
 	if (seq_le(c->max_seq, x->seq))
 		return map_fresh(st, c, s, x, s->snd_nxt + (x->seq - c->max_seq), fin);
 	/* Below what was sent: skipped over (M4), or its mapping went with a remapping. */
-	if (seq_lt(ssn, s->snd_una) || seq_lt(s->snd_nxt, ssn + x->bytes)) {
+	if (c->no_dss_count == 0 &&
+	    (seq_lt(ssn, s->snd_una) || seq_lt(s->snd_nxt, ssn + x->bytes))) {
 		s->remapped = true;
 		ssn = s->snd_nxt;
 	}

@@ -314,8 +314,7 @@ static enum reason speaks(struct conn *c, const struct subflow *s, const struct 
 	}
 	if (!c->confirmed && p->seq == s->irs + 1 && !(p->flags & TCP_SYN))
 		return p->payload_bytes ? REASON_FALLBACK_FIRST_DATA : REASON_FALLBACK_FIRST_ACK;
-	if (p->payload_bytes == 0 && seq_lt(s->snd_una, p->ack) && !c->guest_fin_acked &&
-	    ++c->no_dss_count >= NO_DSS_MAX)
+	if (p->payload_bytes == 0 && c->una_seq != c->max_seq && ++c->no_dss_count >= NO_DSS_MAX)
 		return REASON_FALLBACK_FIRST_ACK;
 	return REASON_NONE;
 }

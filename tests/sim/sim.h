@@ -24,6 +24,7 @@
 struct flow;
 struct gate;
 struct link;
+struct box;
 
 /* The file names of captures and what the hash of a run covers: packets by place. */
 enum place { PLACE_GUEST, PLACE_GATE_GUEST, PLACE_GATE_NET, PLACE_PEER };
@@ -34,14 +35,15 @@ struct sim {
 	uint64_t hash;            /* of every packet at every place */
 	uint64_t events, done_us; /* done: both applications of every connection have it all */
 	struct gate *gate;
-	struct flow *flow;                      /* sc.n_flows of them */
-	struct link *guest_link[2];             /* [0] to the gate, [1] to the guest */
+	struct flow *flow;          /* sc.n_flows of them */
+	struct link *guest_link[2]; /* [0] to the gate, [1] to the guest */
+	struct box *box[ENGINE_PATHS_MAX];
 	struct link *link[ENGINE_PATHS_MAX][2]; /* [0] to the net, [1] from it */
 	struct capture *capture;
 	const char *pcap_dir;
-	bool verbose, ideal; /* ideal: without the engine, plain TCP end to end */
-	uint8_t garbage;     /* what fresh memory holds: must make no difference */
-	bool failed;
+	bool verbose, ideal;    /* ideal: without the engine, plain TCP end to end */
+	uint8_t garbage;        /* what fresh memory holds: must make no difference */
+	bool failed, hosts_off; /* off: only the gate is left, to clean up */
 	char failure[512];
 };
 

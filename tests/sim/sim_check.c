@@ -70,6 +70,8 @@ static void in_syn_ack(struct flow *f, const struct seg *s)
 	struct check *c = &f->check;
 	uint32_t token;
 
+	if (c->converted && s->seq == c->peer_isn)
+		c->peer_tsval = later(c->peer_tsval, s->tsval);
 	if (c->converted || s->ack != c->guest_isn + 1)
 		return;
 	c->peer_isn = s->seq;
@@ -142,8 +144,11 @@ void check_in(struct gate *g, struct flow *f, const struct pkt *p, enum engine_s
 	if (hook == ENGINE_IN_PLACE && from == ENGINE_GUEST) {
 		if (s.seq != f->check.guest_isn || !f->check.guest_mss)
 			in_syn(f, &s);
-	} else if (hook == ENGINE_IN_PLACE) {
+		f->check.guest_tsval = later(f->check.guest_tsval, s.tsval);
+	} else if (hook == ENGINE_IN_PLACE && (s.flags & F_SYN)) {
 		in_syn_ack(f, &s);
+	} else if (hook == ENGINE_IN_PLACE) {
+		f->check.peer_reset |= s.ack == f->check.guest_isn + 1;
 	} else if (from == ENGINE_GUEST) {
 		in_guest(&f->check, &s);
 	} else {
@@ -318,6 +323,11 @@ void check_event(struct gate *g, const struct engine_event *ev)
 		check_fallback(g, f, ev);
 		break;
 	case ENGINE_EVENT_CLOSED:
+		if ((ev->reason == REASON_CLOSED_UNMAPPED ||
+		     ev->reason == REASON_CLOSED_NO_FALLBACK) &&
+		    !g->w->sc.breaks)
+			sim_fail(g->w, "I5: a connection was reset: %s",
+				 reason_name((enum reason)ev->reason));
 		if (ev->reason != REASON_CLOSED_REUSED)
 			f->check.closed = true;
 		break;

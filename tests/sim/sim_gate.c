@@ -64,12 +64,22 @@ static void configure(struct gate *g)
 			g->cfg.memory_bytes += 512;
 }
 
+static int compare_us(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
 void gate_init(struct gate *g, struct sim *w)
 {
 	memset(g, 0, sizeof(*g));
 	g->w = w;
 	g->rng = rng_split(w->sc.seed, 4);
 	g->pkt = calloc(w->sc.control.cap_pkt, sizeof(*g->pkt));
+	for (int i = 0; i < 3; i++)
+		g->adopt_us[i] = w->sc.control.adopt_us[i] ? w->sc.control.adopt_us[i] : NEVER;
+	qsort(g->adopt_us, 3, sizeof(g->adopt_us[0]), compare_us);
 	if (w->ideal)
 		return;
 	configure(g);
@@ -96,7 +106,6 @@ void gate_adopt(struct gate *g)
 	memset(old, 0x5a, g->region_bytes);
 	free(old);
 	g->e = engine_adopt(g->region, g->region_bytes, &g->cfg, g->w->now_us);
-	g->adopted++;
 	if (!g->e)
 		sim_fail(g->w, "I9: the region was not adopted");
 }
@@ -272,7 +281,7 @@ void gate_from_guest(struct gate *g, struct pkt *p)
 		}
 	}
 	hook = s.flags & F_SYN ? ENGINE_IN_PLACE : ENGINE_STEAL;
-	if (g->w->now_us < g->dead_until_us) {
+	if (g->dead) {
 		/* The queue is bypassed, but for what was converted. */
 		if (ct->mark == ENGINE_MARK_CONVERTED && hook == ENGINE_STEAL)
 			free(p);
@@ -306,7 +315,10 @@ void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
 	(void)path;
 	ct = &g->ct[f->index];
 	hook = s.flags & F_SYN ? ENGINE_IN_PLACE : ENGINE_STEAL;
-	if (g->w->now_us < g->dead_until_us && ct->mark == ENGINE_MARK_CONVERTED) {
+	/* A refusal visits the daemon on the host's road. */
+	if ((s.flags & F_RST) && ct->mark == ENGINE_MARK_NONE)
+		hook = ENGINE_IN_PLACE;
+	if (g->dead && ct->mark == ENGINE_MARK_CONVERTED) {
 		free(p);
 		return;
 	}
@@ -314,8 +326,7 @@ void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
 		guest = flow_tuple_reverse(&f->tuple);
 		translate(p, &guest);
 	}
-	if (!g->e || g->w->now_us < g->dead_until_us ||
-	    (ct->mark != ENGINE_MARK_CONVERTED && hook == ENGINE_STEAL) ||
+	if (!g->e || g->dead || (ct->mark != ENGINE_MARK_CONVERTED && hook == ENGINE_STEAL) ||
 	    through(g, f, &p, ENGINE_NET, hook))
 		forward_to_guest(g, f, p);
 	else
@@ -328,12 +339,36 @@ uint64_t gate_next_us(const struct gate *g)
 
 	if (!g->e)
 		return NEVER;
+	if (g->dead)
+		return g->dead_until_us;
 	us = engine_deadline_us(g->e);
-	return us < g->dead_until_us ? g->dead_until_us : us;
+	return us < g->adopt_us[0] ? us : g->adopt_us[0];
+}
+
+/* The process ends; at once, or after a while, another one takes over. */
+static void replace_process(struct gate *g)
+{
+	g->adopt_us[0] = g->adopt_us[1];
+	g->adopt_us[1] = g->adopt_us[2];
+	g->adopt_us[2] = NEVER;
+	g->dead = g->w->sc.control.adopt_gap_us != 0;
+	g->dead_until_us = g->w->now_us + g->w->sc.control.adopt_gap_us;
+	sim_log(g->w, "the engine's process ends");
+	if (!g->dead)
+		gate_adopt(g);
 }
 
 void gate_run(struct gate *g)
 {
+	if (g->dead) {
+		g->dead = false;
+		gate_adopt(g);
+		return;
+	}
+	if (g->adopt_us[0] <= g->w->now_us) {
+		replace_process(g);
+		return;
+	}
 	for (int i = 0; engine_deadline_us(g->e) <= g->w->now_us && !g->w->failed; i++) {
 		struct engine_tick t = tick(g);
 

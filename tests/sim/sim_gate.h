@@ -28,8 +28,9 @@ struct gate {
 	struct engine_event event[64];
 	struct engine_outs outs;
 	struct conntrack ct[SIM_FLOWS_MAX]; /* by flow */
+	uint64_t adopt_us[3];               /* still to come, ascending */
+	bool dead;                          /* between one process and the next */
 	uint64_t dead_until_us;
-	unsigned adopted;
 };
 
 void gate_init(struct gate *g, struct sim *w);

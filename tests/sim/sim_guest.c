@@ -179,6 +179,8 @@ uint64_t guest_next_us(const struct flow *f)
 	const struct guest *g = &f->guest;
 	uint64_t us, app;
 
+	if (!g->started && f->script->reuses)
+		return f[-1].end_us ? f[-1].end_us + 1000 * 1000 : NEVER;
 	if (!g->started)
 		return f->script->start_us;
 	if (g->t.state == TCP_RESET)

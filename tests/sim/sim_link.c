@@ -25,11 +25,13 @@ void link_init(struct link *l, struct sim *w, unsigned index, bool to_net,
 		l->near = to_net ? PLACE_GATE_NET : PLACE_PEER;
 		l->far = to_net ? PLACE_PEER : PLACE_GATE_NET;
 	}
+	l->held_until_us = NEVER;
 	l->rng = rng_split(w->sc.seed, 100 + 2 * index + to_net);
 }
 
 void link_fini(struct link *l)
 {
+	free(l->held);
 	while (l->head) {
 		struct pkt *p = l->head;
 
@@ -148,13 +150,19 @@ void link_send(struct link *l, struct pkt *p)
 
 uint64_t link_next_us(const struct link *l)
 {
-	return l->head ? l->head->at_us : NEVER;
+	uint64_t us = l->head ? l->head->at_us : NEVER;
+
+	return us < l->held_until_us ? us : l->held_until_us;
 }
 
 void link_run(struct link *l)
 {
 	struct pkt *p = l->head;
 
+	if (l->held_until_us <= l->w->now_us) {
+		box_flush(l);
+		return;
+	}
 	l->head = p->next;
 	p->next = NULL;
 	sim_trace(l->w, l->far, l->index, l->to_net, p);

@@ -16,7 +16,9 @@ struct link {
 	struct rng rng;
 	struct pkt *head; /* on the way, by time of arrival */
 	uint64_t busy_until_us, n_packets;
-	struct box *box; /* at the near end; null: none */
+	struct box *box;  /* at the near end; null: none */
+	struct pkt *held; /* by the box, to be joined with the next */
+	uint64_t held_until_us;
 	void (*deliver)(struct link *l, struct pkt *p);
 	uint64_t sent_bytes;
 };
@@ -37,6 +39,8 @@ void link_run(struct link *l);
 /* sim_box.c: the middleboxes of a path. */
 struct box *box_new(struct sim *w, const struct box_script *script);
 void box_free(struct box *b);
+void box_flush(struct link *l);
+uint64_t box_altered(const struct box *b);                   /* packets */
 void box_pass(struct box *b, struct link *l, struct pkt *p); /* link_put()s what comes out */
 
 /* A super-segment becomes segments, as the kernel or the network card cuts it. */

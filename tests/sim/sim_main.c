@@ -90,7 +90,7 @@ static bool run_seed(uint64_t seed, const struct options_main *o)
 	if (!why)
 		return true;
 	printf("seed %" PRIu64 ": %s\n  replay: ./run sim --seed %" PRIu64
-	       " --verbose --pcap sim-%" PRIu64 "\n",
+	       " --verbose --pcap build/sim-%" PRIu64 "\n",
 	       seed, why, seed, seed);
 	fflush(stdout);
 	return false;

@@ -206,6 +206,12 @@ static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
 		third_ack(p, s, g);
 	}
 	first_segment(p, s, g);
+	if (g->mp.fail && p->mptcp && !p->fallback) {
+		if (!p->w->sc.alters)
+			sim_fail(p->w, "I4: MP_FAIL without a cause");
+		peer_fall_back(p, "MP_FAIL");
+		p->infinite_wanted = true;
+	}
 	peer_take_data_ack(p, s, g);
 	tcp_input(&s->t, g);
 	peer_push(p);
@@ -226,7 +232,7 @@ void peer_receive(struct sim *w, unsigned path, struct pkt *pkt)
 	t = flow_tuple_reverse(&g.tuple);
 	s = sub_find(w, &t);
 	p = (g.flags & (F_SYN | F_ACK | F_RST)) == F_SYN ? listener(w, g.tuple.dst_port) : NULL;
-	if (p)
+	if (p && !p->f->script->peer_refuses)
 		accept_syn(p, path, &g);
 	else if (s)
 		sub_input(s->p, s, &g);
@@ -253,7 +259,7 @@ uint64_t peer_next_us(const struct peer *p)
 	return us;
 }
 
-static void abort_all(struct peer *p)
+void peer_abort(struct peer *p)
 {
 	struct mp m = {.fastclose = p->mptcp && !p->fallback, .fastclose_key = p->key_remote};
 
@@ -280,7 +286,7 @@ void peer_run(struct peer *p)
 	}
 	app_run(&p->app);
 	if (p->app.abort && p->open) {
-		abort_all(p);
+		peer_abort(p);
 		return;
 	}
 	peer_data_timer(p);

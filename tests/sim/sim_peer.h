@@ -68,9 +68,11 @@ struct peer {
 	unsigned syn_acks;
 	bool fail_wanted; /* MP_FAIL goes with the next acknowledgement */
 	uint64_t fail_dsn;
+	bool infinite_wanted; /* an infinite mapping goes with the next new data */
 };
 
 void peer_init(struct flow *f);
+void peer_abort(struct peer *p); /* RST on all subflows, with MP_FASTCLOSE */
 void peer_fini(struct peer *p);
 void peer_receive(struct sim *w, unsigned path, struct pkt *p); /* frees p */
 uint64_t peer_next_us(const struct peer *p);

@@ -42,7 +42,14 @@ static void complain(struct peer *p, const struct seg *g, const char *what)
 {
 	if (!p->w->sc.boxes)
 		sim_fail(p->w, "I4: %s: %s", what, seg_text(g));
-	peer_fall_back(p, what);
+	/*
+	 * In mid-stream nobody can tell old bytes from new ones without options. Linux falls back
+	 * here and may deliver bytes twice; a careful peer resets.
+	 */
+	if (p->rcv > 0 || p->nxt > 0)
+		peer_abort(p);
+	else
+		peer_fall_back(p, what);
 }
 
 void peer_data_fin(struct peer *p, uint64_t off)
@@ -175,6 +182,7 @@ static void map_complete(struct peer *p, struct peer_sub *s, const struct seg *g
 			p->fail_wanted = true;
 			p->fail_dsn = dsn;
 			peer_fall_back(p, "a wrong DSS checksum");
+			p->infinite_wanted = true;
 		}
 		data(p, in->off, in->buf, in->len, g);
 	}
@@ -209,6 +217,8 @@ void peer_deliver(struct tcp *t, const struct seg *g, uint32_t skip, uint32_t n)
 	struct peer_pending x;
 	bool has_map;
 
+	if (p->reset)
+		return;
 	if (!p->mptcp || p->fallback) {
 		plain(p, g, bytes, n);
 		return;
@@ -220,7 +230,7 @@ void peer_deliver(struct tcp *t, const struct seg *g, uint32_t skip, uint32_t n)
 		if (n)
 			complain(p, g, "data beside a bare DATA_FIN");
 	}
-	while (n > 0 && !p->fallback) {
+	while (n > 0 && !p->fallback && !p->reset) {
 		if (has_map && !take_map(p, s, g, seq, &x))
 			break;
 		if (!s->in.valid) {
@@ -244,6 +254,8 @@ void peer_deliver(struct tcp *t, const struct seg *g, uint32_t skip, uint32_t n)
 		bytes += part;
 		n -= part;
 	}
+	if (p->reset)
+		return;
 	if (p->fallback)
 		plain(p, g, bytes, n);
 	else if (g->flags & F_FIN)

@@ -93,7 +93,7 @@ static uint32_t peer_fill(struct tcp *t, struct seg *g, uint32_t n, uint8_t *buf
 	if (p->fail_wanted) {
 		g->mp.fail = true;
 		g->mp.fail_dsn = p->fail_dsn;
-		p->fail_wanted = n != 0;
+		p->fail_wanted = false;
 	}
 	if (n == 0) {
 		if (multipath(p) && p->fin_sent && !p->fin_acked && g->mp.dss)
@@ -108,8 +108,18 @@ static uint32_t peer_fill(struct tcp *t, struct seg *g, uint32_t n, uint8_t *buf
 		memset(buf, 0, n);
 	else
 		stream_fill(p->f->key_to_guest, x->off + skip, buf, n);
-	if (multipath(p))
+	if (multipath(p)) {
 		put_map(p, &g->mp, t, x);
+	} else if (p->infinite_wanted && g->seq == t->max && !g->mp.fail) {
+		/* RFC 8684 section 3.7: length 0, from here on plain TCP. */
+		p->infinite_wanted = false;
+		put_data_ack(p, &g->mp);
+		put_map(p, &g->mp, t, x);
+		g->mp.ssn = g->seq - t->iss;
+		g->mp.dsn = dsn_of(p, x->off + skip);
+		g->mp.map_len = g->mp.csum = 0;
+		g->mp.data_fin = false;
+	}
 	return n;
 }
 

@@ -34,6 +34,7 @@ struct flow_script {
 	struct tcp_traits guest, peer;
 	struct app_script guest_app, peer_app;
 	/* the peer as an MPTCP endpoint */
+	bool peer_refuses; /* RST to the SYN */
 	bool peer_mptcp, peer_checksum, peer_ack32, peer_fin_rides, peer_ack_every;
 	uint64_t peer_key;
 };
@@ -60,11 +61,13 @@ enum strip {
 
 /* Middleboxes on a path: the same for both directions unless said otherwise. */
 struct box_script {
+	bool used;
 	uint8_t strip;         /* enum strip */
 	uint64_t strip_after;  /* packets, for STRIP_LATER */
 	bool strip_one_way[2]; /* [0] to net only, [1] from net only */
 	bool blank;            /* stripping leaves NOPs instead of shortening */
 	uint8_t split_percent, join_percent;
+	bool join_any;           /* also segments whose options differ */
 	uint32_t seq_shift[2];   /* added to what goes to the net, and from the net */
 	uint64_t alter_nth;      /* packet with data whose payload is changed; 0: none */
 	uint8_t alter_direction; /* 0 to net, 1 from net */
@@ -92,6 +95,8 @@ struct scenario {
 	bool measured; /* clean, and completion time is compared with the ideal */
 	bool lossy;    /* packets are lost, damaged or late */
 	bool boxes;    /* middleboxes meddle */
+	bool stalls;   /* ... so that the far end may wait for ever */
+	bool breaks;   /* ... so that a reset in mid-stream is lawful */
 	bool alters;   /* payload is changed: the streams cannot be compared */
 	bool scarce;   /* pools or outputs are nearly full */
 	bool aborts;   /* an application resets */

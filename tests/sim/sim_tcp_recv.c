@@ -76,7 +76,7 @@ void tcp_receive(struct tcp *t, const struct seg *s)
 
 	if (seg_end(s) == s->seq) {
 		t->ops->deliver(t, s, 0, 0);
-		if (before(s->seq, t->rcv_nxt))
+		if (t->state == TCP_OPEN && before(s->seq, t->rcv_nxt))
 			tcp_ack(t);
 		return;
 	}
@@ -101,6 +101,8 @@ void tcp_receive(struct tcp *t, const struct seg *s)
 	had_early = t->early != NULL;
 	deliver(t, &cut);
 	drain(t);
+	if (t->state != TCP_OPEN)
+		return;
 	if (had_early || t->fin_received || cut.len_bytes != s->len_bytes)
 		tcp_ack(t);
 	else

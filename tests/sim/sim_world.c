@@ -136,12 +136,18 @@ static void to_gate(struct link *l, struct pkt *p)
 
 static void to_guest(struct link *l, struct pkt *p)
 {
-	guest_receive(l->w, p);
+	if (l->w->hosts_off)
+		free(p);
+	else
+		guest_receive(l->w, p);
 }
 
 static void to_peer(struct link *l, struct pkt *p)
 {
-	peer_receive(l->w, l->index - 1, p);
+	if (l->w->hosts_off)
+		free(p);
+	else
+		peer_receive(l->w, l->index - 1, p);
 }
 
 static void from_peer(struct link *l, struct pkt *p)
@@ -196,8 +202,10 @@ static void world_init(struct sim *w)
 	w->guest_link[0] = link_new(w, 0, true, &w->sc.guest_link[0], to_gate);
 	w->guest_link[1] = link_new(w, 0, false, &w->sc.guest_link[1], to_guest);
 	for (unsigned i = 0; i < w->sc.n_paths; i++) {
+		w->box[i] = w->sc.box[i].used ? box_new(w, &w->sc.box[i]) : NULL;
 		w->link[i][0] = link_new(w, i + 1, true, &w->sc.link[i][0], to_peer);
 		w->link[i][1] = link_new(w, i + 1, false, &w->sc.link[i][1], from_peer);
+		w->link[i][0]->box = w->link[i][1]->box = w->box[i];
 	}
 }
 
@@ -219,6 +227,8 @@ static void world_fini(struct sim *w)
 		for (unsigned k = 0; k < w->sc.n_paths; k++)
 			link_end(w->link[k][i]);
 	}
+	for (unsigned i = 0; i < w->sc.n_paths; i++)
+		box_free(w->box[i]);
 	gate_fini(w->gate);
 	free(w->gate);
 	free(w->flow);
@@ -249,7 +259,7 @@ static uint64_t step(struct sim *w, bool run)
 		best = us;
 		gate = true;
 	}
-	for (unsigned i = 0; i < w->sc.n_flows; i++) {
+	for (unsigned i = 0; i < w->sc.n_flows && !w->hosts_off; i++) {
 		us = guest_next_us(&w->flow[i]);
 		if (us < best) {
 			best = us;
@@ -283,9 +293,22 @@ static uint64_t later_us(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* A RST that was lost is not sent again: the other end learns of it when it says something. */
+static bool reset_over(const struct flow *f)
+{
+	const struct sim *w = f->w;
+	bool guest = f->guest.t.state == TCP_RESET, peer = f->peer.reset;
+
+	if (guest && (peer || f->peer.n_sub == 0))
+		return true;
+	if (!guest && !peer)
+		return false;
+	return w->sc.lossy || w->sc.scarce || w->sc.boxes;
+}
+
 static bool flow_over(const struct flow *f)
 {
-	return f->guest.started && guest_over(f) && peer_over(&f->peer);
+	return f->guest.started && ((guest_over(f) && peer_over(&f->peer)) || reset_over(f));
 }
 
 static bool all_over(struct sim *w)
@@ -300,6 +323,21 @@ static bool all_over(struct sim *w)
 		all &= f->end_us != 0;
 	}
 	return all;
+}
+
+/* A payload that a middlebox changed must not go unnoticed where checksums are agreed on. */
+static void check_altered(struct sim *w)
+{
+	for (unsigned i = 0; i < w->sc.n_flows; i++) {
+		const struct flow *f = &w->flow[i];
+		const struct check *c = &f->check;
+
+		/* What was changed and then lost is sent again as it was. */
+		if (!w->sc.lossy && !w->sc.scarce && box_altered(w->box[w->gate->ct[i].path]) &&
+		    w->sc.n_flows == 1 && c->converted && c->csum && !c->fallback &&
+		    !c->peer_reset && !c->guest_reset && !f->peer.fallback && f->peer.heard_dss)
+			sim_fail(w, "I3: changed payload went unnoticed");
+	}
 }
 
 /* Who is stuck, and where. */
@@ -339,17 +377,25 @@ bool sim_run(struct sim *w)
 	limit_us = START_US + scenario_limit_us(&w->sc);
 	while (!w->failed && !all_over(w)) {
 		if (step(w, false) > limit_us || w->events++ > EVENTS_MAX) {
-			fail_liveness(w, limit_us);
+			if (!w->sc.stalls)
+				fail_liveness(w, limit_us);
 			break;
 		}
 		step(w, true);
+		if (w->sc.control.jump_at_us && w->now_us >= w->sc.control.jump_at_us) {
+			w->now_us += w->sc.control.jump_us;
+			w->sc.control.jump_at_us = 0;
+		}
 	}
 	/* Whatever still lingers must go by itself. */
 	limit_us = w->now_us + LINGER_US;
+	w->hosts_off = w->sc.stalls || w->sc.aborts;
 	while (!w->failed && step(w, false) <= limit_us && w->events++ <= EVENTS_MAX)
 		step(w, true);
 	if (!w->failed)
 		gate_check_empty(w->gate);
+	if (!w->failed)
+		check_altered(w);
 	for (unsigned i = 0; i < w->sc.n_flows; i++) {
 		w->done_us = later_us(w->done_us, w->flow[i].guest.app.done_at_us);
 		w->done_us = later_us(w->done_us, w->flow[i].peer.app.done_at_us);

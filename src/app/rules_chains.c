@@ -34,6 +34,8 @@
 #define SYNACK "-p tcp --tcp-flags SYN,ACK,RST,FIN SYN,ACK"
 #define HAS_SYN "-p tcp --tcp-flags SYN SYN"
 #define HAS_RST "-p tcp --tcp-flags RST RST"
+/* One rule that all other segments of plain connections have to pass, instead of two. */
+#define SYN_OR_RST "-p tcp ! --tcp-flags SYN,RST NONE"
 #define TOO_BIG "-p icmp --icmp-type fragmentation-needed"
 #define TOO_BIG6 "-p ipv6-icmp --icmpv6-type packet-too-big"
 
@@ -50,10 +52,8 @@ struct jump {
 static const struct jump jumps[] = {
 	{"raw", "-I", "PREROUTING", "-i mpg-+", "MPGATE-RAW", NULL},
 	{"filter", "-I", "FORWARD", "-i mpg-+", "MPGATE-ACCEPT", NULL},
-	{"mangle", "-A", "FORWARD", HAS_SYN, "MPGATE-FWD", NULL},
-	{"mangle", "-A", "FORWARD", HAS_RST, "MPGATE-FWD", NULL},
-	{"mangle", "-A", "POSTROUTING", HAS_SYN, "MPGATE-POST", NULL},
-	{"mangle", "-A", "POSTROUTING", HAS_RST, "MPGATE-POST", NULL},
+	{"mangle", "-A", "FORWARD", SYN_OR_RST, "MPGATE-FWD", NULL},
+	{"mangle", "-A", "POSTROUTING", SYN_OR_RST, "MPGATE-POST", NULL},
 	{"mangle", "-A", "PREROUTING", "-p tcp", "MPGATE-PRE", NULL},
 	{"mangle", "-A", "PREROUTING", TOO_BIG, "MPGATE-ICMP", TOO_BIG6},
 };

@@ -190,25 +190,85 @@ static void idle(void)
 		}
 }
 
-/* Silence is no time on CUBIC's curve: an hour does not lift the window to the sky. */
+/* Twenty RTTs behind a loss. */
+static void climb(struct rig *r)
+{
+	rig_lose(r, 0);
+	r->ops->on_recovery_exit(&r->cc[0], r->now_us);
+	for (unsigned i = 0; i < 20; i++) {
+		rig_ack(r, 0, r->cc[0].cwnd_bytes);
+		r->now_us += RTT_US;
+	}
+}
+
+/*
+ * Time in which nothing was sent, or not as much as the window allows, is no time on CUBIC's
+ * curve: 20 s would lift it by 1000 segments, and so by half of the window at the next ACK.
+ */
 static void idle_cubic(void)
 {
-	uint32_t before;
+	for (unsigned row = 0; row < 2; row++) {
+		uint32_t before;
+		struct rig r;
+
+		settled(&r, "cubic");
+		climb(&r);
+		before = r.cc[0].cwnd_bytes;
+		if (row == 0) {
+			r.now_us += 20000000;
+			r.ops->on_idle(&r.cc[0], 20000000, 60000000, MSS, r.now_us);
+		}
+		for (unsigned i = 0; row == 1 && i < 200; i++) {
+			struct cc_ack a = rig_full_ack(&r, 0, MSS);
+
+			r.now_us += 100000;
+			a.now_us = r.now_us;
+			a.prior_in_flight_bytes = 2 * MSS;
+			r.ops->on_ack(&r.cc[0], &a, &r.g);
+		}
+		/* an ACK or two still count as of a full window */
+		CHECK_ROW(row, r.cc[0].cwnd_bytes <= before + MSS);
+		rig_ack(&r, 0, r.cc[0].cwnd_bytes);
+		CHECK_ROW(row, r.cc[0].cwnd_bytes >= before);
+		CHECK_ROW(row, r.cc[0].cwnd_bytes < before + 5 * MSS);
+	}
+}
+
+/* An undone loss leaves CUBIC's plateau where it was: the next loss above it is no retreat. */
+static void undo_cubic(void)
+{
 	struct rig r;
 
 	settled(&r, "cubic");
-	rig_lose(&r, 0);
+	r.cc[0].cwnd_bytes = 2 * W;
+	rig_lose(&r, 0); /* plateau 200 segments */
 	r.ops->on_recovery_exit(&r.cc[0], r.now_us);
-	for (unsigned i = 0; i < 20; i++) {
-		rig_ack(&r, 0, r.cc[0].cwnd_bytes);
-		r.now_us += RTT_US;
+	r.cc[0].cwnd_bytes = W;
+	rig_lose(&r, 0); /* were it real: plateau 85 */
+	r.ops->on_undo(&r.cc[0]);
+	CU_ASSERT_EQUAL(r.cc[0].cwnd_bytes, W);
+	/* K = cbrt(100 / 0.4) = 6.3 s; at half of it 7/8 of the way is done */
+	for (unsigned i = 0; i < 315; i++) {
+		rig_ack(&r, 0, r.cc[0].cwnd_bytes / 10);
+		r.now_us += 10000;
 	}
-	before = r.cc[0].cwnd_bytes;
-	r.now_us += 250000; /* less than an RTO: the window is kept */
-	r.ops->on_idle(&r.cc[0], 250000, 300000, MSS, r.now_us);
-	rig_ack(&r, 0, r.cc[0].cwnd_bytes);
-	CU_ASSERT(r.cc[0].cwnd_bytes >= before);
-	CU_ASSERT(r.cc[0].cwnd_bytes < before + 5 * MSS);
+	CU_ASSERT(r.cc[0].cwnd_bytes > 182 * MSS && r.cc[0].cwnd_bytes < 192 * MSS);
+}
+
+/* One ACK that covers more than the window, behind a timeout: at most doubled. */
+static void huge_ack(void)
+{
+	for (unsigned c = 0; c < 4; c++) {
+		struct cc_ack a;
+		struct rig r;
+
+		settled(&r, loss_based[c]);
+		timeout(&r);
+		a = rig_full_ack(&r, 0, 40 * MSS);
+		a.in_recovery = true;
+		r.ops->on_ack(&r.cc[0], &a, &r.g);
+		CHECK_EQ(c, r.cc[0].cwnd_bytes, 2 * MSS);
+	}
 }
 
 /* Rounds of ten ACKs; from round `from` on the RTT is longer by `more_us`. Window at the end. */
@@ -292,6 +352,8 @@ static const struct unit_test tests[] = {
 	{"growth behind an undo", undo_keeps_growing},
 	{"idle", idle},
 	{"idle is no time for cubic", idle_cubic},
+	{"undo of cubic's plateau", undo_cubic},
+	{"an ACK of more than the window", huge_ack},
 	{"HyStart++ ends slow start", hystart_ends_slow_start},
 	{"HyStart++ resumes", hystart_resumes},
 };

@@ -189,6 +189,79 @@ static void bbr_adapts(void)
 	bn_free(b);
 }
 
+/* The queue that its startup built is gone at once; a second later nothing is left of it. */
+static void bbr_drains(void)
+{
+	struct bottleneck *b = bn_new(2);
+	struct bn_flow *f = bn_flow(b, 0, bn_link(b, 100, 10, 300, 0), "bbr", 0);
+	uint32_t longest_us = 0;
+
+	for (unsigned ms = 20; ms <= 1000; ms += 20) {
+		bn_run(b, ms * 1000);
+		longest_us = f->srtt_us > longest_us ? f->srtt_us : longest_us;
+		if (ms >= 260)
+			CHECK_ROW(ms, f->srtt_us < 17000);
+	}
+	CU_ASSERT(longest_us > 25000);
+	bn_free(b);
+}
+
+/* Looking for the smallest RTT, once in ten seconds, costs no more than half of 200 ms. */
+static void bbr_probes_rtt(void)
+{
+	struct bottleneck *b = bn_new(3);
+	struct bn_flow *f = bn_flow(b, 0, bn_link(b, 100, 10, 20, 0), "bbr", 0);
+	unsigned least = 1000, full = 0;
+
+	for (unsigned ms = 9000; ms < 12000; ms += 50) {
+		unsigned got = share(b, f, ms * 1000ULL, (ms + 50) * 1000ULL);
+
+		least = got < least ? got : least;
+		full += got >= 970;
+	}
+	CU_ASSERT(least >= 400 && least <= 700);
+	CU_ASSERT(full >= 60 - 7);
+	bn_free(b);
+}
+
+/* Two on a queue of a fifth of the product: what the rates overshoot by is bounded by their loss.
+ */
+static void bbr_short_queue(void)
+{
+	struct bottleneck *b = bn_new(4);
+	struct bn_flow *f[2];
+	unsigned l = bn_link(b, 100, 10, 2, 0);
+	uint64_t lost, sent;
+
+	for (unsigned i = 0; i < 2; i++)
+		f[i] = bn_flow(b, i, l, "bbr", i * 500000);
+	bn_run(b, 30 * SECOND);
+	lost = f[0]->lost_packets + f[1]->lost_packets;
+	sent = f[0]->sent_packets + f[1]->sent_packets;
+	if (lost * 1000 > sent * 60)
+		printf("%u of 1000 lost\n", (unsigned)(lost * 1000 / sent));
+	CU_ASSERT(lost * 1000 <= sent * 60);
+	CU_ASSERT(f[0]->delivered_bytes + f[1]->delivered_bytes >=
+		  bn_capacity(b, l, 30 * SECOND) / 100 * 95);
+	bn_free(b);
+}
+
+/* ACKs in lumps of one and a half RTTs: the window must hold what waits for its ACK as well. */
+static void bbr_long_lumps(void)
+{
+	struct bottleneck *b = bn_new(5);
+	struct bn_flow *f = bn_flow(b, 0, bn_link(b, 100, 10, 50, 0), "bbr", 0);
+	unsigned got;
+
+	f->ack_segments = 10000;
+	f->ack_wait_us = 25000;
+	got = share(b, f, 5 * SECOND, 15 * SECOND);
+	if (got < 900)
+		printf("bbr gets %u of 1000\n", got);
+	CU_ASSERT(got >= 900);
+	bn_free(b);
+}
+
 static const struct unit_test tests[] = {
 	{"clean links", clean_links},
 	{"lumped ACKs", lumped_acks},
@@ -197,5 +270,9 @@ static const struct unit_test tests[] = {
 	{"an outage", outage},
 	{"limited by the application, idle", app_limited},
 	{"bbr follows the path", bbr_adapts},
+	{"bbr drains its startup", bbr_drains},
+	{"bbr probes the RTT", bbr_probes_rtt},
+	{"bbr on a short queue", bbr_short_queue},
+	{"bbr with long lumps of ACKs", bbr_long_lumps},
 };
 UNIT_MAIN("engine/congestion on links", tests)

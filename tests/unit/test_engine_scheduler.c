@@ -260,8 +260,11 @@ static void blest_learns(void)
 	CU_ASSERT_EQUAL(ops->pick(&sc, &in).subflow, 1);
 	in.window_bytes = 114000;
 	CU_ASSERT_EQUAL(ops->pick(&sc, &in).subflow, -1);
-	for (unsigned i = 0; i < 100; i++) { /* each blocked time counts once */
+	for (unsigned i = 0; i < 100; i++) /* one blocked time counts once: 1.04 */
 		ops->pick(&sc, &blocked);
+	in.window_bytes = 122000;
+	CU_ASSERT_EQUAL(ops->pick(&sc, &in).subflow, 1);
+	for (unsigned i = 0; i < 100; i++) {
 		ops->pick(&sc, &blocked);
 		in.window_bytes = MUCH;
 		ops->pick(&sc, &in);

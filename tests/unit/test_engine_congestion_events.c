@@ -241,9 +241,11 @@ static void undo_cubic(void)
 
 	settled(&r, "cubic");
 	r.cc[0].cwnd_bytes = 2 * W;
+	rig_ack(&r, 0, MSS);
+	r.cc[0].cwnd_bytes = 2 * W;
 	rig_lose(&r, 0); /* plateau 200 segments */
 	r.ops->on_recovery_exit(&r.cc[0], r.now_us);
-	r.cc[0].cwnd_bytes = W;
+	rig_avoiding(&r, 0, W, RTT_US);
 	rig_lose(&r, 0); /* were it real: plateau 85 */
 	r.ops->on_undo(&r.cc[0]);
 	CU_ASSERT_EQUAL(r.cc[0].cwnd_bytes, W);

@@ -202,12 +202,14 @@ def subflow_reset(p):
 
 @scene("guest-gives-up", "3.1", server={"MPCapableACKRX": 0, "MPCapableSYNRX": 1})
 def gives_up(p):
-    """The guest closes while it connects: its kernel answers the SYN/ACK with RST.
+    """The guest closes while it connects; the SYN/ACK is lost the first time, and its repetition
+    is answered with RST by the guest's kernel.
 
     Look at: the gate has converted the connection by then; the RST carries MP_FASTCLOSE, which
     harms nobody, and the server forgets the SYN.
     """
     p.listen()
+    p.drop("net", "--sport 7001 --tcp-flags SYN,ACK SYN,ACK")
     g = p.guest_socket()
     g.setblocking(False)
     try:

@@ -78,6 +78,8 @@ uint32_t app_space(const struct app *a)
 
 uint64_t app_next_us(const struct app *a)
 {
+	if (a->abort)
+		return a->w->now_us;
 	return a->write_at_us < a->read_at_us ? a->write_at_us : a->read_at_us;
 }
 

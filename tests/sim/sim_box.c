@@ -162,7 +162,7 @@ static struct pkt *join(struct box *b, struct pkt *p, struct pkt *q)
 	if (!b->script->join_any &&
 	    memcmp(s.payload - s.opt_bytes, t.payload - t.opt_bytes, s.opt_bytes) != 0)
 		return NULL;
-	both = pkt_new(q->data, p->len_bytes + t.len_bytes);
+	both = pkt_new(NULL, p->len_bytes + t.len_bytes);
 	memcpy(both->data, p->data, p->len_bytes);
 	memcpy(both->data + p->len_bytes, t.payload, t.len_bytes);
 	both->data[s.ip_bytes + 13] |= t.flags;

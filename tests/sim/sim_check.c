@@ -122,6 +122,10 @@ static void in_net(struct flow *f, const struct seg *s)
 		ranges_seen_add(&c->sub.rx, from, end);
 	c->peer_tsval = later(c->peer_tsval, s->tsval);
 	c->confirmed |= m->dss && m->has_ack;
+	/* Without DATA_ACK the window counts at least from what was acknowledged before. */
+	if (!m->dss || !m->has_ack)
+		c->peer_edge =
+			max64(c->peer_edge, c->peer_acked + ((int64_t)s->window << c->peer_wscale));
 	if (!c->keys || !m->dss || !m->has_ack)
 		return;
 	acked = (int64_t)(peer_expand(m->data_ack, m->ack64,

@@ -186,7 +186,7 @@ uint64_t guest_next_us(const struct flow *f)
 	if (g->t.state == TCP_RESET)
 		return NEVER;
 	us = tcp_next_us(&g->t);
-	app = app_next_us(&g->app);
+	app = g->t.state == TCP_OPEN ? app_next_us(&g->app) : NEVER;
 	return us < app ? us : app;
 }
 

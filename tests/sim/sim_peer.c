@@ -250,7 +250,7 @@ uint64_t peer_next_us(const struct peer *p)
 	if (p->n_sub == 0 || p->reset)
 		return NEVER;
 	us = p->probe_at_us < us ? p->probe_at_us : us;
-	one = app_next_us(&p->app);
+	one = p->open ? app_next_us(&p->app) : NEVER;
 	us = one < us ? one : us;
 	for (unsigned i = 0; i < p->n_sub; i++) {
 		one = tcp_next_us(&p->sub[i].t);
@@ -278,7 +278,7 @@ void peer_run(struct peer *p)
 
 		if (s->t.state == TCP_SYN_RECEIVED && s->t.rto_at_us <= p->w->now_us) {
 			if (p->syn_acks > SYN_ACK_TRIES)
-				s->t.state = TCP_RESET;
+				peer_abort(p);
 			else
 				send_syn_ack(p, s);
 		}

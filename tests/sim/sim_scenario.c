@@ -146,8 +146,10 @@ static void make_measured(struct scenario *sc, struct rng *r)
 	sc->measured = true;
 	/* A mapping with checksum waits until it is whole; acknowledgements grow by a fifth. */
 	sc->control.checksum = false;
-	for (unsigned i = 0; i < sc->n_paths; i++)
+	for (unsigned i = 0; i < sc->n_paths; i++) {
+		sc->link[i][0].super = false;
 		sc->link[i][1] = sc->link[i][0];
+	}
 	for (unsigned i = 0; i < sc->n_flows; i++) {
 		struct flow_script *f = &sc->flow[i];
 		struct tcp_traits *k[] = {&f->guest, &f->peer};
@@ -170,6 +172,7 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 {
 	struct rng r = rng_split(seed, 1);
 	uint64_t guest_delay;
+	bool reuse = false;
 
 	*sc = (struct scenario){.seed = seed, .n_paths = 1, .n_flows = 1};
 	sc->family = rng_chance(&r, 70) ? FLOW_IPV4 : FLOW_IPV6;
@@ -197,7 +200,9 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 		make_flow(sc, i);
 	sc->clean = true;
 	faults_make(sc);
-	if (sc->clean && rng_chance(&r, 50))
+	for (unsigned i = 0; i < sc->n_flows; i++)
+		reuse |= sc->flow[i].reuses;
+	if (sc->clean && !reuse && rng_chance(&r, 50))
 		make_measured(sc, &r);
 }
 

@@ -11,6 +11,7 @@
  * Uncoupled: each subflow takes what its path gives.
  *
  * What is sent in recovery is the sender's to pace (PRR towards cwnd_bytes, which stays).
+ * ssthresh_bytes only tells startup (above the window) from the rest (the window).
  */
 #include "engine/cc_bbr.h"
 
@@ -200,7 +201,7 @@ static void set_pacing(struct cc *cc, const struct bbr *b, uint32_t srtt_us)
 
 static void set_cwnd(struct cc *cc, const struct bbr *b, const struct cc_ack *ack)
 {
-	uint64_t target = flight_target(cc, b, b->full ? GAIN_CWND : GAIN_HIGH);
+	uint64_t target = flight_target(cc, b, GAIN_CWND);
 	uint64_t cwnd = cc->cwnd_bytes;
 
 	if (b->full)
@@ -213,6 +214,8 @@ static void set_cwnd(struct cc *cc, const struct bbr *b, const struct cc_ack *ac
 	if (b->mode == BBR_PROBE_RTT)
 		cwnd = cc_min32(cwnd, probe_rtt_cwnd(b));
 	cc->cwnd_bytes = cc_max32(cc_min32(cwnd, CC_CWND_MAX), cwnd_floor(b));
+	if (!b->in_episode)
+		cc->ssthresh_bytes = b->full ? cc->cwnd_bytes : CC_SSTHRESH_UNSET;
 }
 
 static void bbr_on_ack(struct cc *cc, const struct cc_ack *ack, const struct cc_group *g)
@@ -251,7 +254,7 @@ static void restore_cwnd(struct cc *cc)
 	if (b->in_episode && b->mode != BBR_PROBE_RTT)
 		cc->cwnd_bytes = cc_max32(cc->cwnd_bytes, b->prior_cwnd_bytes);
 	b->in_episode = 0;
-	cc->ssthresh_bytes = CC_SSTHRESH_UNSET;
+	cc->ssthresh_bytes = b->full ? cc->cwnd_bytes : CC_SSTHRESH_UNSET;
 }
 
 static void bbr_on_recovery_exit(struct cc *cc, uint64_t now_us)

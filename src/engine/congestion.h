@@ -82,6 +82,12 @@ static inline uint32_t congestion_burst_bytes(const struct cc *cc, uint32_t mss_
 	return bytes < UINT16_MAX ? (uint32_t)bytes : UINT16_MAX;
 }
 
+/* Does the window double each RTT, as far as the controller knows? */
+static inline bool congestion_slow_start(const struct cc *cc)
+{
+	return cc->cwnd_bytes < cc->ssthresh_bytes;
+}
+
 /* Null when there is no controller of that name. */
 const struct cc_ops *congestion_find(const char *name);
 const struct cc_ops *congestion_at(unsigned i); /* null behind the last one */

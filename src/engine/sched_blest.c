@@ -8,10 +8,10 @@
  *
  *	X = sum over f of mss_f * (cwnd_f / mss_f + (r - 1) / 2) * r,  r = srtt_s / srtt_f
  *
- * (their windows, growing by a segment each RTT). If that times lambda is more than the window
- * that is left, with what the fast paths have in flight (it is acknowledged before the piece) and
- * without the piece, they would stand still: then it is better to wait. Lambda, 1.0 to 1.3, grows
- * when the window was blocked nevertheless and shrinks while it is not.
+ * (their windows, growing by a segment each RTT; in slow start they double). If that times lambda
+ *is more than the window that is left, with what the fast paths have in flight (it is acknowledged
+ *before the piece) and without the piece, they would stand still: then it is better to wait.
+ *Lambda, 1.0 to 1.3, grows when the window was blocked nevertheless and shrinks while it is not.
  */
 #include "engine/sched_common.h"
 
@@ -60,17 +60,6 @@ static void learn_good(struct sched *sc)
 	sc->word[BLEST_LAMBDA] = lambda > LAMBDA_MIN ? lambda : LAMBDA_MIN;
 }
 
-/* What fast path f sends in slow_us; r has 8 fraction bits, at most 2^16. */
-static uint64_t could_send(const struct sched_subflow *f, uint32_t slow_us)
-{
-	uint64_t r = (uint64_t)slow_us * 256 / f->srtt_us;
-	uint64_t growth;
-
-	r = r < (1U << 24) ? r : 1U << 24;
-	growth = r > 256 ? (uint64_t)f->mss_bytes * (r - 256) / 512 : 0;
-	return (f->cwnd_bytes + growth) * r / 256;
-}
-
 static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t set, unsigned i)
 {
 	uint64_t x = 0, left = in->window_bytes, piece = in->s[i].mss_bytes;
@@ -82,7 +71,7 @@ static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t 
 
 		if (!(set >> k & 1) || f->srtt_us == 0 || f->srtt_us >= in->s[i].srtt_us)
 			continue;
-		x += could_send(f, in->s[i].srtt_us);
+		x += sched_could_send(f, (uint64_t)in->s[i].srtt_us * 256 / f->srtt_us);
 		left += f->in_flight_bytes;
 	}
 	left = left > piece ? left - piece : 0;

@@ -36,14 +36,16 @@ static uint32_t sendable(const struct sched_input *in)
  * No silly windows: less than a segment goes only if it is all there is, or if nothing is in
  * flight that would open the window. On fast paths, where a window has many segments, a piece
  * waits for a thirty-second of it (16 KB at most): fewer and larger pieces, the pipe stays full.
+ * Where pacing cuts the pieces they are as they should be.
  */
 uint32_t sched_room_bytes(const struct sched_input *in, unsigned i)
 {
 	const struct sched_subflow *s = &in->s[i];
 	uint32_t room = s->cwnd_bytes > s->in_flight_bytes ? s->cwnd_bytes - s->in_flight_bytes : 0;
-	uint32_t worthwhile = s->cwnd_bytes / 32;
+	uint32_t worthwhile = s->held_bytes ? 0 : s->cwnd_bytes / 32;
 
-	if (s->in_flight_bytes == 0)
+	room = room > s->held_bytes ? room - s->held_bytes : 0;
+	if (s->in_flight_bytes == 0 && s->held_bytes == 0)
 		return room;
 	worthwhile = worthwhile < WORTHWHILE_MAX ? worthwhile : WORTHWHILE_MAX;
 	worthwhile = worthwhile > mss_of(s) ? worthwhile : mss_of(s);
@@ -133,32 +135,33 @@ struct sched_pick sched_piece(const struct sched_input *in, int i)
 	return (struct sched_pick){.subflow = i, .bytes = bytes};
 }
 
+uint64_t sched_could_send(const struct sched_subflow *s, uint64_t rtts_q8)
+{
+	uint64_t growth, r = rtts_q8 < 1U << 24 ? rtts_q8 : 1U << 24;
+
+	if (s->slow_start && r >= 256)
+		return 2ULL * s->cwnd_bytes * ((1ULL << (r / 256 < 24 ? r / 256 : 24)) - 1);
+	growth = r > 256 ? (uint64_t)s->mss_bytes * (r - 256) / 512 : 0;
+	return (s->cwnd_bytes + growth) * r / 256;
+}
+
 /*
- * Faster paths are done after their RTT and the time that the rest takes at the sum of their
- * rates; a piece on the slow one is acknowledged after its RTT. The variation of both is granted
- * to the slow one: waiting must be a clear win.
+ * A piece on the slow path is acknowledged after its RTT. Until then a faster path may send, less
+ * an RTT of its own for the last ACK and its variation: waiting must be a clear win.
  */
 bool sched_tail_waits(const struct sched_input *in, uint8_t set, unsigned i)
 {
-	uint32_t slow_us = sched_srtt_us(&in->s[i]), fast_us = UINT32_MAX, var_us = 0;
-	uint64_t rate = 0, wait_us; /* bytes/s */
+	uint32_t slow_us = in->s[i].srtt_us;
+	uint64_t sent = 0;
 
-	if (!in->tail || in->s[i].srtt_us == 0)
+	if (!in->tail || slow_us == 0)
 		return false;
 	for (unsigned k = 0; k < in->n; k++) {
 		const struct sched_subflow *s = &in->s[k];
+		uint64_t lost_us = (uint64_t)s->srtt_us + s->rttvar_us;
 
-		if (!has_bit(set, k) || s->srtt_us == 0 || s->srtt_us >= slow_us)
-			continue;
-		rate += (uint64_t)s->cwnd_bytes * 1000000 / s->srtt_us;
-		if (s->srtt_us < fast_us) {
-			fast_us = s->srtt_us;
-			var_us = s->rttvar_us;
-		}
+		if (has_bit(set, k) && s->srtt_us != 0 && lost_us < slow_us)
+			sent += sched_could_send(s, (slow_us - lost_us) * 256 / s->srtt_us);
 	}
-	if (rate == 0 || in->unsent_bytes > UINT32_MAX)
-		return false;
-	var_us = var_us > in->s[i].rttvar_us ? var_us : in->s[i].rttvar_us;
-	wait_us = fast_us + in->unsent_bytes * 1000000 / rate;
-	return wait_us + var_us < slow_us;
+	return sent > in->unsent_bytes;
 }

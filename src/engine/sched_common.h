@@ -29,6 +29,12 @@ int sched_fastest(const struct sched_input *in, uint8_t set);
 struct sched_pick sched_piece(const struct sched_input *in, int i);
 
 /*
+ * What subflow s sends in so many RTTs (8 fraction bits) from a full window: each RTT a window and
+ * what it grows by, a segment; in slow start twice the window, and twice that.
+ */
+uint64_t sched_could_send(const struct sched_subflow *s, uint64_t rtts_q8);
+
+/*
  * The end of a transfer: would the subflows of `set` that are faster than `i` carry all the rest
  * sooner than a piece sent on `i` arrives?
  */

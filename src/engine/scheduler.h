@@ -13,10 +13,12 @@
 
 /* One subflow as the scheduler sees it. */
 struct sched_subflow {
-	bool usable; /* established, not stale, its path up */
-	bool backup; /* RFC 8684 section 3.3.8: only when no other is usable */
+	bool usable;     /* established, not stale, its path up */
+	bool slow_start; /* its window doubles each RTT: congestion_slow_start() */
+	bool backup;     /* RFC 8684 section 3.3.8: only when no other is usable */
 	uint32_t srtt_us, rttvar_us;
 	uint32_t cwnd_bytes, in_flight_bytes;
+	uint32_t held_bytes; /* of the room between them, what pacing does not let out yet */
 	uint32_t mss_bytes;
 	uint32_t price_milli; /* price per byte relative to others, 1000 = 1.0 */
 };
@@ -25,8 +27,12 @@ struct sched_input {
 	unsigned n;
 	struct sched_subflow s[SCHED_SUBFLOWS_MAX];
 	uint64_t unsent_bytes; /* waiting to be sent for the first time, this piece included */
-	uint32_t window_bytes; /* data-level window left (peer's edge minus what was sent) */
-	int last;              /* subflow of the previous piece, -1: none */
+	/*
+	 * Data-level window left: the peer's edge minus what was sent, or what the sender itself
+	 * may still keep, if that is less: either stops the fast paths behind a slow piece.
+	 */
+	uint32_t window_bytes;
+	int last; /* subflow of the previous piece, -1: none */
 	/*
 	 * unsent_bytes is all there is: the guest sent FIN, or it could send more within its
 	 * window and does not. Then no slow path is used where waiting for a fast one is sooner.

@@ -3,7 +3,7 @@
  * test_engine_scheduler.c - each scheduler by table rows: which subflow, how much, or none.
  *
  * A subflow is written "RTT/CWND/FLIGHT" in milliseconds and segments of 1000 bytes, with flags
- * behind: b backup, d down, pN price N in tenths.
+ * behind: b backup, d down, pN price N in tenths, hN held N segments, s slow start.
  */
 #include "engine/scheduler.h"
 #include "unit.h"
@@ -37,6 +37,9 @@ static void parse(struct sched_input *in, const char *text)
 		for (text += used; *text && *text != ' '; text++) {
 			s->backup |= *text == 'b';
 			s->usable &= *text != 'd';
+			s->slow_start |= *text == 's';
+			if (*text == 'h')
+				s->held_bytes = (uint32_t)strtoul(text + 1, NULL, 10) * MSS;
 			if (*text == 'p')
 				s->price_milli = (uint32_t)strtoul(text + 1, NULL, 10) * 100;
 		}
@@ -142,7 +145,11 @@ static void lowest_rtt(void)
 		/* 8, also while the other is full */
 		{"30/20/20 10/20/0b", MUCH, MUCH, -1, -1, 0, 0},
 		/* 9, until it is down */ {"30/20/0d 10/20/0b", MUCH, MUCH, -1, 1, 20000, 0},
-		/* 10, the faster of two backups */
+		/* 10, pacing holds back a part */
+		{"10/20/0h15 20/20/0", MUCH, MUCH, -1, 0, 5000, 0},
+		/* 11, all: the other one */ {"10/20/5h15 20/20/0", MUCH, MUCH, -1, 1, 20000, 0},
+		/* 12, more than there is */ {"10/20/5h99", MUCH, MUCH, -1, -1, 0, 0},
+		/* 13, the faster of two backups */
 		{"30/20/0d 10/20/0b 5/20/0b", MUCH, MUCH, -1, 2, 20000, 0},
 	};
 
@@ -200,16 +207,22 @@ static void round_robin(void)
 static void redundant(void)
 {
 	static const struct row rows[] = {
-		/* 0, the fastest leads, eight segments, the others get the same */
+		/* 0, the fastest leads when windows are alike, eight segments, the others get the
+		   same */
 		{"30/20/0 10/20/0 20/20/0", MUCH, MUCH, -1, 1, 8000, 5},
 		/* 1, a full one is not waited for */
-		{"30/20/13 10/20/0 20/20/0", MUCH, MUCH, -1, 1, 8000, 4},
-		/* 2, a little fits everywhere */
+		{"30/20/20 10/20/0 20/20/0", MUCH, MUCH, -1, 1, 8000, 4},
+		/* 2, one with a little room makes the piece small */
+		{"30/20/17 10/20/0 20/20/0", MUCH, MUCH, -1, 1, 3000, 5},
+		/* 3, the leader is full */ {"30/20/0 10/20/20", MUCH, MUCH, -1, -1, 0, 0},
+		/* 4, it is the one with the highest rate */
+		{"30/90/0 10/20/0", MUCH, MUCH, -1, 0, 8000, 2},
+		/* 5, a little fits everywhere */
 		{"30/20/19 10/20/0 20/20/19", 500, MUCH, -1, 1, 500, 5},
-		/* 3, backups rest */ {"30/20/0b 10/20/0", 500, MUCH, -1, 1, 500, 0},
-		/* 4, all backups */ {"30/20/0b 10/20/0b", 500, MUCH, -1, 1, 500, 1},
-		/* 5, price does not matter */ {"30/20/0p10 10/20/0p90", 500, MUCH, -1, 1, 500, 1},
-		/* 6, nobody has room */ {"30/20/20 10/20/20", 500, MUCH, -1, -1, 0, 0},
+		/* 6, backups rest */ {"30/20/0b 10/20/0", 500, MUCH, -1, 1, 500, 0},
+		/* 7, all backups */ {"30/20/0b 10/20/0b", 500, MUCH, -1, 1, 500, 1},
+		/* 8, price does not matter */ {"30/20/0p10 10/20/0p90", 500, MUCH, -1, 1, 500, 1},
+		/* 9, nobody has room */ {"30/20/20 10/20/20", 500, MUCH, -1, -1, 0, 0},
 	};
 
 	RUN("redundant", rows);
@@ -285,16 +298,19 @@ static void tail(void)
 		int want;
 	} rows[] = {
 		/* 0, more follows */ {"10/20/20 60/20/0", 20000, false, 1},
-		/* 1, the rest takes 10 + 10 ms on the fast one */
+		/* 1, the fast one has it done sooner */
 		{"10/20/20 60/20/0", 20000, true, -1},
-		/* 2, 10 + 43 and 6 of variation */ {"10/20/20 60/20/0", 86000, true, -1},
-		/* 3, 10 + 44 */ {"10/20/20 60/20/0", 89000, true, 1},
-		/* 4, two fast ones */ {"10/20/20 20/20/20 60/20/0", 120000, true, -1},
-		/* 5 */ {"10/20/20 20/20/20 60/20/0", 140000, true, 2},
+		/* 2, in 49 ms it sends 107.5 segments */ {"10/20/20 60/20/0", 107000, true, -1},
+		/* 3 */ {"10/20/20 60/20/0", 108000, true, 1},
+		/* 4, two fast ones */ {"10/20/20 20/20/20 60/20/0", 146000, true, -1},
+		/* 5 */ {"10/20/20 20/20/20 60/20/0", 147000, true, 2},
 		/* 6, alike */ {"10/20/20 11/20/0", 1000, true, 1},
 		/* 7, the fast one has room */ {"10/20/0 60/20/0", 1000, true, 0},
 		/* 8, the fast one is down */ {"10/20/20d 60/20/0", 1000, true, 1},
 		/* 9, the slow one not measured */ {"10/20/20 0/20/0", 1000, true, 1},
+		/* 10, in slow start: 2 * 20 * (2^4 - 1) = 600 */
+		{"10/20/20s 60/20/0", 599000, true, -1},
+		/* 11 */ {"10/20/20s 60/20/0", 600000, true, 1},
 	};
 
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -304,7 +320,7 @@ static void tail(void)
 
 			parse(&in, rows[i].subflows);
 			in.unsent_bytes = rows[i].unsent;
-			in.window_bytes = 1000 * MSS;
+			in.window_bytes = 10000 * MSS;
 			in.tail = rows[i].tail;
 			CHECK_EQ(i * 10 + s, scheduler_at(s)->pick(&sc, &in).subflow, rows[i].want);
 		}
@@ -332,7 +348,7 @@ static void check_pick(unsigned i, const struct sched_input *in, const struct sc
 	s = &in->s[p->subflow];
 	ok = (unsigned)p->subflow < in->n && s->usable && p->bytes > 0 &&
 	     p->bytes <= in->unsent_bytes && p->bytes <= in->window_bytes && p->bytes <= 65535 &&
-	     (uint64_t)s->in_flight_bytes + p->bytes <= s->cwnd_bytes &&
+	     (uint64_t)s->in_flight_bytes + s->held_bytes + p->bytes <= s->cwnd_bytes &&
 	     !(p->also_mask >> p->subflow & 1) && p->also_mask >> in->n == 0;
 	/* less than a segment: all there is, or nothing in flight on it */
 	ok &= p->bytes >= s->mss_bytes || p->bytes == in->unsent_bytes || s->in_flight_bytes == 0;
@@ -361,6 +377,7 @@ static void any_numbers(void)
 			in.s[k] =
 				(struct sched_subflow){.usable = unit_random(&seed) % 8,
 						       .backup = unit_random(&seed) % 4 == 0,
+						       .slow_start = unit_random(&seed) % 2,
 						       .srtt_us = any32(&seed, UINT32_MAX),
 						       .rttvar_us = any32(&seed, UINT32_MAX),
 						       .cwnd_bytes = any32(&seed, UINT32_MAX),

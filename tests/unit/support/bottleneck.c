@@ -3,6 +3,7 @@
  * bottleneck.c - links and model senders in virtual time; see bottleneck.h.
  */
 #include "bottleneck.h"
+#include "stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -165,30 +166,52 @@ static void send_packet(struct bottleneck *b, struct bn_flow *f)
 		f->backlog_bytes -= f->mss_bytes;
 }
 
-/* Sends what window, pacing and backlog allow, a millisecond's worth at a time when paced. */
-static void send_more(struct bottleneck *b, struct bn_flow *f)
+unsigned bn_room(const struct bottleneck *b, const struct bn_flow *f)
 {
-	uint32_t sent = 0, piece = congestion_burst_bytes(&f->cc, f->mss_bytes);
+	uint32_t flight = in_flight(f), room;
+
+	if (!f->established || (f->cc.pacing_bytes_per_s && f->next_send_us > b->now_us))
+		return 0;
+	room = f->cc.cwnd_bytes > flight ? (f->cc.cwnd_bytes - flight) / f->mss_bytes : 0;
+	return room < BN_RING - (f->tail - f->head) ? room : BN_RING - (f->tail - f->head);
+}
+
+/* Behind a burst: the wait that it costs. */
+void bn_pace(struct bottleneck *b, struct bn_flow *f, uint32_t sent_bytes)
+{
+	if (f->cc.pacing_bytes_per_s && sent_bytes)
+		f->next_send_us = b->now_us + sent_bytes * 1000000ULL / f->cc.pacing_bytes_per_s;
+}
+
+void bn_send(struct bottleneck *b, struct bn_flow *f, uint32_t piece)
+{
 	bool was_idle = f->tail == f->head;
 
-	if (f->cc.pacing_bytes_per_s && f->next_send_us > b->now_us)
-		return;
-	if (was_idle && f->backlog_bytes && f->last_send_us && b->now_us > f->last_send_us)
+	if (was_idle && f->last_send_us && b->now_us > f->last_send_us)
 		f->ops->on_idle(&f->cc, b->now_us - f->last_send_us, (uint32_t)rto_us(f),
 				f->mss_bytes, b->now_us);
-	while (in_flight(f) + f->mss_bytes <= f->cc.cwnd_bytes &&
-	       f->backlog_bytes >= f->mss_bytes && f->tail - f->head < BN_RING) {
-		if (sent >= piece)
-			break;
-		send_packet(b, f);
+	send_packet(b, f);
+	packet(f, f->tail - 1)->piece = piece;
+	if (was_idle || f->timer_us == NEVER)
+		set_timer(b, f);
+}
+
+/* Sends what window, pacing and backlog allow, a burst at a time when paced. */
+static void send_more(struct bottleneck *b, struct bn_flow *f)
+{
+	uint32_t sent = 0, burst = congestion_burst_bytes(&f->cc, f->mss_bytes);
+
+	if (f->stream) {
+		stream_send(b, f->stream);
+		return;
+	}
+	while (sent < burst && f->backlog_bytes >= f->mss_bytes && bn_room(b, f)) {
+		bn_send(b, f, 0);
 		sent += f->mss_bytes;
 	}
 	if (f->backlog_bytes < f->mss_bytes && in_flight(f) + f->mss_bytes <= f->cc.cwnd_bytes)
 		f->app_limited_until_bytes = f->delivered_bytes + in_flight(f) + 1;
-	if (sent && f->cc.pacing_bytes_per_s)
-		f->next_send_us = b->now_us + sent * 1000000ULL / f->cc.pacing_bytes_per_s;
-	if (sent && (was_idle || f->timer_us == NEVER))
-		set_timer(b, f);
+	bn_pace(b, f, sent);
 }
 
 static void take_rtt(struct bn_flow *f, uint32_t rtt_us)
@@ -207,6 +230,8 @@ static void take_rtt(struct bn_flow *f, uint32_t rtt_us)
 static void resend_later(struct bn_flow *f)
 {
 	f->lost_packets++;
+	if (f->stream)
+		stream_lost(f->stream, f, packet(f, f->head)->piece);
 	if (f->backlog_bytes != BN_ENDLESS)
 		f->backlog_bytes += f->mss_bytes;
 }
@@ -264,6 +289,8 @@ static void take_ack(struct bottleneck *b, struct bn_flow *f)
 	for (; f->head != last + 1; f->head++) {
 		if (packet(f, f->head)->ack_at_us) {
 			ack.acked_bytes += f->mss_bytes;
+			if (f->stream)
+				stream_acked(f->stream, packet(f, f->head)->piece);
 			continue;
 		}
 		ack.lost_bytes += f->mss_bytes;
@@ -286,10 +313,13 @@ static void on_timer(struct bottleneck *b, struct bn_flow *f)
 	struct cc_group g;
 
 	if (!f->probed && !f->backoff && f->tail - f->head < BN_RING) {
+		uint32_t piece = packet(f, f->tail - 1)->piece;
+
 		f->probed = true;
 		if (f->backlog_bytes < f->mss_bytes)
 			f->backlog_bytes = f->mss_bytes;
 		send_packet(b, f);
+		packet(f, f->tail - 1)->piece = piece;
 		set_timer(b, f);
 		return;
 	}
@@ -339,7 +369,8 @@ static uint64_t next_event_us(struct bottleneck *b, struct bn_flow *f)
 	ack_us = next_ack_us(f);
 	at = f->timer_us < ack_us ? f->timer_us : ack_us;
 	if (f->cc.pacing_bytes_per_s && f->next_send_us > b->now_us && f->next_send_us < at &&
-	    in_flight(f) + f->mss_bytes <= f->cc.cwnd_bytes && f->backlog_bytes >= f->mss_bytes)
+	    in_flight(f) + f->mss_bytes <= f->cc.cwnd_bytes &&
+	    (f->stream ? stream_pending(f->stream) : f->backlog_bytes >= f->mss_bytes))
 		at = f->next_send_us;
 	return at;
 }

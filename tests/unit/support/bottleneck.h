@@ -35,7 +35,10 @@ struct bn_packet {
 	uint64_t ack_at_us; /* 0: never arrives */
 	uint64_t delivered_bytes, delivered_at_us, first_sent_us;
 	bool app_limited;
+	uint32_t piece; /* of the stream, when the flow carries one */
 };
+
+struct bn_stream;
 
 struct bn_flow {
 	const struct cc_ops *ops;
@@ -46,6 +49,7 @@ struct bn_flow {
 	uint32_t ack_segments, ack_wait_us; /* an ACK for so many segments, or after so long */
 	uint64_t start_us;
 	uint64_t backlog_bytes;
+	struct bn_stream *stream; /* scheduled data instead of a backlog of its own */
 	bool established;
 	uint32_t srtt_us, rttvar_us;
 	uint32_t head, scan, tail; /* of the ring; scan: first packet that will be acknowledged */
@@ -79,6 +83,11 @@ struct bn_flow *bn_flow(struct bottleneck *b, unsigned conn, unsigned link, cons
 			uint64_t start_us);
 
 void bn_run(struct bottleneck *b, uint64_t until_us);
+
+/* For streams: what the window and pacing leave room for now, in packets; sends one of them. */
+unsigned bn_room(const struct bottleneck *b, const struct bn_flow *f);
+void bn_send(struct bottleneck *b, struct bn_flow *f, uint32_t piece);
+void bn_pace(struct bottleneck *b, struct bn_flow *f, uint32_t sent_bytes);
 
 /* Most payload that a link carries in so many microseconds. */
 uint64_t bn_capacity(const struct bottleneck *b, unsigned link, uint64_t us);

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from lib import host, move
+from lib import host, move, wire
 from lib.case import case, check_mapped, expect, expect_failure
 from lib.topo import ADDR, FORBIDDEN_PORT
 
@@ -246,36 +246,109 @@ def rules_down(ctx):
     host.same(before, host.snapshot(ctx.gate_ns))
 
 
-@case("kill:converted-do-not-leak", needs_gate=False, fresh=True)
-def no_leak(ctx):
-    """Raw segments of a converted connection must not reach the peer while the daemon is dead;
-    after the next start nobody hangs: the connection lives on or is reset at both ends."""
-    daemon = ctx.new_daemon()
-    daemon.start()
-    server = ctx.serve("--timeout 15")
-    client = background(ctx, "--send 200M --chunk 2000 --timeout 15")
-    time.sleep(0.3)
-    daemon.kill()
-    time.sleep(0.05)
-    capture = ctx.capture()
-    ctx.plain_port(7003)
-    time.sleep(1.5)
-    path = capture.stop()
-    from lib import wire
-    leaked = []
+def raw_segments(path):
+    """Of the converted connection: segments from the guest's side without MPTCP."""
+    out = []
     for stamp, ip, length in wire.read_pcap(path):
         s = wire.Segment.parse(stamp, ip, length)
         if s and s.dport == 7001 and not s.mptcp:
-            leaked.append(f"flags {s.flags} len {s.len}")
+            out.append(f"flags {s.flags} len {s.len}")
+    return out
+
+
+def killed_amid(ctx, family, daemon, timeout_s=8):
+    """kill -9 in mid-transfer, both ways; nothing raw passes; a new start. Both results."""
+    server = ctx.serve(f"--timeout {timeout_s} --send 25M --chunk 4000", family)
+    client = background(ctx, f"--send 25M --chunk 4000 --timeout {timeout_s}", family)
+    time.sleep(0.2)
+    expect(len(daemon.connections()) >= 1, "no connection to speak of")
+    daemon.kill()
+    time.sleep(0.05)
+    capture = ctx.capture(label=f"-{family}")
+    ctx.plain_port(7003)
+    time.sleep(1)
+    leaked = raw_segments(capture.stop())
     expect(not leaked, f"{len(leaked)} raw segments reached the net: {leaked[:5]}")
     daemon.start()
-    one = move.parse(client.communicate(timeout=40)[0])
-    two = server.result()
-    ctx.note(f"ended {one['errors'] or 'cleanly'} and {two['errors'] or 'cleanly'}")
+    return move.parse(client.communicate(timeout=60)[0]), server.result()
+
+
+def lives_on(masquerade, gso):
+    @case(f"kill:converted-live-on:{'masquerade' if masquerade else 'routed'}:"
+          f"{'gso' if gso else 'nogso'}", needs_gate=False, fresh=True, masquerade=masquerade,
+          gso=gso)
+    def live(ctx):
+        """I9: kill -9 in mid-transfer. Raw segments do not reach the peer meanwhile; the next
+        process takes the connection over, and not a byte is lost."""
+        daemon = ctx.new_daemon()
+        daemon.start()
+        for family in (4, 6):
+            counters = move.ServerCounters(ctx.server)
+            one, two = killed_amid(ctx, family, daemon)
+            move.same_data(one, two)
+            expect(two["mptcp_end"] == 1, f"not MPTCP any more: {two}")
+            counters.check_mptcp(1)
+            ctx.converted("--send 100k", "--send 100k", family)
+
+
+for masquerade_ in (False, True):
+    for gso_ in (True, False):
+        lives_on(masquerade_, gso_)
+
+
+@case("kill:without-state", needs_gate=False, fresh=True)
+def without_state(ctx):
+    """No state file: the next process resets what it does not know. The guest hears at once; the
+    peer's subflow is gone, but without the key nobody can tell its application (MP_FASTCLOSE)."""
+    daemon = ctx.new_daemon(extra='state = ""')
+    daemon.start()
+    one, two = killed_amid(ctx, 4, daemon, 4)
     for end in (one, two):
         expect(end["bad_offset"] == -1, f"{end}")
-        expect("timeout" not in end["errors"], f"hangs: {one} {two}")
+    expect(one["errors"] and "timeout" not in one["errors"], f"the guest hangs: {one}")
     ctx.converted("--send 100k", "--send 100k")
+
+
+@case("kill:many-live-on", needs_gate=False, fresh=True, masquerade=True)
+def many_live_on(ctx):
+    """100 connections in every state of theirs."""
+    daemon = ctx.new_daemon()
+    daemon.start()
+    server = ctx.serve("--timeout 15 --send 300k --connections 400")
+    client = background(ctx, "--send 300k --timeout 15 --connections 400 --concurrency 100")
+    for _ in range(2):
+        time.sleep(0.25)
+        daemon.kill()
+        daemon.start()
+    one, two = move.parse(client.communicate(timeout=60)[0]), server.result()
+    ctx.note(f"{two['mptcp_end']} of 400 were MPTCP")
+    move.same_data(one, two, 400)
+
+
+def goes_away(masquerade):
+    @case(f"exit:amid-connections:{'masquerade' if masquerade else 'routed'}", needs_gate=False,
+          fresh=True, masquerade=masquerade)
+    def away(ctx):
+        """SIGTERM in mid-transfer: the daemon will not be there any more, so its connections end,
+        at both sides and at once, and no raw segment is taken for data."""
+        daemon = ctx.new_daemon()
+        before = host.snapshot(ctx.gate_ns)
+        daemon.start()
+        server = ctx.serve("--timeout 6 --send 40M --chunk 4000")
+        client = background(ctx, "--send 40M --chunk 4000 --timeout 6")
+        time.sleep(0.2)
+        daemon.stop()
+        one, two = move.parse(client.communicate(timeout=30)[0]), server.result()
+        for end in (one, two):
+            expect(end["bad_offset"] == -1, f"wrong data: {one} {two}")
+            expect("timeout" not in end["errors"], f"hangs: {one} {two}")
+        ctx.note(f"ended {one['errors'] or 'cleanly'}/{two['errors'] or 'cleanly'}")
+        host.same(before, host.snapshot(ctx.gate_ns))
+        ctx.plain("--send 10k", "--send 10k")
+
+
+for masquerade_ in (False, True):
+    goes_away(masquerade_)
 
 
 @case("start:amid-connections", needs_gate=False, fresh=True, masquerade=True)

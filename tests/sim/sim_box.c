@@ -123,6 +123,30 @@ static void alter(struct box *b, struct pkt *p, const struct seg *s, bool to_net
 	b->altered++;
 }
 
+/*
+ * A proxy that acknowledges data as soon as it sees it, without knowing MPTCP. The gate must not
+ * believe that for the peer (I1).
+ */
+static void proxy(struct box *b, struct link *l, const struct seg *s)
+{
+	struct seg a = {.tuple = flow_tuple_reverse(&s->tuple),
+			.seq = s->ack,
+			.ack = s->seq + s->len_bytes,
+			.flags = F_ACK,
+			.window = 1000,
+			.has_ts = s->has_ts,
+			.tsval = s->tsecr,
+			.tsecr = s->tsval};
+	struct pkt *p;
+
+	/* Before the peer's first DSS such an acknowledgement would only mean plain TCP. */
+	if (!l->to_net || s->len_bytes == 0 || b->n_packets[0] < 12 || b->w->sc.n_flows > 1 ||
+	    !rng_chance(&b->rng, b->script->proxy_percent))
+		return;
+	p = seg_build(&a);
+	link_put(b->w->link[l->index - 1][1], p);
+}
+
 /* ---- cutting and joining ---- */
 
 static bool plain_data(const struct seg *s, const struct pkt *p)
@@ -235,6 +259,8 @@ void box_pass(struct box *b, struct link *l, struct pkt *p)
 			continue;
 		}
 		alter(b, p, &s, l->to_net);
+		if (b->script->proxy_percent)
+			proxy(b, l, &s);
 		if (b->script->seq_shift[0] | b->script->seq_shift[1])
 			shift(b, p, &s, l->to_net);
 		seg_parse(&s, p->data, p->len_bytes);

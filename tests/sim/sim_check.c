@@ -9,6 +9,7 @@
 
 #include "sim_flow.h"
 #include "sim_gate.h"
+#include "sim_icmp.h"
 
 #define MPTCP_ROOM 28
 
@@ -213,9 +214,8 @@ static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
 {
 	const struct scenario *sc = &g->w->sc;
 
-	if (!sc->clean || f->check.closed || f->check.fallback)
+	if (!sc->clean || f->check.closed || f->check.fallback || p->forged)
 		return;
-	(void)p;
 	sim_fail(g->w, "a packet was dropped on clean links: %s",
 		 reason_name((enum reason)r->reason));
 }
@@ -290,6 +290,22 @@ void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p
 		check_to_net(g, f, &s);
 	else
 		check_to_guest(g, f, &s);
+}
+
+void check_icmp(struct gate *g, const struct engine_out *out, const struct pkt *p)
+{
+	struct too_big m;
+	struct flow *f;
+
+	if (!too_big_parse(&m, p->data, p->len_bytes) || out->side != ENGINE_GUEST) {
+		sim_fail(g->w, "I4: an ICMP error that no guest can read");
+		return;
+	}
+	f = flow_find(g->w, &m.about);
+	if (!f || !f->check.path_mtu || m.mtu_bytes > f->check.path_mtu - MPTCP_ROOM ||
+	    (int32_t)(m.seq - f->check.guest_isn - 1) > f->check.guest_sent)
+		sim_fail(g->w, "I4: an ICMP error with MTU %u about %u that no router sent",
+			 m.mtu_bytes, m.seq);
 }
 
 /* ---- events, and the engine as a whole ---- */

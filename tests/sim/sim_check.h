@@ -50,6 +50,7 @@ struct check {
 	bool ts, sack, csum, confirmed;
 	uint8_t guest_wscale, peer_wscale;
 	uint16_t guest_mss;
+	uint32_t path_mtu; /* as a router said; 0: nobody did */
 	uint32_t guest_isn, peer_isn;
 	uint64_t key_gate, key_peer, idsn_gate, idsn_peer;
 	struct check_sub sub;
@@ -73,6 +74,7 @@ void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum eng
 		   enum engine_hook hook, const struct engine_result *r);
 /* Each packet it emits, checksum completed. */
 void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p);
+void check_icmp(struct gate *g, const struct engine_out *out, const struct pkt *p);
 void check_event(struct gate *g, const struct engine_event *ev);
 /* After each call. */
 void check_engine(struct gate *g);

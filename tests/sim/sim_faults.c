@@ -70,9 +70,14 @@ static void link_fault(struct scenario *sc, struct rng *r, unsigned path)
 	case 6:
 		l->dark_from_us = START_US + rng_range(r, 0, 500) * MS;
 		l->dark_until_us = l->dark_from_us + rng_range(r, 50, 4000) * MS;
+		if (rng_chance(r, 10)) { /* for ever: nothing can end well */
+			l->dark_until_us = UINT64_MAX;
+			sc->stalls = true;
+		}
 		break;
 	default:
 		l->mtu_bytes = (uint32_t)rng_range(r, 1300, 1490);
+		l->icmp = rng_chance(r, 50);
 		for (unsigned i = 0; i < sc->n_flows; i++)
 			sc->flow[i].guest.mtu_probing = sc->flow[i].peer.mtu_probing = true;
 		break;
@@ -101,7 +106,11 @@ static void box_fault(struct scenario *sc, struct rng *r)
 
 	sc->boxes = b->used = true;
 	b->blank = rng_chance(r, 40);
-	switch (rng_range(r, 0, 8)) {
+	switch (rng_range(r, 0, 9)) {
+	case 9:
+		b->proxy_percent = (uint8_t)rng_range(r, 5, 50);
+		sc->breaks = sc->stalls = true;
+		break;
 	case 0:
 		b->strip = STRIP_SYN;
 		break;
@@ -148,7 +157,11 @@ static void control_fault(struct scenario *sc, struct rng *r)
 {
 	struct control_script *k = &sc->control;
 
-	switch (rng_range(r, 0, 6)) {
+	switch (rng_range(r, 0, 8)) {
+	case 7:
+	case 8:
+		k->forged = (unsigned)rng_range(r, 1, 60);
+		break;
 	case 0:
 		k->max_connections = (uint32_t)rng_range(r, 1, 2);
 		sc->scarce = true;
@@ -284,7 +297,7 @@ static uint64_t link_limit_us(const struct link_script *l, uint64_t clean_us, ui
 		      : 0;
 	us += l->queue_bytes ? 4 * clean_us + bytes / 5000 * SECOND : 0;
 	us += l->mtu_bytes ? 4 * clean_us + 60 * SECOND : 0;
-	if (l->dark_until_us)
+	if (l->dark_until_us && l->dark_until_us != UINT64_MAX)
 		us += 8 * (l->dark_until_us - l->dark_from_us) + 30 * SECOND;
 	return us;
 }
@@ -316,13 +329,14 @@ void faults_print(const struct scenario *sc)
 		if (b->used)
 			fprintf(stderr,
 				"# box on path %u: strip %u after %" PRIu64 "%s%s%s, split %u%%, "
-				"join %u%%%s, shift %u %u, alter %" PRIu64 " direction %u\n",
+				"join %u%%%s, proxy %u%%, shift %u %u, alter %" PRIu64
+				" direction %u\n",
 				i, b->strip, b->strip_after,
 				b->strip_one_way[0] ? " only to net" : "",
 				b->strip_one_way[1] ? " only from net" : "",
 				b->blank ? " blank" : "", b->split_percent, b->join_percent,
-				b->join_any ? " any" : "", b->seq_shift[0], b->seq_shift[1],
-				b->alter_nth, b->alter_direction);
+				b->join_any ? " any" : "", b->proxy_percent, b->seq_shift[0],
+				b->seq_shift[1], b->alter_nth, b->alter_direction);
 	}
 	for (int i = 0; i < 2; i++) {
 		const struct link_script *l = &sc->guest_link[i];
@@ -334,10 +348,10 @@ void faults_print(const struct scenario *sc)
 			l->duplicate_percent, l->reorder_percent);
 	}
 	fprintf(stderr,
-		"# control: max %u, memory %" PRIu64 ", cap %u%s%s%s, adopt %" PRIu64 " %" PRIu64
-		" %" PRIu64 " gap %" PRIu64 ", jump %" PRIu64 " at %" PRIu64 "\n",
-		k->max_connections, k->memory_bytes, k->cap_pkt, k->checksum ? " checksum" : "",
-		k->csum_trusted ? " trusted" : "", k->random_repeats ? " repeats" : "",
-		k->adopt_us[0], k->adopt_us[1], k->adopt_us[2], k->adopt_gap_us, k->jump_us,
-		k->jump_at_us);
+		"# control: forged %u, max %u, memory %" PRIu64 ", cap %u%s%s%s, adopt %" PRIu64
+		" %" PRIu64 " %" PRIu64 " gap %" PRIu64 ", jump %" PRIu64 " at %" PRIu64 "\n",
+		k->forged, k->max_connections, k->memory_bytes, k->cap_pkt,
+		k->checksum ? " checksum" : "", k->csum_trusted ? " trusted" : "",
+		k->random_repeats ? " repeats" : "", k->adopt_us[0], k->adopt_us[1], k->adopt_us[2],
+		k->adopt_gap_us, k->jump_us, k->jump_at_us);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "sim_flow.h"
+#include "sim_icmp.h"
 #include "sim_link.h"
 #include "sim_options.h"
 
@@ -178,6 +179,11 @@ static void emit_one(struct gate *g, const struct engine_out *out)
 	uint16_t partial;
 
 	memcpy(p->data, out->hdr, out->hdr_bytes);
+	if (out->whole) {
+		check_icmp(g, out, p);
+		link_send(g->w->guest_link[1], p);
+		return;
+	}
 	if (out->payload_bytes)
 		memcpy(p->data + out->hdr_bytes, out->payload, out->payload_bytes);
 	partial = get16(csum);
@@ -237,7 +243,8 @@ static bool through(struct gate *g, struct flow *f, struct pkt **p, enum engine_
 	struct engine_result r;
 	struct pkt *q;
 
-	check_in(g, f, *p, from, hook);
+	if (!(*p)->forged)
+		check_in(g, f, *p, from, hook);
 	r = engine_packet(g->e, &in, &t, &g->outs);
 	if (r.verdict == ENGINE_ASK)
 		r = ask(g, f, r);
@@ -295,15 +302,47 @@ void gate_from_guest(struct gate *g, struct pkt *p)
 	}
 }
 
+/* An ICMP error of a router on the path: to the daemon if it is about a converted connection. */
+static void gate_icmp(struct gate *g, const struct too_big *m, struct pkt *p)
+{
+	struct flow *f = flow_of_net(g, &m->about);
+	struct engine_pkt in = {.data = p->data,
+				.len_bytes = p->len_bytes,
+				.from = ENGINE_NET,
+				.hook = ENGINE_STEAL};
+	struct engine_result r = {.verdict = ENGINE_ACCEPT};
+	struct too_big out = *m;
+	struct engine_tick t;
+
+	if (f && g->e && !g->dead && g->ct[f->index].mark == ENGINE_MARK_CONVERTED) {
+		in.path = (uint8_t)g->ct[f->index].path;
+		f->check.path_mtu = m->mtu_bytes;
+		t = tick(g);
+		r = engine_packet(g->e, &in, &t, &g->outs);
+		check_verdict(g, f, p, ENGINE_NET, ENGINE_STEAL, &r);
+		take_outs(g);
+	}
+	free(p);
+	if (!f || r.verdict != ENGINE_ACCEPT)
+		return;
+	out.about = f->tuple;
+	link_send(g->w->guest_link[1], too_big_build(&out));
+}
+
 void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
 {
 	struct flow_tuple reverse, guest;
 	enum engine_hook hook;
 	struct conntrack *ct;
 	struct flow *f;
+	struct too_big icmp;
 	struct seg s;
 	bool ok = seg_parse(&s, p->data, p->len_bytes);
 
+	if (too_big_parse(&icmp, p->data, p->len_bytes)) {
+		gate_icmp(g, &icmp, p);
+		return;
+	}
 	reverse = flow_tuple_reverse(&s.tuple);
 	f = flow_of_net(g, &reverse);
 	if (!f || (!ok && !p->corrupted)) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sim_flow.h"
+#include "sim_icmp.h"
 #include "sim_link.h"
 
 #define SYN_TRIES 7
@@ -143,6 +144,10 @@ static void guest_open(struct flow *f, const struct seg *s)
 	}
 	if (!(s->flags & F_ACK))
 		return;
+	if (before(t->max, s->ack) && f->w->sc.control.forged) {
+		tcp_ack(t);
+		return;
+	}
 	if (before(t->max, s->ack)) {
 		sim_fail(f->w, "the guest got an acknowledgement of what it never sent: %s",
 			 seg_text(s));
@@ -156,7 +161,15 @@ void guest_receive(struct sim *w, struct pkt *p)
 	struct seg s;
 	struct flow *f;
 	struct flow_tuple t;
+	struct too_big m;
 
+	if (too_big_parse(&m, p->data, p->len_bytes)) {
+		f = flow_find(w, &m.about);
+		if (f)
+			tcp_mtu(&f->guest.t, m.mtu_bytes, m.seq);
+		free(p);
+		return;
+	}
 	if (!seg_parse(&s, p->data, p->len_bytes) || !s.csum_ok) {
 		free(p);
 		return;

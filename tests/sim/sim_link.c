@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "sim_icmp.h"
 #include "sim_options.h"
 
 #define MASK_BITS 64
@@ -80,6 +81,19 @@ static void enqueue(struct link *l, struct pkt *p, uint64_t at_us)
 	*at = p;
 }
 
+/* The router's answer travels back on the same path. */
+static void complain(struct link *l, const struct pkt *p)
+{
+	struct too_big m = {.mtu_bytes = l->script->mtu_bytes};
+	struct seg s;
+
+	if (!l->script->icmp || !l->to_net || !seg_parse(&s, p->data, p->len_bytes))
+		return;
+	m.about = s.tuple;
+	m.seq = s.seq;
+	link_put(l->w->link[l->index - 1][1], too_big_build(&m));
+}
+
 static bool lost(struct link *l, const struct pkt *p)
 {
 	const struct link_script *s = l->script;
@@ -87,8 +101,10 @@ static bool lost(struct link *l, const struct pkt *p)
 
 	if (now_us >= s->dark_from_us && now_us < s->dark_until_us)
 		return true;
-	if (s->mtu_bytes && p->len_bytes > s->mtu_bytes && !p->gso_bytes)
+	if (s->mtu_bytes && p->len_bytes > s->mtu_bytes && !p->gso_bytes) {
+		complain(l, p);
 		return true;
+	}
 	if (s->loss_mask >> (nth % MASK_BITS) & 1 && (!s->loss_until || nth < s->loss_until))
 		return true;
 	wait_us = l->busy_until_us > now_us ? l->busy_until_us - now_us : 0;

@@ -26,6 +26,7 @@ struct pkt {
 	uint32_t len_bytes;
 	uint16_t gso_bytes; /* of payload in each segment of a super-segment; 0: it is none */
 	bool corrupted;     /* by a link: no checksum may be trusted */
+	bool forged;        /* sent by neither end */
 	uint8_t data[];
 };
 

@@ -46,6 +46,7 @@ static void make_host(struct rng *r, struct tcp_traits *k, uint8_t family)
 		.has_wscale = rng_chance(r, 80),
 		.garbage_keepalive = rng_chance(r, 50),
 		.third_with_data = rng_chance(r, 15),
+		.urgent = rng_chance(r, 8),
 		.wscale = (uint8_t)rng_range(r, 0, 10),
 		.probe = rng_chance(r, 60) ? PROBE_OLD : PROBE_BYTE,
 		.mss_told = (uint16_t)(mtu - headers),
@@ -122,6 +123,7 @@ static void make_flow(struct scenario *sc, unsigned i)
 	if (f->guest_app.start == START_AFTER_OTHER && f->peer_app.start == START_AFTER_OTHER)
 		f->guest_app.start = START_NOW;
 	f->peer.keepalive_us = 0;
+	f->peer.urgent = false;
 	f->peer_mptcp = rng_chance(&r, 92);
 	f->peer_checksum = rng_chance(&r, 20);
 	f->peer_ack32 = rng_chance(&r, 15);

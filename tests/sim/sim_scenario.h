@@ -47,6 +47,7 @@ struct link_script {
 	uint8_t duplicate_percent, corrupt_percent, reorder_percent;
 	uint64_t reorder_us;
 	uint32_t mtu_bytes;
+	bool icmp;  /* the router says so when a packet is too big */
 	bool super; /* carries super-segments (as veth does) */
 	uint64_t dark_from_us, dark_until_us;
 };
@@ -70,6 +71,7 @@ struct box_script {
 	bool join_any;           /* also segments whose options differ */
 	uint32_t seq_shift[2];   /* added to what goes to the net, and from the net */
 	uint64_t alter_nth;      /* packet with data whose payload is changed; 0: none */
+	uint8_t proxy_percent;   /* data to the net that the box acknowledges on its own */
 	uint8_t alter_direction; /* 0 to net, 1 from net */
 };
 
@@ -77,6 +79,7 @@ struct control_script {
 	uint32_t max_connections;
 	uint64_t memory_bytes;
 	unsigned cap_pkt;
+	unsigned forged; /* segments, spread over the first seconds */
 	bool random_repeats, csum_trusted, checksum, masquerade;
 	uint64_t adopt_us[3], adopt_gap_us; /* the engine's process is replaced; 0: not */
 	uint64_t jump_at_us, jump_us;       /* the clock leaps */

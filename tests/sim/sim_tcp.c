@@ -290,6 +290,19 @@ void tcp_input(struct tcp *t, const struct seg *s)
 	tcp_output(t);
 }
 
+void tcp_mtu(struct tcp *t, uint32_t mtu, uint32_t seq)
+{
+	uint32_t mss = mtu - (t->tuple.family == FLOW_IPV4 ? 40 : 60) - (t->ts ? 12 : 0);
+
+	if (before(seq, t->una) || !before(seq, t->max) || mss >= t->mss || t->state != TCP_OPEN)
+		return;
+	sim_log(t->w, "port %u: segments of %u", t->tuple.src_port, mss);
+	t->mss = (uint16_t)mss;
+	t->nxt = t->una;
+	t->recovering = false;
+	tcp_output(t);
+}
+
 /* ---- timers ---- */
 
 static void on_rto(struct tcp *t)

@@ -46,7 +46,7 @@ enum probe_style { PROBE_OLD, PROBE_BYTE, PROBE_NONE };
 /* What kind of host it is; chosen by seed. */
 struct tcp_traits {
 	bool ts, sack, keep_early, nodelay, fin_alone, clear_sacked_on_rto, mtu_probing;
-	bool has_wscale, garbage_keepalive, third_with_data;
+	bool has_wscale, garbage_keepalive, third_with_data, urgent;
 	uint8_t wscale;
 	uint8_t probe;          /* enum probe_style */
 	uint16_t mss_told;      /* in our SYN */
@@ -105,7 +105,8 @@ void tcp_emit(struct tcp *t, struct seg *s, uint16_t gso_bytes);
 void tcp_syn(struct tcp *t, bool ack, const struct mp *m); /* SYN or SYN/ACK */
 void tcp_ack(struct tcp *t);                               /* a pure acknowledgement now */
 void tcp_rst(struct tcp *t, const struct mp *m);
-void tcp_output(struct tcp *t); /* whatever may be sent */
+void tcp_output(struct tcp *t);                                /* whatever may be sent */
+void tcp_mtu(struct tcp *t, uint32_t mtu_bytes, uint32_t seq); /* ICMP says so */
 
 /* A segment in state OPEN; ACK field checked by the caller to lie within what was sent. */
 void tcp_input(struct tcp *t, const struct seg *s);

@@ -113,6 +113,8 @@ static bool transmit(struct tcp *t, uint32_t seq, uint32_t n, bool fin)
 	if (s.len_bytes == 0 && !fin)
 		return false;
 	s.flags |= (uint8_t)((fin ? F_FIN : 0) | (s.len_bytes && s.len_bytes == n ? F_PSH : 0));
+	if (t->k.urgent && s.len_bytes && s.seq % 7 == 0)
+		s.flags |= F_URG;
 	t->retransmits += again;
 	if (again)
 		t->timed_at_us = 0;

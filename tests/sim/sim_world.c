@@ -9,6 +9,7 @@
 
 #include "sim_capture.h"
 #include "sim_flow.h"
+#include "sim_forge.h"
 #include "sim_gate.h"
 #include "sim_link.h"
 
@@ -371,7 +372,9 @@ static void fail_liveness(struct sim *w, uint64_t limit_us)
 
 bool sim_run(struct sim *w)
 {
-	uint64_t limit_us;
+	struct rng r = rng_split(w->sc.seed, 5);
+	uint64_t limit_us, forge_at_us = START_US;
+	unsigned forged = 0;
 
 	world_init(w);
 	limit_us = START_US + scenario_limit_us(&w->sc);
@@ -382,6 +385,11 @@ bool sim_run(struct sim *w)
 			break;
 		}
 		step(w, true);
+		if (forged < w->sc.control.forged && w->now_us >= forge_at_us) {
+			forge(w, &r);
+			forged++;
+			forge_at_us = w->now_us + rng_range(&r, 1, 200) * 1000;
+		}
 		if (w->sc.control.jump_at_us && w->now_us >= w->sc.control.jump_at_us) {
 			w->now_us += w->sc.control.jump_us;
 			w->sc.control.jump_at_us = 0;

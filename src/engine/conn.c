@@ -153,6 +153,10 @@ static void send_fin(struct step *st, struct conn *c, struct subflow *s)
 {
 	uint32_t ssn = s->snd_nxt;
 
+	if (!emit_room(st, 1)) {
+		deadline_set(st->e, c, st->tick->now_us + 1);
+		return;
+	}
 	if (s->state == SUBFLOW_FIN_SENT)
 		ssn--;
 	else

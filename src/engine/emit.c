@@ -169,6 +169,21 @@ bool emit_own_ack(struct step *st, struct conn *c, struct subflow *s, uint32_t s
 	return emit_net(st, c, s, &h, &w, NULL, 0, reason);
 }
 
+void emit_ack_guest(struct step *st, struct conn *c, const struct subflow *s)
+{
+	struct options_writer w;
+	struct headers h;
+
+	emit_begin_guest(st, c, false, &h, &w);
+	if (c->timestamps && s)
+		options_put_timestamps(&w, s->ts_recent, s->tsval);
+	h.seq = c->sent_seq;
+	h.ack = c->una_seq;
+	h.window = emit_window_guest(c);
+	h.flags = TCP_ACK;
+	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
+}
+
 void emit_rst_back(struct step *st, enum reason reason)
 {
 	const struct packet *p = &st->p;

@@ -45,6 +45,9 @@ uint16_t emit_window_guest(const struct conn *c);
 bool emit_own_ack(struct step *st, struct conn *c, struct subflow *s, uint32_t ssn, uint8_t flags,
 		  enum reason reason);
 
+/* An acknowledgement of the gate's own to the guest: nothing new in it. `s` may be null. */
+void emit_ack_guest(struct step *st, struct conn *c, const struct subflow *s);
+
 /* Answers the packet at hand with a RST (RFC 9293 section 3.5.2), back where it came from. */
 void emit_rst_back(struct step *st, enum reason reason);
 

@@ -9,6 +9,7 @@
 #include "base/seq.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
+#include "engine/from_net.h"
 #include "engine/receive.h"
 
 void conn_fallback(struct step *st, struct conn *c, enum reason reason)
@@ -33,6 +34,24 @@ static void copy_options(struct step *st, struct options_writer *w, uint32_t sac
 	emit_sack(st, w, st->p.ack + (1u << 30), sack_delta, 0);
 }
 
+/*
+ * Our MP_FAIL may have got lost: as long as the peer still maps, it is told again, and of what it
+ * sends only what stands in its place goes on - old data mapped further on does not.
+ */
+static bool still_maps(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct mptcp *m = &st->o.mp;
+	uint64_t dsn = m->dss.dsn64 ? m->dss.dsn : dsn_expand((uint32_t)m->dss.dsn, c->acked_dsn);
+	uint32_t seq = seq_of_peer_dsn(c, dsn) + (st->p.seq - s->irs - m->dss.ssn);
+
+	if (!m->has_dss || !m->dss.has_map || m->dss.map_len == 0 || m->has_fail) {
+		c->failing = st->p.payload_bytes == 0 && !m->has_fail;
+		return false;
+	}
+	from_net_mp_fail(st, c, s, dsn);
+	return seq != st->p.seq;
+}
+
 struct engine_result fallback_packet(struct step *st, struct conn *c)
 {
 	struct subflow *s = conn_subflow(st->e, c);
@@ -41,10 +60,13 @@ struct engine_result fallback_packet(struct step *st, struct conn *c)
 	struct headers h;
 	bool from_guest = st->in->from == ENGINE_GUEST;
 
-	if (!s || (!s->remapped && !s->shifted))
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_FALLBACK_PLAIN,
+	if (c->failing && s && !from_guest && still_maps(st, c, s))
+		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_STATE,
 			       conn_index(st->e, c));
-	to_net = s->snd_nxt - c->max_seq;
+	if (!s || (!s->remapped && !s->shifted))
+		return verdict(ENGINE_ACCEPT, c->failing ? ENGINE_MARK_NONE : ENGINE_MARK_PLAIN,
+			       REASON_FALLBACK_PLAIN, conn_index(st->e, c));
+	to_net = s->snd_nxt - (c->max_seq - c->guest_fin);
 	from_net = s->shift[s->n_shifts - 1].delta;
 	headers_from_packet(&h, &st->p);
 	if (from_guest) {

@@ -14,10 +14,11 @@
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/mapping.h"
+#include "engine/pmtu.h"
 #include "engine/receive.h"
 
-#define MAP_MAX_BYTES 65534      /* with DATA_FIN it still fits into 16 bits */
-#define SEQ_PLAUSIBLE (1u << 30) /* below the window */
+#define MAP_MAX_BYTES 65534 /* with DATA_FIN it still fits into 16 bits */
+#define OLD_BYTES (1u << 20)
 #define WINDOW_SLACK_BYTES 65536
 
 /* One segment that leaves: a part of the guest's, under one mapping. */
@@ -76,9 +77,9 @@ static uint32_t sack_limit(const struct conn *c)
 }
 
 /* Before the peer's first DSS, what stands at ISN+1 carries MP_CAPABLE again (section 3.1). */
-static bool capable_again(const struct conn *c, uint32_t seq)
+static bool capable_again(const struct conn *c, const struct subflow *s, uint32_t ssn)
 {
-	return !c->confirmed && seq == c->guest_isn + 1;
+	return !c->confirmed && ssn == s->iss + 1;
 }
 
 static struct mp_capable capable_ack(const struct conn *c)
@@ -117,6 +118,9 @@ static bool map_fresh(struct step *st, struct conn *c, struct subflow *s, struct
  */
 static bool must_remap(const struct conn *c, struct subflow *s, uint32_t seq)
 {
+	/* A mapping with a checksum is one segment: the guest repeats it whole. */
+	if (c->checksum)
+		return false;
 	/* Without DSS on its acknowledgements the peer may speak TCP by now: old bytes at new
 	 * numbers would be new data to it. */
 	if (c->no_dss_count > 0)
@@ -126,6 +130,26 @@ static bool must_remap(const struct conn *c, struct subflow *s, uint32_t seq)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * The longest mapping for fresh bytes. With checksums the peer DATA_ACKs a mapping only when it has
+ * all of it, and after a timeout the guest sends one segment at a time: so one segment, or neither
+ * would ever move.
+ */
+static uint32_t map_max_bytes(struct step *st, const struct conn *c, const struct subflow *s)
+{
+	uint32_t ip = c->guest.family == FLOW_IPV4 ? 20 : 40;
+	uint32_t most = pmtu_bytes(st->e, s) - ip - 20;
+
+	if (!c->checksum)
+		return MAP_MAX_BYTES;
+	if (most > c->peer_mss)
+		most = c->peer_mss;
+	most -= MPTCP_ROOM_BYTES;
+	if (most > c->guest_mss)
+		most = c->guest_mss;
+	return most - (c->timestamps ? 12 : 0);
 }
 
 /*
@@ -151,10 +175,12 @@ static bool place(struct step *st, struct conn *c, struct subflow *s, struct pie
 		s->remapped = true;
 		return map_fresh(st, c, s, x, s->snd_nxt, false);
 	}
-	x->bytes = left < MAP_MAX_BYTES ? left : MAP_MAX_BYTES;
+	x->bytes = map_max_bytes(st, c, s);
+	if (x->bytes > left)
+		x->bytes = left;
 	if (x->bytes > until - x->seq)
 		x->bytes = until - x->seq;
-	fin = fin && x->bytes == left && !capable_again(c, x->seq);
+	fin = fin && x->bytes == left && !capable_again(c, s, x->seq);
 	if (seq_le(c->max_seq, x->seq))
 		return map_fresh(st, c, s, x, s->snd_nxt + (x->seq - c->max_seq), fin);
 	/* Below what was sent: skipped over (M4), or its mapping went with a remapping. */
@@ -179,7 +205,8 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | (last ? 0 : TCP_PSH));
-	if (capable_again(c, x->map.seq)) {
+	if (capable_again(c, s, x->map.ssn)) {
+		c->third_ack = true;
 		k = capable_ack(c);
 		k.has_data_len = true;
 		k.data_len = x->map.len_bytes;
@@ -208,6 +235,26 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 	return emit_net(st, c, s, &h, &w, x->payload, x->bytes, REASON_DATA_TO_NET);
 }
 
+/*
+ * The guest's third ACK got lost before the gate: without one of its own the first thing that the
+ * peer sees would be a DSS, and it would fall back.
+ */
+static void third_ack(struct step *st, struct conn *c, struct subflow *s)
+{
+	struct mp_capable k = capable_ack(c);
+	struct options_writer w;
+	struct headers h;
+
+	emit_begin_net(st, c, s, true, &h, &w);
+	h.seq = s->iss + 1;
+	h.ack = receive_ack(s, acked_data_seq(c));
+	h.window = emit_window_net(c);
+	h.flags = TCP_ACK;
+	mp_capable_encode(&w, &k);
+	emit_net(st, c, s, &h, &w, NULL, 0, REASON_ACK_TO_NET);
+	c->third_ack = true;
+}
+
 /* The guest's payload, cut at the boundaries of mappings. */
 static enum reason data_to_net(struct step *st, struct conn *c, struct subflow *s)
 {
@@ -221,6 +268,8 @@ static enum reason data_to_net(struct step *st, struct conn *c, struct subflow *
 		left -= c->una_seq - x.seq;
 		x.seq = c->una_seq;
 	}
+	if (!c->confirmed && !c->third_ack && x.seq != c->guest_isn + 1)
+		third_ack(st, c, s);
 	while (left > 0) {
 		if (!emit_room(st, 1))
 			return REASON_DROP_OUTPUT_FULL;
@@ -267,7 +316,8 @@ static enum reason ack_to_net(struct step *st, struct conn *c, struct subflow *s
 	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
-	if (capable_again(c, st->p.seq)) {
+	if (capable_again(c, s, h.seq)) {
+		c->third_ack = true;
 		mp_capable_encode(&w, &k);
 	} else {
 		if (c->sack)
@@ -276,6 +326,19 @@ static enum reason ack_to_net(struct step *st, struct conn *c, struct subflow *s
 	}
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_ACK_TO_NET);
 	return old ? REASON_KEEPALIVE : REASON_ACK_TO_NET;
+}
+
+/*
+ * The guest sends again what the peer has DATA_ACKed: its acknowledgement got lost on the way here,
+ * or its timer was too quick. The gate repeats it; the peer hears only what is news.
+ */
+static struct engine_result sent_again(struct step *st, struct conn *c, struct subflow *s,
+				       bool news)
+{
+	emit_ack_guest(st, c, s);
+	if (news)
+		ack_to_net(st, c, s);
+	return stolen(st, c, REASON_ACK_TO_GUEST);
 }
 
 /* DATA_FIN alone: DSN of its own, SSN 0, length 1 (section 3.3.3). */
@@ -311,9 +374,6 @@ static struct engine_result guest_rst(struct step *st, struct conn *c, struct su
 /* Answers for a connection that is over: a FIN that comes again is acknowledged again. */
 static struct engine_result closed(struct step *st, struct conn *c)
 {
-	struct options_writer w;
-	struct headers h;
-
 	if (st->p.flags & TCP_RST)
 		return drop(st, c, REASON_DROP_STATE);
 	if (c->reset) {
@@ -322,20 +382,22 @@ static struct engine_result closed(struct step *st, struct conn *c)
 	}
 	if (!(st->p.flags & TCP_FIN))
 		return drop(st, c, REASON_SUBFLOW_OWN);
-	emit_begin_guest(st, c, false, &h, &w);
-	if (st->o.has_timestamps)
-		options_put_timestamps(&w, st->o.tsecr, st->o.tsval);
-	h.seq = c->acked_seq;
-	h.ack = c->una_seq;
-	h.flags = TCP_ACK;
-	emit_guest(st, c, &h, &w, NULL, 0, REASON_SUBFLOW_OWN);
+	emit_ack_guest(st, c, conn_subflow(st->e, c));
 	return stolen(st, c, REASON_SUBFLOW_OWN);
+}
+
+/* At most a window (a megabyte at least) below where the connection stands. */
+static bool near_below(uint32_t x, uint32_t base, uint32_t edge)
+{
+	uint32_t most = seq_lt(base + OLD_BYTES, edge) ? edge - base : OLD_BYTES;
+
+	return !seq_lt(x, base) || base - x <= most;
 }
 
 /*
  * RFC 5961 in the gate's place: the guest's address alone does not make a segment the guest's (a
  * neighbour can forge it). A RST stands at what the guest sent or what was acknowledged to it; data
- * within the window it was told.
+ * and acknowledgement within a window of where they should.
  */
 static bool plausible(const struct conn *c, const struct packet *p)
 {
@@ -343,7 +405,8 @@ static bool plausible(const struct conn *c, const struct packet *p)
 
 	if (p->flags & TCP_RST)
 		return seq_le(c->una_seq, p->seq) && seq_le(p->seq, c->max_seq);
-	return p->seq - c->una_seq + SEQ_PLAUSIBLE <= SEQ_PLAUSIBLE ||
+	return near_below(p->seq, c->una_seq, c->told_guest_edge_seq) &&
+	       near_below(p->ack, c->acked_seq, c->told_peer_edge_seq) &&
 	       seq_le(end, seq_max(c->told_guest_edge_seq, c->max_seq) + WINDOW_SLACK_BYTES);
 }
 
@@ -351,6 +414,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 {
 	const struct packet *p = &st->p;
 	uint32_t end = p->seq + p->payload_bytes;
+	uint32_t old_ack = c->acked_seq, old_edge = c->told_peer_edge_seq;
 	bool fin = p->flags & TCP_FIN;
 	enum reason reason = REASON_NONE;
 
@@ -360,10 +424,12 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		return drop(st, c, REASON_DROP_ACK_BEYOND);
 	if (st->o.has_timestamps) {
 		s->tsval = st->o.tsval;
-		s->ts_recent = seq_max(s->ts_recent, st->o.tsecr);
 	}
 	if (p->payload_bytes > 0 && seq_lt(c->una_seq, end))
 		reason = data_to_net(st, c, s);
+	else if (p->payload_bytes > 1 && !fin && seq_le(end, c->una_seq))
+		return sent_again(st, c, s,
+				  old_ack != c->acked_seq || old_edge != c->told_peer_edge_seq);
 	if (fin && seq_le(c->max_seq, end) && !c->guest_fin) {
 		c->guest_fin = true;
 		c->fin_seq = end;
@@ -371,7 +437,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	}
 	if (reason != REASON_NONE && reason != REASON_DATA_TO_NET)
 		return drop(st, c, reason);
-	if (reason == REASON_NONE && (!fin || capable_again(c, p->seq)))
+	if (reason == REASON_NONE && (!fin || capable_again(c, s, p->seq)))
 		reason = ack_to_net(st, c, s);
 	if (fin && c->guest_fin && !c->guest_fin_acked) {
 		struct mapping_view m;

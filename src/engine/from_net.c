@@ -39,8 +39,14 @@ static struct engine_result reset(struct step *st, struct conn *c, enum reason r
 static struct engine_result fall(struct step *st, struct conn *c, enum reason reason)
 {
 	/* A DATA_FIN has a number for the guest and none on the subflow: no way back to TCP. */
-	if (c->guest_fin || c->peer_fin)
+	if (c->guest_fin_acked || c->peer_fin)
 		return reset(st, c, REASON_CLOSED_NO_FALLBACK);
+	/*
+	 * The peer may not know: it would wait for DATA_ACKs and map old data again further on,
+	 * which to the guest would be new.
+	 */
+	if (reason == REASON_FALLBACK_FIRST_DATA)
+		from_net_mp_fail(st, c, conn_subflow(st->e, c), c->acked_dsn);
 	conn_fallback(st, c, reason);
 	return fallback_packet(st, c);
 }
@@ -164,8 +170,7 @@ static bool checksum_piece(struct subflow *s, struct peer_map *m, uint32_t ssn,
 	return csum_fold(sum) == 0xffff;
 }
 
-/* MP_FAIL for the data from `dsn` on (section 3.7), on an acknowledgement of the gate's own. */
-static void send_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn)
+void from_net_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn)
 {
 	struct options_writer w;
 	struct headers h;
@@ -207,7 +212,7 @@ static enum reason data_to_guest(struct step *st, struct conn *c, struct subflow
 		piece_to_guest(st, c, s, seq, payload, n, ssn + n == end,
 			       m->data_fin && ssn + n == m->ssn + m->len_bytes);
 		if (!good) {
-			send_mp_fail(st, c, s, m->dsn);
+			from_net_mp_fail(st, c, s, m->dsn);
 			return REASON_FALLBACK_CHECKSUM;
 		}
 		ssn += n;
@@ -370,6 +375,9 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	if (reason == REASON_FALLBACK_UNMAPPED)
 		return reset(st, c, REASON_CLOSED_UNMAPPED);
 	if (reason == REASON_FALLBACK_CHECKSUM) {
+		if (c->guest_fin_acked || c->peer_fin)
+			return reset(st, c, REASON_CLOSED_NO_FALLBACK);
+		c->failing = true;
 		conn_fallback(st, c, reason);
 		return stolen(st, c, reason);
 	}

@@ -9,4 +9,7 @@
 
 struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s);
 
+/* MP_FAIL for the data from `dsn` on (RFC 8684 section 3.7), on an acknowledgement of our own. */
+void from_net_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn);
+
 #endif

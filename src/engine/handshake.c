@@ -132,14 +132,7 @@ static struct engine_result syn_again(struct step *st, struct conn *c, struct en
  */
 static struct engine_result challenge(struct step *st, struct conn *c)
 {
-	struct options_writer w = {0};
-	struct headers h;
-
-	emit_begin_guest(st, c, false, &h, &w);
-	h.seq = c->sent_seq;
-	h.ack = c->una_seq;
-	h.flags = TCP_ACK;
-	emit_guest(st, c, &h, &w, NULL, 0, REASON_DROP_SYN_CHALLENGED);
+	emit_ack_guest(st, c, conn_subflow(st->e, c));
 	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_SYN_CHALLENGED,
 		       conn_index(st->e, c));
 }

@@ -123,7 +123,7 @@ uint32_t receive_ack(struct subflow *s, uint32_t seq)
 	 * While there is one constant, what the guest acknowledged has passed here, even if `ooo`
 	 * had no room to remember it.
 	 */
-	if (s->n_shifts == 1 && !s->fin_received && seq_lt(s->rcv_nxt, seq + s->shift[0].delta))
+	if (!s->shifted && !s->fin_received && seq_lt(s->rcv_nxt, seq + s->shift[0].delta))
 		s->rcv_nxt = ranges_advance(&s->ooo, seq + s->shift[0].delta);
 	data_end = s->rcv_nxt - s->fin_received;
 	for (unsigned i = shift_of(s, ack); i < s->n_shifts; i++) {

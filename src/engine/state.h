@@ -62,6 +62,8 @@ struct conn {
 	bool syn_plain : 1; /* this SYN went without MP_CAPABLE after retries */
 	bool guest_fin : 1, guest_fin_acked : 1; /* FIN = DATA_FIN; acked = DATA_ACKed */
 	bool peer_fin : 1, peer_fin_acked : 1;   /* DATA_FIN; acked by the guest */
+	bool third_ack : 1;                      /* an MP_CAPABLE with both keys went to the peer */
+	bool failing : 1;                        /* our MP_FAIL was not answered yet */
 	bool announced : 1;                      /* the event was put out */
 	bool reset : 1;                          /* CLOSED by a RST: answer with RST */
 

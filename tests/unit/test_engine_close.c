@@ -246,6 +246,7 @@ static void test_no_fallback(void)
 	world_fini(&w);
 	open_world(&w);
 	guest(&w, TCP_FIN, 101, 1, 0);
+	net(&w, 0, 1, 101, 102, 0, 0, false);
 	s.payload_bytes = 0;
 	mp_fail_encode(&s.w, 1);
 	net_sends(&w, ENGINE_STEAL, &s);

@@ -40,7 +40,10 @@ struct cc_ack {
 	uint64_t interval_us;           /* longer of send and ack phase; 0: no sample */
 };
 
-/* The subflows of the connection, for the coupled controllers; `self` is the one at hand. */
+/*
+ * The subflows of the connection, for the coupled controllers; `self` is the one at hand. All have
+ * the same controller.
+ */
 struct cc_group {
 	unsigned n, self;
 	struct {
@@ -55,7 +58,10 @@ struct cc_ops {
 	const char *name; /* as in the configuration: "lia", "olia", "balia", "cubic", "bbr" */
 	void (*init)(struct cc *cc, uint32_t mss_bytes, uint64_t now_us);
 	void (*on_ack)(struct cc *cc, const struct cc_ack *ack, const struct cc_group *g);
-	/* Loss was found by acknowledgements: once for each recovery episode (RFC 6675). */
+	/*
+	 * Loss was found by acknowledgements: once for each recovery episode (RFC 6675), before
+	 * on_ack() of the same one. cwnd_bytes is then where PRR leads to, in bbr too.
+	 */
 	void (*on_loss)(struct cc *cc, const struct cc_ack *ack, const struct cc_group *g);
 	void (*on_recovery_exit)(struct cc *cc, uint64_t now_us);
 	void (*on_rto)(struct cc *cc, uint32_t in_flight_bytes, const struct cc_group *g,

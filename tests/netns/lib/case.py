@@ -56,7 +56,7 @@ class Ctx:
 
     def __init__(self, case_, options):
         self.options = options
-        self.tools = f"{options.build}/tests/netns"
+        self.tools = getattr(options, "tools", None) or f"{options.build}/tests/netns"
         self.topo = topo.Topology(**case_.topology)
         for side in topo.SIDES:
             setattr(self, side, getattr(self.topo, side))

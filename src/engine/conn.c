@@ -196,6 +196,11 @@ void conn_timeout(struct step *st, struct conn *c)
 		conn_free(st, c, (enum reason)c->reason);
 		return;
 	case CONN_ESTABLISHED:
+		if (s && s->state == SUBFLOW_ESTABLISHED) {
+			conn_close_check(st, c); /* a FIN may have found no room before */
+			if (s->state == SUBFLOW_FIN_SENT)
+				return;
+		}
 		if (s && s->state == SUBFLOW_FIN_SENT && !s->fin_acked) {
 			if (++s->n_rto > RTO_TRIES)
 				conn_close(st, c, false, REASON_CLOSED_FIN_TIMEOUT);

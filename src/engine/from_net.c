@@ -15,7 +15,7 @@
 #include "engine/mapping.h"
 #include "engine/receive.h"
 
-#define BEHIND_MAX (1u << 30)
+#define BEHIND_BYTES (1u << 20)
 #define WINDOW_SLACK_BYTES (1u << 20) /* Linux sends a little beyond the announced edge */
 #define DATA_PLAUSIBLE (1ull << 30)
 #define NO_DSS_MAX 3 /* acknowledgements of data in a row without DSS: options are removed */
@@ -55,10 +55,17 @@ static bool plausible(const struct conn *c, const struct subflow *s, const struc
 {
 	uint32_t ahead = p->seq - s->rcv_nxt;
 	uint32_t edge = receive_ssn(s, c->told_peer_edge_seq) - s->rcv_nxt;
+	uint32_t behind = BEHIND_BYTES;
 
 	if ((int32_t)edge < 0)
 		edge = 0;
-	return (int32_t)ahead < 0 ? 0u - ahead <= BEHIND_MAX : ahead <= edge + WINDOW_SLACK_BYTES;
+	if (behind < edge)
+		behind = edge;
+	/* RFC 5961 section 5: an acknowledgement not older than a window either. */
+	if (seq_lt(p->ack, s->snd_una) && (p->flags & TCP_ACK) &&
+	    s->snd_una - p->ack > BEHIND_BYTES + (c->told_guest_edge_seq - c->una_seq))
+		return false;
+	return (int32_t)ahead < 0 ? 0u - ahead <= behind : ahead <= edge + WINDOW_SLACK_BYTES;
 }
 
 /*
@@ -184,6 +191,16 @@ void from_net_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_FALLBACK_CHECKSUM);
 }
 
+/* Data that no mapping covers: the end of a segment, something old, or a fault. */
+static enum reason unmapped(const struct subflow *s, const struct packet *p, uint32_t ssn)
+{
+	if (ssn != p->seq)
+		return REASON_DATA_TO_GUEST;
+	if (seq_le(p->seq + p->payload_bytes, s->rcv_nxt))
+		return REASON_DROP_STATE;
+	return REASON_FALLBACK_UNMAPPED;
+}
+
 /* The payload, cut where mappings end. */
 static enum reason data_to_guest(struct step *st, struct conn *c, struct subflow *s)
 {
@@ -198,7 +215,7 @@ static enum reason data_to_guest(struct step *st, struct conn *c, struct subflow
 		bool good;
 
 		if (!m)
-			return ssn == p->seq ? REASON_FALLBACK_UNMAPPED : REASON_DATA_TO_GUEST;
+			return unmapped(s, p, ssn);
 		n = seq_min(end, m->ssn + m->len_bytes) - ssn;
 		dsn = m->dsn + (ssn - m->ssn);
 		if (dsn - c->acked_dsn + DATA_PLAUSIBLE > 2 * DATA_PLAUSIBLE)
@@ -386,7 +403,8 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	if (reason == REASON_NONE || reason == REASON_SIGNAL_ONLY)
 		reason = ack_to_guest(st, c, s, una, edge, subflow_advanced, probe);
 	conn_close_check(st, c);
-	if (reason == REASON_DROP_OUT_OF_WINDOW || reason == REASON_DROP_OUTPUT_FULL)
+	if (reason == REASON_DROP_OUT_OF_WINDOW || reason == REASON_DROP_OUTPUT_FULL ||
+	    reason == REASON_DROP_STATE)
 		return drop(st, c, reason);
 	return stolen(st, c, reason);
 }

@@ -34,7 +34,11 @@ def by_gate(p):
 
 @scene("checksum-super-segments", "3.3.1", checksum=True)
 def super_segments(p):
-    """60 KB up and down with checksums; one checksum covers a whole super-segment."""
+    """60 KB up and down with checksums.
+
+    Look at: each piece of a guest's super-segment has a mapping and a checksum of its own (with one
+    for the whole, a lost tail would stop both ends); the peer's checksums cover many segments.
+    """
     g, s = p.pair()
     p.exchange(g, s, 60000, 0)
     p.exchange(g, s, 0, 60000)
@@ -43,8 +47,8 @@ def super_segments(p):
 
 @scene("checksum-loss", "3.3.1", checksum=True)
 def loss(p):
-    """A piece of a super-segment is lost: its retransmission has the same mapping and checksum,
-    although it carries only a part of what the checksum covers.
+    """A piece of a super-segment is lost; its retransmission has the mapping and the checksum that
+    it had, also where the guest cuts it otherwise than the first time.
     """
     p.small_packets("gate:up-a", "server:eth0")
     p.drop("net", "--dport 7001 -m length --length 300:1500", 16)

@@ -87,10 +87,13 @@ def both_stripped(p):
     stripped(p, "--strip client --strip server")
 
 
-@scene("fallback-server-first", "3.7", verify=BARE,
+@scene("fallback-server-first", "3.7", verify=(*BARE, "client: MP_FAIL"),
        server={"MPCapableACKRX": 0, "MPCapableFallbackACK": 1})
 def server_first_stripped(p):
-    """As fallback-both-stripped, and the server speaks first: its data comes without a mapping."""
+    """As fallback-both-stripped, and the server speaks first: its data comes without a mapping.
+
+    Look at: the gate says MP_FAIL, lest a peer goes on mapping that has not fallen back itself.
+    """
     box = p.middlebox("--strip client --strip server")
     g, s = p.pair()
     s.send(3000)

@@ -109,7 +109,7 @@ static void box_fault(struct scenario *sc, struct rng *r)
 	switch (rng_range(r, 0, 9)) {
 	case 9:
 		b->proxy_percent = (uint8_t)rng_range(r, 5, 50);
-		sc->breaks = sc->stalls = true;
+		sc->breaks = sc->stalls = sc->proxies = true;
 		break;
 	case 0:
 		b->strip = STRIP_SYN;

@@ -207,7 +207,7 @@ static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
 	}
 	first_segment(p, s, g);
 	if (g->mp.fail && p->mptcp && !p->fallback) {
-		if (!p->w->sc.alters)
+		if (!p->w->sc.boxes && !p->w->sc.lossy)
 			sim_fail(p->w, "I4: MP_FAIL without a cause");
 		peer_fall_back(p, "MP_FAIL");
 		p->infinite_wanted = true;

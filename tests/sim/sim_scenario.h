@@ -100,6 +100,7 @@ struct scenario {
 	bool boxes;    /* middleboxes meddle */
 	bool stalls;   /* ... so that the far end may wait for ever */
 	bool breaks;   /* ... so that a reset in mid-stream is lawful */
+	bool proxies;  /* one that acknowledges on its own: after a fallback it is believed */
 	bool alters;   /* payload is changed: the streams cannot be compared */
 	bool scarce;   /* pools or outputs are nearly full */
 	bool aborts;   /* an application resets */

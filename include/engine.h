@@ -142,6 +142,12 @@ struct engine_path_cfg {
 
 enum engine_use { ENGINE_AUTO, ENGINE_ALWAYS, ENGINE_NEVER };
 
+enum engine_mode { ENGINE_FULLMESH, ENGINE_NDIFFPORTS, ENGINE_SINGLE };
+
+/* Index of the controller or scheduler of that name, -1 when there is none. */
+int engine_congestion(const char *name);
+int engine_scheduler(const char *name);
+
 /* A rule matches when all that it names does: 0 bits of prefix and 0 ports name everything. */
 struct engine_policy {
 	uint8_t use; /* enum engine_use */
@@ -159,7 +165,12 @@ struct engine_cfg {
 	uint8_t n_paths;
 	uint8_t n_policies;
 	uint8_t max_subflows;
-	uint16_t guest_mtu_bytes; /* smallest MTU of the guests' interfaces, 0: 1500 */
+	uint8_t congestion, scheduler; /* indices, as engine_congestion() and _scheduler() say */
+	uint8_t mode;                  /* enum engine_mode */
+	uint8_t ndiffports;
+	bool on_congestion;
+	uint64_t after_bytes, after_us; /* when to open more subflows (auto); 0: at once */
+	uint16_t guest_mtu_bytes;       /* smallest MTU of the guests' interfaces, 0: 1500 */
 	uint16_t port_min, port_max;
 	uint64_t syn_timeout_us;  /* 0 in each of these: the default */
 	uint64_t idle_timeout_us; /* 5 days, as nf_conntrack */

@@ -106,6 +106,17 @@
 	X(DROP_STATE, "drop_state", "The segment does not fit the connection's state.")            \
 	X(DROP_NO_MAPPING_MEMORY, "drop_no_mapping_memory",                                        \
 	  "No record was free to remember a mapping: the guest will send again.")                  \
+	X(DROP_NO_PAYLOAD_MEMORY, "drop_no_payload_memory",                                        \
+	  "No memory was free to keep payload: the sender will send again.")                       \
+	X(JOIN_SUBFLOW, "join_subflow",                                                            \
+	  "A segment of an MP_JOIN handshake (RFC 8684 section 3.2).")                             \
+	X(JOIN_ESTABLISHED, "join_established", "Another subflow joined the connection.")          \
+	X(JOIN_REFUSED, "join_refused", "The peer refused an MP_JOIN of ours.")                    \
+	X(JOIN_HMAC, "join_hmac", "The HMAC of an MP_JOIN SYN/ACK was wrong: refused.")            \
+	X(JOIN_TIMEOUT, "join_timeout", "An MP_JOIN of ours got no answer.")                       \
+	X(SUBFLOW_RESET, "subflow_reset", "A subflow was reset; the connection lives on others.")  \
+	X(SUBFLOW_PATH_DOWN, "subflow_path_down", "A subflow ended because its path went down.")   \
+	X(SUBFLOW_LOST, "subflow_lost", "The last subflow is gone: waiting for a path to rejoin.") \
 	X(DROP_OUTPUT_FULL, "drop_output_full",                                                    \
 	  "The caller's output array was full: the sender will send again.")                       \
 	X(DROP_ORPHAN, "drop_orphan",                                                              \

@@ -392,6 +392,15 @@ void config_engine(const struct config *cfg, struct engine_cfg *out)
 					: (uint8_t)cfg->multipath.max_subflows,
 		.port_min = cfg->port_min,
 		.port_max = cfg->port_max,
+		.congestion = (uint8_t)engine_congestion(cfg->congestion),
+		.scheduler = (uint8_t)engine_scheduler(cfg->scheduler),
+		.mode = cfg->multipath.mode == CONFIG_SINGLE       ? ENGINE_SINGLE
+			: cfg->multipath.mode == CONFIG_NDIFFPORTS ? ENGINE_NDIFFPORTS
+								   : ENGINE_FULLMESH,
+		.ndiffports = (uint8_t)cfg->multipath.ndiffports,
+		.on_congestion = cfg->multipath.on_congestion,
+		.after_bytes = cfg->multipath.after_bytes,
+		.after_us = (uint64_t)cfg->multipath.after_ms * 1000,
 	};
 	memcpy(out->policy, cfg->policy, sizeof(out->policy));
 	for (unsigned i = 0; i < cfg->n_paths; i++) {

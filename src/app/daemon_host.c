@@ -87,25 +87,22 @@ static void look_at_path(struct daemon *d, unsigned i, const struct host_path *n
 	engine_path_set(d->engine, i, usable, &d->engine_cfg.path[i]);
 }
 
-/* Links that go up and down, and their MTUs, concern no rule: left out of the comparison. */
-static bool rules_differ(const struct host *a, const struct host *b)
+/* A link that went down and the MTU concern no rule; one that came up has lost its routes. */
+static bool must_renew(const struct host_path *before, const struct host_path *now)
 {
-	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++) {
-		struct host_path p = a->path[i];
+	struct host_path p = *now;
 
-		p.link.mtu_bytes = b->path[i].link.mtu_bytes;
-		p.link.up = b->path[i].link.up;
-		if (memcmp(&p, &b->path[i], sizeof(p)) != 0)
-			return true;
-	}
-	return false;
+	if (!now->link.up)
+		return false;
+	p.link.mtu_bytes = before->link.mtu_bytes;
+	return memcmp(&p, before, sizeof(p)) != 0;
 }
 
 void daemon_look(struct daemon *d)
 {
 	static struct host now;
 	char err[512];
-	bool renew;
+	bool renew[ENGINE_PATHS_MAX] = {false};
 	int error = host_look(d->cfg, &now);
 
 	if (error) {
@@ -121,9 +118,14 @@ void daemon_look(struct daemon *d)
 		if (now.guests[i].index != d->host.guests[i].index)
 			redirect(d, &d->guest_tun[i], now.guests[i].index, 0);
 	}
-	renew = d->rules_are_up && (d->routes_lost || rules_differ(&now, &d->host));
+	for (unsigned i = 0; i < d->cfg->n_paths; i++)
+		renew[i] = d->routes_lost || must_renew(&d->host.path[i], &now.path[i]);
 	d->host = now;
 	d->routes_lost = false;
-	if (renew && rules_up(d->cfg, err, sizeof(err)) < 0)
-		log_error("renewing the rules: %s", err);
+	for (unsigned i = 0; i < d->cfg->n_paths && d->rules_are_up; i++) {
+		if (!renew[i] || rules_renew(d->cfg, &d->host, i, err, sizeof(err)) == 0)
+			continue;
+		log_error("renewing the rules of path %s: %s", d->cfg->path[i].name, err);
+		d->routes_lost = true; /* again at the next event */
+	}
 }

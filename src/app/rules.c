@@ -65,6 +65,23 @@ int rules_up(const struct config *cfg, char *err, unsigned err_bytes)
 	return result;
 }
 
+int rules_renew(const struct config *cfg, const struct host *host, unsigned path, char *err,
+		unsigned err_bytes)
+{
+	struct rules_list list = {0};
+	int result;
+
+	rules_routes_renew(&list, cfg, host, path, FLOW_IPV4);
+	rules_chains(&list, cfg, host, FLOW_IPV4);
+	if (have_v6()) {
+		rules_routes_renew(&list, cfg, host, path, FLOW_IPV6);
+		rules_chains(&list, cfg, host, FLOW_IPV6);
+	}
+	result = rules_list_run(&list, err, err_bytes);
+	rules_list_fini(&list);
+	return result;
+}
+
 int rules_down(char *err, unsigned err_bytes)
 {
 	struct rules_list routes = {0}, chains = {0};

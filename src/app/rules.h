@@ -27,6 +27,12 @@
  */
 int rules_up(const struct config *cfg, char *err, unsigned err_bytes);
 
+struct host;
+
+/* Routes and rules of one path anew, after its link or address changed. 0, or -1 with a message. */
+int rules_renew(const struct config *cfg, const struct host *host, unsigned path, char *err,
+		unsigned err_bytes);
+
 /* Withdraws everything of ours, also where only a part is present. 0, or -1 with a message. */
 int rules_down(char *err, unsigned err_bytes);
 

@@ -20,6 +20,10 @@ void rules_chains(struct rules_list *list, const struct config *cfg, const struc
 void rules_jumps(struct rules_list *list, uint8_t family);
 void rules_chains_remove(struct rules_list *list, uint8_t family);
 
+/* The same for one path alone, over what stands there of it; the others are not touched. */
+void rules_routes_renew(struct rules_list *list, const struct config *cfg, const struct host *host,
+			unsigned path, uint8_t family);
+
 /* The paths' tables and the routing rules that lead there, and their removal. */
 void rules_routes(struct rules_list *list, const struct config *cfg, const struct host *host,
 		  uint8_t family);

@@ -59,37 +59,58 @@ static void table(struct rules_list *list, const struct config_path *path,
 	}
 }
 
+/* The table of path `i` and the rules that lead there, as lines for `ip -batch`. */
+static void one_path(struct rules_list *list, const struct config *cfg, const struct host *host,
+		     unsigned i, uint8_t family)
+{
+	const struct config_path *path = &cfg->path[i];
+	const struct host_path *hp = &host->path[i];
+	const struct ip_addr *address = family == FLOW_IPV4 ? &hp->address4 : &hp->address6;
+	char buf[INET6_ADDRSTRLEN];
+
+	/* A link that is down takes no routes; it gets them when it comes up. */
+	if (hp->link.index && hp->link.up)
+		table(list, path, hp, family);
+	rules_list_input(list, "rule add iif mpg-%s table %u pref %u protocol %u", path->name,
+			 hp->table, PREFERENCE_DEVICE + i, RULES_PROTOCOL);
+	rules_list_input(list, "rule add fwmark 0x%x/0x%x oif %s table %u pref %u protocol %u",
+			 RULES_MARK_CONVERTED, RULES_MARK_CONN, path->interface, hp->table,
+			 PREFERENCE_OUTPUT + i, RULES_PROTOCOL);
+	if (ip_addr_is_zero(address))
+		return;
+	text(address, family, buf);
+	rules_list_input(list,
+			 "rule add from %s table main suppress_prefixlength 0 pref %u protocol %u",
+			 buf, PREFERENCE_FROM_MAIN + i, RULES_PROTOCOL);
+	rules_list_input(list, "rule add from %s table %u pref %u protocol %u", buf, hp->table,
+			 PREFERENCE_FROM + i, RULES_PROTOCOL);
+}
+
 void rules_routes(struct rules_list *list, const struct config *cfg, const struct host *host,
 		  uint8_t family)
 {
-	char buf[INET6_ADDRSTRLEN];
-
 	rules_routes_remove(list, family);
 	rules_list_add(list, "ip -%c -batch -", digit(family));
 	rules_list_why(list, "a routing table per path");
-	for (unsigned i = 0; i < cfg->n_paths; i++) {
-		const struct config_path *path = &cfg->path[i];
-		const struct host_path *hp = &host->path[i];
-		const struct ip_addr *address = family == FLOW_IPV4 ? &hp->address4 : &hp->address6;
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		one_path(list, cfg, host, i, family);
+}
 
-		if (hp->link.index)
-			table(list, path, hp, family);
-		rules_list_input(list, "rule add iif mpg-%s table %u pref %u protocol %u",
-				 path->name, hp->table, PREFERENCE_DEVICE + i, RULES_PROTOCOL);
-		rules_list_input(list,
-				 "rule add fwmark 0x%x/0x%x oif %s table %u pref %u protocol %u",
-				 RULES_MARK_CONVERTED, RULES_MARK_CONN, path->interface, hp->table,
-				 PREFERENCE_OUTPUT + i, RULES_PROTOCOL);
-		if (ip_addr_is_zero(address))
-			continue;
-		text(address, family, buf);
-		rules_list_input(list,
-				 "rule add from %s table main suppress_prefixlength 0 pref %u "
-				 "protocol %u",
-				 buf, PREFERENCE_FROM_MAIN + i, RULES_PROTOCOL);
-		rules_list_input(list, "rule add from %s table %u pref %u protocol %u", buf,
-				 hp->table, PREFERENCE_FROM + i, RULES_PROTOCOL);
-	}
+void rules_routes_renew(struct rules_list *list, const struct config *cfg, const struct host *host,
+			unsigned path, uint8_t family)
+{
+	static const unsigned preferences[] = {PREFERENCE_OUTPUT, PREFERENCE_DEVICE,
+					       PREFERENCE_FROM_MAIN, PREFERENCE_FROM};
+
+	/* What is not there cannot be deleted: such lines may fail, the rest is done. */
+	rules_list_add(list, "ip -%c -force -batch -", digit(family));
+	rules_list_may_fail(list);
+	for (unsigned k = 0; k < sizeof(preferences) / sizeof(preferences[0]); k++)
+		rules_list_input(list, "rule del pref %u protocol %u", preferences[k] + path,
+				 RULES_PROTOCOL);
+	rules_list_input(list, "route flush table %u protocol %u", host->path[path].table,
+			 RULES_PROTOCOL);
+	one_path(list, cfg, host, path, family);
 }
 
 void rules_routes_remove(struct rules_list *list, uint8_t family)

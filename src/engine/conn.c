@@ -7,9 +7,12 @@
 #include "base/seq.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
-#include "engine/mapping.h"
+#include "engine/join.h"
+#include "engine/multi.h"
+#include "engine/path_manager.h"
 
 #define SYN_TIMEOUT_US (130ull * 1000000)
+#define STEP_US 500
 #define IDLE_TIMEOUT_US (5ull * 86400 * 1000000) /* as nf_conntrack */
 
 static uint64_t idle_us(const struct engine *e)
@@ -43,7 +46,7 @@ struct conn *conn_new(struct step *st, const struct flow_tuple *guest)
 	c = conn_at(e, i);
 	memset(c, 0, sizeof(*c));
 	c->state = CONN_SYN_SENT;
-	c->subflow = NONE;
+	c->subflow = c->multi = NONE;
 	c->hash_guest = c->hash_token = NONE;
 	c->guest = *guest;
 	c->created_us = c->active_us = st->tick->now_us;
@@ -52,26 +55,15 @@ struct conn *conn_new(struct step *st, const struct flow_tuple *guest)
 	return c;
 }
 
-static void subflow_free(struct engine *e, struct subflow *s)
-{
-	mapping_free_all(e, s);
-	subflow_rm(e, s);
-	s->state = SUBFLOW_FREE;
-	pool_free(&e->subflows, e, subflow_index(e, s));
-}
-
 void conn_free(struct step *st, struct conn *c, enum reason reason)
 {
 	struct engine *e = st->e;
 
 	if (c->state != CONN_CLOSED && c->state != CONN_SYN_SENT)
 		event(st, ENGINE_EVENT_CLOSED, c, reason);
-	while (c->subflow != NONE) {
-		struct subflow *s = subflow_at(e, c->subflow);
-
-		c->subflow = s->next;
-		subflow_free(e, s);
-	}
+	multi_free(e, c);
+	while (c->subflow != NONE)
+		subflow_free(e, c, subflow_at(e, c->subflow));
 	deadline_set(e, c, UINT64_MAX);
 	conn_rm(e, c);
 	c->state = CONN_FREE;
@@ -88,6 +80,7 @@ void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 {
 	event(st, ENGINE_EVENT_CLOSED, c, reason);
 	count(st->e, reason);
+	multi_free(st->e, c);
 	c->state = CONN_CLOSED;
 	c->reason = (uint8_t)reason;
 	c->reset = reset;
@@ -96,7 +89,6 @@ void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 
 void conn_reset(struct step *st, struct conn *c, enum reason reason)
 {
-	struct subflow *s = conn_subflow(st->e, c);
 	struct options_writer w = {0};
 	struct headers h;
 
@@ -105,8 +97,9 @@ void conn_reset(struct step *st, struct conn *c, enum reason reason)
 	h.ack = c->una_seq;
 	h.flags = TCP_RST | TCP_ACK;
 	emit_guest(st, c, &h, &w, NULL, 0, REASON_RST_TO_GUEST);
-	if (s)
-		emit_own_ack(st, c, s, s->snd_nxt, TCP_RST, REASON_RST_TO_NET);
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
+		emit_own_ack(st, c, subflow_at(st->e, k), subflow_at(st->e, k)->snd_nxt, TCP_RST,
+			     REASON_RST_TO_NET);
 	conn_close(st, c, true, reason);
 }
 
@@ -115,77 +108,99 @@ struct subflow *conn_subflow(struct engine *e, const struct conn *c)
 	return c->subflow == NONE ? NULL : subflow_at(e, c->subflow);
 }
 
-struct subflow *subflow_new(struct step *st, struct conn *c, const struct flow_tuple *net)
-{
-	struct engine *e = st->e;
-	struct subflow *s = subflow_find(e, net);
-	uint32_t i;
-
-	/* The tuple was used before: that connection is over, or the host would not reuse it. */
-	if (s)
-		expire(st, conn_at(e, s->conn), REASON_CLOSED_REUSED);
-	i = pool_new(&e->subflows, e);
-	if (i == NONE)
-		return NULL;
-	s = subflow_at(e, i);
-	memset(s, 0, sizeof(*s));
-	s->state = SUBFLOW_ESTABLISHED;
-	s->conn = conn_index(e, c);
-	s->next = c->subflow;
-	c->subflow = i;
-	s->path = c->path;
-	s->net = *net;
-	s->map_head = s->map_tail = NONE;
-	s->iss = c->guest_isn;
-	s->snd_una = s->snd_nxt = s->iss + 1;
-	s->irs = c->peer_isn;
-	s->rcv_nxt = s->acked_ssn = s->irs + 1;
-	s->shift[0] = (struct shift){s->rcv_nxt, 0};
-	s->n_shifts = 1;
-	s->tsval = c->synack_tsecr;
-	s->ts_recent = c->synack_tsval;
-	subflow_add(e, s);
-	deadline_set(e, c, st->tick->now_us + idle_us(e));
-	return s;
-}
-
-static void send_fin(struct step *st, struct conn *c, struct subflow *s)
-{
-	uint32_t ssn = s->snd_nxt;
-
-	if (!emit_room(st, 1)) {
-		deadline_set(st->e, c, st->tick->now_us + 1);
-		return;
-	}
-	if (s->state == SUBFLOW_FIN_SENT)
-		ssn--;
-	else
-		s->snd_nxt++;
-	s->state = SUBFLOW_FIN_SENT;
-	emit_own_ack(st, c, s, ssn, TCP_FIN, REASON_SUBFLOW_OWN);
-	s->rto_at_us = st->tick->now_us + (RTO_FIRST_US << s->n_rto);
-	deadline_set(st->e, c, s->rto_at_us);
-}
-
 void conn_close_check(struct step *st, struct conn *c)
 {
-	struct subflow *s = conn_subflow(st->e, c);
+	struct engine *e = st->e;
+	bool open = false;
 
-	if (!s || c->state != CONN_ESTABLISHED || !c->guest_fin_acked || !c->peer_fin_acked)
+	if (c->state != CONN_ESTABLISHED || !c->guest_fin_acked || !c->peer_fin_acked)
 		return;
-	if (s->state == SUBFLOW_ESTABLISHED)
-		send_fin(st, c, s);
-	if (s->fin_acked && s->fin_received) {
-		s->state = SUBFLOW_CLOSED;
-		conn_close(st, c, false, REASON_CLOSED_NORMALLY);
+	for (uint32_t k = c->subflow, next; k != NONE; k = next) {
+		struct subflow *s = subflow_at(e, k);
+
+		next = s->next;
+		if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)
+			subflow_abort(st, c, s, REASON_CLOSED_NORMALLY);
+		else if (s->state == SUBFLOW_ESTABLISHED)
+			subflow_send_fin(st, c, s);
 	}
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		open |= !subflow_at(e, k)->fin_acked || !subflow_at(e, k)->fin_received;
+	if (!open)
+		conn_close(st, c, false, REASON_CLOSED_NORMALLY);
+}
+
+/* Timers of the subflows: FIN again, MP_JOIN again. False: the connection ended. */
+static bool subflows_timeout(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	uint64_t now_us = st->tick->now_us;
+
+	for (uint32_t k = c->subflow, next; k != NONE; k = next) {
+		struct subflow *s = subflow_at(e, k);
+
+		next = s->next;
+		if (s->rto_at_us == 0 || now_us < s->rto_at_us)
+			continue;
+		if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK) {
+			join_timeout(st, c, s);
+		} else if (s->fin_acked || ++s->n_rto > RTO_TRIES) {
+			/* Ours is acknowledged and the peer's FIN never came, or nobody answers. */
+			conn_close(st, c, false, REASON_CLOSED_FIN_TIMEOUT);
+			return false;
+		} else {
+			subflow_send_fin(st, c, s);
+		}
+	}
+	return true;
+}
+
+void conn_deadline(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	uint64_t at_us = c->active_us + idle_us(e);
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (s->rto_at_us && s->rto_at_us < at_us)
+			at_us = s->rto_at_us;
+	}
+	if (c->multi != NONE && multi_deadline_us(e, c) < at_us)
+		at_us = multi_deadline_us(e, c);
+	if (c->alone_at_us && c->alone_at_us < at_us)
+		at_us = c->alone_at_us;
+	if (c->multi != NONE && c->join_at_us && c->join_at_us < at_us)
+		at_us = c->join_at_us;
+	/* What is due and could not be done now (the output is full) must not turn in circles. */
+	if (at_us <= st->tick->now_us)
+		at_us = st->tick->now_us + STEP_US;
+	deadline_set(e, c, at_us);
+}
+
+static void established_timeout(struct step *st, struct conn *c)
+{
+	uint64_t now_us = st->tick->now_us;
+
+	conn_close_check(st, c); /* a FIN may have found no room before */
+	if (c->state != CONN_ESTABLISHED || !subflows_timeout(st, c))
+		return;
+	if (c->alone_at_us && c->alone_at_us <= now_us) {
+		conn_reset(st, c, REASON_SUBFLOW_LOST);
+		return;
+	}
+	if (c->multi != NONE)
+		multi_timeout(st, c);
+	path_manager_check(st, c);
+	if (c->active_us + idle_us(st->e) <= now_us)
+		expire(st, c, REASON_CLOSED_IDLE);
+	else
+		conn_deadline(st, c);
 }
 
 void conn_timeout(struct step *st, struct conn *c)
 {
-	struct engine *e = st->e;
-	struct subflow *s = conn_subflow(e, c);
-	uint64_t now_us = st->tick->now_us;
+	struct subflow *s = conn_subflow(st->e, c);
 
 	switch ((enum conn_state)c->state) {
 	case CONN_SYN_SENT:
@@ -196,35 +211,17 @@ void conn_timeout(struct step *st, struct conn *c)
 		conn_free(st, c, (enum reason)c->reason);
 		return;
 	case CONN_ESTABLISHED:
-		if (s && s->state == SUBFLOW_ESTABLISHED) {
-			conn_close_check(st, c); /* a FIN may have found no room before */
-			if (s->state == SUBFLOW_FIN_SENT)
-				return;
-		}
-		if (s && s->state == SUBFLOW_FIN_SENT && !s->fin_acked) {
-			if (++s->n_rto > RTO_TRIES)
-				conn_close(st, c, false, REASON_CLOSED_FIN_TIMEOUT);
-			else
-				send_fin(st, c, s);
-			return;
-		}
-		if (s && s->state == SUBFLOW_FIN_SENT) {
-			/* Ours is acknowledged, the peer's FIN never came. */
-			conn_close(st, c, false, REASON_CLOSED_FIN_TIMEOUT);
-			return;
-		}
-		break;
+		established_timeout(st, c);
+		return;
 	case CONN_FALLBACK:
-		if (s && !s->remapped && !s->shifted) {
+		if (s && !s->remapped && !s->shifted)
 			expire(st, c, REASON_CLOSED_OFFLOADED);
-			return;
-		}
-		break;
+		else if (c->active_us + idle_us(st->e) <= st->tick->now_us)
+			expire(st, c, REASON_CLOSED_IDLE);
+		else
+			deadline_set(st->e, c, c->active_us + idle_us(st->e));
+		return;
 	case CONN_FREE:
 		return;
 	}
-	if (c->active_us + idle_us(e) <= now_us)
-		expire(st, c, REASON_CLOSED_IDLE);
-	else
-		deadline_set(e, c, c->active_us + idle_us(e));
 }

@@ -10,6 +10,7 @@
 #define LINGER_US (10ull * 1000000)      /* after a normal close */
 #define LINGER_RESET_US (2ull * 1000000) /* after a reset */
 #define LINGER_PLAIN_US (5ull * 1000000) /* after fallback, for what is queued already */
+#define ALONE_US (60ull * 1000000)       /* without any subflow, as Linux's close_timeout */
 #define RTO_FIRST_US 300000ull
 #define RTO_TRIES 8
 
@@ -25,8 +26,26 @@ void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 /* Ends it with a RST to the guest and MP_FASTCLOSE to the peer. */
 void conn_reset(struct step *st, struct conn *c, enum reason reason);
 
-/* The first subflow of an established connection; null when no record is free. */
-struct subflow *subflow_new(struct step *st, struct conn *c, const struct flow_tuple *net);
+/* A record in the connection's list and in the table; the caller fills in the rest. */
+struct subflow *subflow_new(struct step *st, struct conn *c, const struct flow_tuple *net,
+			    uint8_t path);
+
+/* The subflow that the MP_CAPABLE handshake made; null when no record is free. */
+struct subflow *subflow_initial(struct step *st, struct conn *c, const struct flow_tuple *net);
+void subflow_free(struct engine *e, struct conn *c, struct subflow *s);
+
+/* The subflow is gone: its data moves to the others; without any the connection waits a while. */
+void subflow_end(struct step *st, struct conn *c, struct subflow *s, enum reason reason);
+
+/* Resets the subflow, then ends it. */
+void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum reason reason);
+
+/* Our FIN, or our FIN again; and what its acknowledgement means. */
+void subflow_send_fin(struct step *st, struct conn *c, struct subflow *s);
+void subflow_fin_acked(struct step *st, struct conn *c, struct subflow *s);
+
+/* Sets the connection's deadline anew from all its timers. */
+void conn_deadline(struct step *st, struct conn *c);
 
 /* First subflow of the connection; null when it has none. */
 struct subflow *conn_subflow(struct engine *e, const struct conn *c);

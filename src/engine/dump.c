@@ -15,21 +15,33 @@ _Static_assert(sizeof(conn_state_name) / sizeof(conn_state_name[0]) == CONN_CLOS
 static const char *const subflow_state_name[] = {
 	[SUBFLOW_FREE] = "free",
 	[SUBFLOW_ESTABLISHED] = "established",
+	[SUBFLOW_JOIN_SYN] = "join-syn-sent",
+	[SUBFLOW_JOIN_ACK] = "join-ack-sent",
 	[SUBFLOW_FIN_SENT] = "fin-sent",
 	[SUBFLOW_CLOSED] = "closed",
 };
 _Static_assert(sizeof(subflow_state_name) / sizeof(subflow_state_name[0]) == SUBFLOW_CLOSED + 1,
 	       "every state has a name");
 
-static void subflow_info(const struct subflow *s, struct engine_subflow_info *info)
+static void subflow_info(const struct engine *e, const struct subflow *s,
+			 struct engine_subflow_info *info)
 {
 	*info = (struct engine_subflow_info){.path = s->path,
 					     .backup = s->backup,
 					     .state = subflow_state_name[s->state],
 					     .tuple = s->net,
+					     .srtt_us = s->syn_rtt_us,
 					     .to_net_bytes = s->to_net_bytes,
 					     .from_net_bytes = s->from_net_bytes,
 					     .retransmits = s->retransmits};
+	if (s->sender != NONE) {
+		const struct sender *x = pool_at(&e->senders, e, s->sender);
+
+		info->cwnd_bytes = x->cc.cwnd_bytes;
+		info->srtt_us = x->srtt_us;
+		if (x->stale && s->state == SUBFLOW_ESTABLISHED)
+			info->state = "stale";
+	}
 }
 
 bool engine_conn_info(const struct engine *e, conn_ref conn, uint64_t now_us,
@@ -52,14 +64,16 @@ bool engine_conn_info(const struct engine *e, conn_ref conn, uint64_t now_us,
 					  .idle_us = now_us - c->active_us,
 					  .from_guest_bytes = c->from_guest_bytes,
 					  .to_guest_bytes = c->to_guest_bytes};
-	if (c->state == CONN_FALLBACK)
+	if (c->multi != NONE)
+		info->mode = "multi";
+	else if (c->state == CONN_FALLBACK)
 		info->mode = "fallback";
 	else if (c->state == CONN_SYN_SENT && c->syn_plain)
 		info->mode = "plain";
 	for (uint32_t i = c->subflow; i != NONE && info->n_subflows < ENGINE_SUBFLOWS_MAX;) {
 		const struct subflow *s = pool_at(&e->subflows, e, i);
 
-		subflow_info(s, &info->subflow[info->n_subflows++]);
+		subflow_info(e, s, &info->subflow[info->n_subflows++]);
 		i = s->next;
 	}
 	return true;
@@ -89,30 +103,71 @@ uint32_t engine_connections(const struct engine *e)
 	return e->conns.n_used;
 }
 
+/* What of the pools hangs on the connections; compared with what the pools gave out. */
+struct tally {
+	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, chunks;
+};
+
+static uint32_t length(const struct engine *e, const struct pool *p, uint32_t i, uint32_t *total)
+{
+	uint32_t n = 0;
+
+	/* The records of every listed pool begin with the pool's link and their own. */
+	for (; i != NONE && n <= p->n_used; n++)
+		i = ((const uint32_t *)pool_at(p, e, i))[1];
+	*total += n;
+	return n;
+}
+
+static bool tally_subflows(const struct engine *e, const struct conn *c, uint32_t conn,
+			   struct tally *t)
+{
+	uint32_t n = 0;
+
+	for (uint32_t k = c->subflow; k != NONE;) {
+		const struct subflow *s = pool_at(&e->subflows, e, k);
+		const struct sender *x;
+
+		if (k >= e->subflows.n_touched || s->conn != conn || ++n > e->subflows.n_used)
+			return false;
+		length(e, &e->mappings, s->map_head, &t->mappings);
+		if (s->sender != NONE) {
+			x = pool_at(&e->senders, e, s->sender);
+			t->senders++;
+			length(e, &e->txsegs, x->head, &t->txsegs);
+		}
+		k = s->next;
+	}
+	t->subflows += n;
+	return n == c->n_subflows;
+}
+
 bool engine_audit(const struct engine *e)
 {
-	uint32_t conns = 0, subflows = 0, mappings = 0;
+	struct tally t = {0};
 
 	for (uint32_t i = 0; i < e->conns.n_touched; i++) {
 		const struct conn *c = pool_at(&e->conns, e, i);
+		const struct multi *m;
 
 		if (c->state == CONN_FREE)
 			continue;
-		conns++;
-		for (uint32_t k = c->subflow; k != NONE;) {
-			const struct subflow *s = pool_at(&e->subflows, e, k);
-
-			if (k >= e->subflows.n_touched || s->conn != i ||
-			    ++subflows > e->subflows.n_used)
-				return false;
-			for (uint32_t m = s->map_head; m != NONE;) {
-				if (m >= e->mappings.n_touched || ++mappings > e->mappings.n_used)
-					return false;
-				m = ((const struct mapping *)pool_at(&e->mappings, e, m))->next;
-			}
-			k = s->next;
-		}
+		t.conns++;
+		if (!tally_subflows(e, c, i, &t))
+			return false;
+		if (c->multi == NONE)
+			continue;
+		m = pool_at(&e->multis, e, c->multi);
+		t.multis++;
+		length(e, &e->spans, m->early, &t.spans);
+		length(e, &e->spans, m->again, &t.spans);
+		length(e, &e->spans, m->spans, &t.spans);
+		if (length(e, &e->chunks, m->tx.head, &t.chunks) != m->tx.n_chunks ||
+		    length(e, &e->chunks, m->rx.head, &t.chunks) != m->rx.n_chunks)
+			return false;
 	}
-	return conns == e->conns.n_used && subflows == e->subflows.n_used &&
-	       mappings == e->mappings.n_used;
+	return t.conns == e->conns.n_used && t.subflows == e->subflows.n_used &&
+	       t.mappings == e->mappings.n_used && t.multis == e->multis.n_used &&
+	       t.senders == e->senders.n_used && t.txsegs == e->txsegs.n_used &&
+	       t.spans == e->spans.n_used && t.chunks == e->chunks.n_used;
 }

@@ -7,6 +7,7 @@
 #include "base/seq.h"
 #include "engine/pmtu.h"
 #include "engine/receive.h"
+#include "engine/to_guest.h"
 
 #define OWN_TTL 64
 
@@ -33,12 +34,27 @@ static void begin(struct step *st, bool from_packet, struct headers *h, struct o
 	options_pad(w);
 }
 
-void emit_begin_net(struct step *st, const struct conn *c, const struct subflow *s,
-		    bool from_packet, struct headers *h, struct options_writer *w)
+uint32_t emit_tsval(const struct step *st, const struct subflow *s)
+{
+	if (s->ts_since_us == 0)
+		return s->tsval; /* the guest's own clock */
+	return s->tsval + (uint32_t)((st->tick->now_us - s->ts_since_us) / 1000);
+}
+
+/* Acknowledgement number for a segment of the gate's own. */
+static uint32_t own_ack(struct engine *e, struct conn *c, struct subflow *s)
+{
+	if (c->multi != NONE)
+		return to_guest_ack_ssn(e, c, s);
+	return s->initial && s->ts_since_us == 0 ? receive_ack(s, acked_data_seq(c)) : s->rcv_nxt;
+}
+
+void emit_begin_net(struct step *st, const struct subflow *s, bool from_packet, struct headers *h,
+		    struct options_writer *w)
 {
 	begin(st, from_packet, h, w);
-	if (!from_packet && c->timestamps)
-		options_put_timestamps(w, s->tsval, s->ts_recent);
+	if (!from_packet && s->timestamps)
+		options_put_timestamps(w, emit_tsval(st, s), s->ts_recent);
 	h->tuple = s->net;
 }
 
@@ -107,6 +123,9 @@ bool emit_net(struct step *st, struct conn *c, struct subflow *s, struct headers
 	out->index = s->path;
 	out->conn = conn_index(st->e, c);
 	out->gso_size_bytes = (uint16_t)(pmtu_bytes(st->e, s) - out->hdr_bytes);
+	/* RFC 9293 section 3.7.1: options count against the peer's MSS. */
+	if (s->peer_mss > w->len_bytes && out->gso_size_bytes > s->peer_mss - w->len_bytes)
+		out->gso_size_bytes = (uint16_t)(s->peer_mss - w->len_bytes);
 	s->to_net_bytes += payload_bytes;
 	st->e->path_pkts[s->path][ENGINE_NET]++;
 	st->e->path_bytes[s->path][ENGINE_NET] += payload_bytes;
@@ -157,9 +176,9 @@ bool emit_own_ack(struct step *st, struct conn *c, struct subflow *s, uint32_t s
 	struct options_writer w;
 	struct headers h;
 
-	emit_begin_net(st, c, s, false, &h, &w);
+	emit_begin_net(st, s, false, &h, &w);
 	h.seq = ssn;
-	h.ack = receive_ack(s, acked_data_seq(c));
+	h.ack = own_ack(st->e, c, s);
 	h.flags = TCP_ACK | flags;
 	h.window = emit_window_net(c);
 	if (flags & TCP_RST)

@@ -15,8 +15,12 @@ bool emit_room(const struct step *st, unsigned n);
  * (TTL 64), and the options of it: timestamps and whatever else is not MPTCP or SACK. The caller
  * sets seq, ack, window and flags.
  */
-void emit_begin_net(struct step *st, const struct conn *c, const struct subflow *s,
-		    bool from_packet, struct headers *h, struct options_writer *w);
+void emit_begin_net(struct step *st, const struct subflow *s, bool from_packet, struct headers *h,
+		    struct options_writer *w);
+
+/* TSval for a segment of the gate's own now. */
+uint32_t emit_tsval(const struct step *st, const struct subflow *s);
+
 void emit_begin_guest(struct step *st, const struct conn *c, bool from_packet, struct headers *h,
 		      struct options_writer *w);
 

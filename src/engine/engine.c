@@ -23,6 +23,7 @@
 #include "engine/from_guest.h"
 #include "engine/from_net.h"
 #include "engine/handshake.h"
+#include "engine/path_manager.h"
 #include "engine/pmtu.h"
 
 #define MAGIC 0x6d70676174653031ull /* "mpgate01" */
@@ -98,6 +99,11 @@ static uint64_t take(uint64_t *at, uint64_t bytes)
 	return offset;
 }
 
+static void place(struct pool *p, uint64_t *at, uint32_t record_bytes, uint64_t n)
+{
+	pool_init(p, take(at, n * record_bytes), record_bytes, (uint32_t)n);
+}
+
 /* Where everything lies; false when memory_bytes cannot hold it. */
 static bool layout(struct engine *e, const struct engine_cfg *cfg)
 {
@@ -115,9 +121,19 @@ static bool layout(struct engine *e, const struct engine_cfg *cfg)
 	e->heap_entries = take(&at, n * sizeof(struct heap_entry));
 	e->heap_where = take(&at, n * 4);
 	pool_init(&e->conns, take(&at, n * sizeof(struct conn)), sizeof(struct conn), (uint32_t)n);
-	pool_init(&e->subflows, take(&at, n * sizeof(struct subflow)), sizeof(struct subflow),
-		  (uint32_t)n);
+	/* One subflow each, and room for those that have several. */
+	place(&e->subflows, &at, sizeof(struct subflow), n + n / 4 + ENGINE_SUBFLOWS_MAX);
+	place(&e->multis, &at, sizeof(struct multi), n / 8 + 1);
+	place(&e->senders, &at, sizeof(struct sender), n / 4 + ENGINE_SUBFLOWS_MAX);
 	left = cfg->memory_bytes > at ? cfg->memory_bytes - at : 0;
+	/* Of what is left: payload 3/4, its bookkeeping 1/8, mappings of single subflows the rest.
+	 */
+	if (cfg->mode != ENGINE_SINGLE) {
+		place(&e->chunks, &at, sizeof(struct chunk), left * 3 / 4 / sizeof(struct chunk));
+		place(&e->txsegs, &at, sizeof(struct txseg), left / 16 / sizeof(struct txseg));
+		place(&e->spans, &at, sizeof(struct span), left / 64 / sizeof(struct span));
+		left = cfg->memory_bytes > at ? cfg->memory_bytes - at : 0;
+	}
 	maps = left / sizeof(struct mapping);
 	if (maps > n * MAPPINGS_PER_CONN_MAX + MAPPINGS_MIN)
 		maps = n * MAPPINGS_PER_CONN_MAX + MAPPINGS_MIN;
@@ -127,6 +143,22 @@ static bool layout(struct engine *e, const struct engine_cfg *cfg)
 		  (uint32_t)maps);
 	e->region_bytes = at;
 	return true;
+}
+
+int engine_congestion(const char *name)
+{
+	for (unsigned i = 0; congestion_at(i); i++)
+		if (strcmp(congestion_at(i)->name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+int engine_scheduler(const char *name)
+{
+	for (unsigned i = 0; scheduler_at(i); i++)
+		if (strcmp(scheduler_at(i)->name, name) == 0)
+			return (int)i;
+	return -1;
 }
 
 size_t engine_region_bytes(const struct engine_cfg *cfg)
@@ -140,9 +172,19 @@ size_t engine_region_bytes(const struct engine_cfg *cfg)
 static uint64_t cfg_hash(const struct engine *e)
 {
 	uint64_t key[2] = {MAGIC, MAGIC};
-	uint64_t words[] = {e->region_bytes,        sizeof(struct engine),  sizeof(struct conn),
-			    sizeof(struct subflow), sizeof(struct mapping), e->conns.n_records,
-			    e->mappings.n_records,  e->cfg.n_paths,         REASON_COUNT};
+	uint64_t words[] = {e->region_bytes,
+			    sizeof(struct engine),
+			    sizeof(struct conn),
+			    sizeof(struct subflow),
+			    sizeof(struct mapping),
+			    e->conns.n_records,
+			    e->mappings.n_records,
+			    e->chunks.n_records,
+			    e->txsegs.n_records,
+			    sizeof(struct multi),
+			    sizeof(struct sender),
+			    e->cfg.n_paths,
+			    REASON_COUNT};
 
 	return siphash(key, words, sizeof(words));
 }
@@ -237,32 +279,46 @@ static struct engine_result stranger(struct step *st)
 	return r;
 }
 
-static struct engine_result steal(struct step *st)
+/* What both sides' segments go through before their own steps; false with the reason in *r. */
+static bool admit(struct step *st, struct conn *c, struct engine_result *r)
 {
-	struct engine *e = st->e;
-	struct flow_tuple reverse;
-	struct subflow *s = NULL;
-	struct conn *c;
-
-	if (st->in->from == ENGINE_GUEST) {
-		c = conn_find(e, &st->p.tuple);
-	} else {
-		reverse = flow_tuple_reverse(&st->p.tuple);
-		s = subflow_find(e, &reverse);
-		c = s ? conn_at(e, s->conn) : NULL;
+	if (!st->in->csum_trusted && !packet_checksum_ok(&st->p)) {
+		*r = verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM,
+			     conn_index(st->e, c));
+		return false;
 	}
-	if (!c)
-		return stranger(st);
-	if (!st->in->csum_trusted && !packet_checksum_ok(&st->p))
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM,
-			       conn_index(e, c));
 	options_decode(&st->o, st->p.options, st->p.options_bytes, st->p.flags & TCP_SYN,
 		       st->p.flags & TCP_ACK, st->p.payload_bytes > 0);
 	c->active_us = st->tick->now_us;
-	if (st->in->from == ENGINE_GUEST) {
-		c->guest_if = st->in->guest_if;
-		return from_guest(st, c);
-	}
+	return true;
+}
+
+static struct engine_result steal_from_guest(struct step *st)
+{
+	struct conn *c = conn_find(st->e, &st->p.tuple);
+	struct engine_result r;
+
+	if (!c)
+		return stranger(st);
+	if (!admit(st, c, &r))
+		return r;
+	c->guest_if = st->in->guest_if;
+	return from_guest(st, c);
+}
+
+static struct engine_result steal_from_net(struct step *st)
+{
+	struct engine *e = st->e;
+	struct flow_tuple reverse = flow_tuple_reverse(&st->p.tuple);
+	struct subflow *s = subflow_find(e, &reverse);
+	struct engine_result r;
+	struct conn *c;
+
+	if (!s)
+		return stranger(st);
+	c = conn_at(e, s->conn);
+	if (!admit(st, c, &r))
+		return r;
 	e->path_pkts[s->path][ENGINE_GUEST]++;
 	e->path_bytes[s->path][ENGINE_GUEST] += st->p.payload_bytes;
 	return from_net(st, c, s);
@@ -292,7 +348,7 @@ struct engine_result engine_packet(struct engine *e, const struct engine_pkt *pk
 			r = handshake_packet(&st);
 		}
 	} else {
-		r = steal(&st);
+		r = pkt->from == ENGINE_GUEST ? steal_from_guest(&st) : steal_from_net(&st);
 	}
 	if (r.verdict != ENGINE_ASK)
 		count(e, (enum reason)r.reason);
@@ -327,4 +383,5 @@ void engine_path_set(struct engine *e, unsigned path, bool usable,
 	e->path_usable[path] = usable;
 	if (cfg)
 		e->cfg.path[path] = *cfg;
+	path_manager_path(e, path);
 }

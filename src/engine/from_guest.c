@@ -14,6 +14,8 @@
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/mapping.h"
+#include "engine/multi.h"
+#include "engine/path_manager.h"
 #include "engine/pmtu.h"
 #include "engine/receive.h"
 
@@ -38,8 +40,7 @@ static struct engine_result drop(struct step *st, const struct conn *c, enum rea
 	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
 }
 
-/* The guest's acknowledgement and window. False: it acknowledges what it was never sent. */
-static bool take_ack(struct conn *c, const struct packet *p)
+bool from_guest_take_ack(struct conn *c, const struct packet *p)
 {
 	uint32_t edge = p->ack + ((uint32_t)p->window << c->guest_wscale);
 
@@ -55,8 +56,7 @@ static bool take_ack(struct conn *c, const struct packet *p)
 	return true;
 }
 
-/* RFC 8684 section 3.3.1: over the payload and a pseudo-header of DSN, SSN, length. */
-static uint16_t dss_checksum(uint64_t dsn, uint32_t ssn, uint16_t len, const uint8_t *payload,
+uint16_t from_guest_checksum(uint64_t dsn, uint32_t ssn, uint16_t len, const uint8_t *payload,
 			     uint32_t bytes)
 {
 	uint8_t pseudo[16] = {0};
@@ -102,8 +102,8 @@ static bool map_fresh(struct step *st, struct conn *c, struct subflow *s, struct
 		.seq = x->seq, .ssn = ssn, .len_bytes = (uint16_t)x->bytes, .data_fin = fin};
 	x->ssn = ssn;
 	if (c->checksum)
-		m->csum = dss_checksum(dsn_of_guest(c, x->seq), ssn - s->iss,
-				       (uint16_t)(x->bytes + fin), x->payload, x->bytes);
+		m->csum = from_guest_checksum(dsn_of_guest(c, x->seq), ssn - s->iss,
+					      (uint16_t)(x->bytes + fin), x->payload, x->bytes);
 	if (!mapping_add(st->e, s, m, c->checksum || fin))
 		return false;
 	if (seq_lt(s->snd_nxt, ssn + x->bytes))
@@ -200,7 +200,7 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 	struct mp_capable k;
 	struct dss d;
 
-	emit_begin_net(st, c, s, true, &h, &w);
+	emit_begin_net(st, s, true, &h, &w);
 	h.seq = x->ssn;
 	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
@@ -245,7 +245,7 @@ static void third_ack(struct step *st, struct conn *c, struct subflow *s)
 	struct options_writer w;
 	struct headers h;
 
-	emit_begin_net(st, c, s, true, &h, &w);
+	emit_begin_net(st, s, true, &h, &w);
 	h.seq = s->iss + 1;
 	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
@@ -311,7 +311,7 @@ static enum reason ack_to_net(struct step *st, struct conn *c, struct subflow *s
 	struct mp_capable k = capable_ack(c);
 	bool old = seq_lt(st->p.seq, c->una_seq);
 
-	emit_begin_net(st, c, s, true, &h, &w);
+	emit_begin_net(st, s, true, &h, &w);
 	h.seq = ack_ssn(st, c, s, st->p.seq);
 	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
@@ -348,7 +348,7 @@ static enum reason fin_to_net(struct step *st, struct conn *c, struct subflow *s
 	struct options_writer w;
 	struct headers h;
 
-	emit_begin_net(st, c, s, true, &h, &w);
+	emit_begin_net(st, s, true, &h, &w);
 	h.seq = s->snd_nxt;
 	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
@@ -357,16 +357,17 @@ static enum reason fin_to_net(struct step *st, struct conn *c, struct subflow *s
 	d.dsn = dsn_of_guest(c, c->fin_seq);
 	d.map_len = 1;
 	d.has_csum = c->checksum;
-	d.csum = dss_checksum(d.dsn, 0, 1, NULL, 0);
+	d.csum = from_guest_checksum(d.dsn, 0, 1, NULL, 0);
 	dss_encode(&w, &d);
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_FIN_TO_NET);
 	return REASON_FIN_TO_NET;
 }
 
-static struct engine_result guest_rst(struct step *st, struct conn *c, struct subflow *s)
+static struct engine_result guest_rst(struct step *st, struct conn *c)
 {
-	if (s)
-		emit_own_ack(st, c, s, s->snd_nxt, TCP_RST, REASON_RST_TO_NET);
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
+		emit_own_ack(st, c, subflow_at(st->e, k), subflow_at(st->e, k)->snd_nxt, TCP_RST,
+			     REASON_RST_TO_NET);
 	conn_close(st, c, true, REASON_CLOSED_BY_GUEST_RST);
 	return stolen(st, c, REASON_RST_TO_NET);
 }
@@ -420,7 +421,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 
 	if (c->guest_fin && p->payload_bytes > 0 && seq_lt(c->fin_seq, end))
 		return drop(st, c, REASON_DROP_STATE); /* data behind its own FIN */
-	if (!take_ack(c, p))
+	if (!from_guest_take_ack(c, p))
 		return drop(st, c, REASON_DROP_ACK_BEYOND);
 	if (st->o.has_timestamps) {
 		s->tsval = st->o.tsval;
@@ -452,6 +453,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		reason = ack_to_net(st, c, s);
 	}
 	conn_close_check(st, c);
+	path_manager_check(st, c);
 	return stolen(st, c, reason);
 }
 
@@ -479,9 +481,11 @@ struct engine_result from_guest(struct step *st, struct conn *c)
 	if (!plausible(c, &st->p))
 		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
 	if (st->p.flags & TCP_RST)
-		return guest_rst(st, c, s);
+		return guest_rst(st, c);
 	if ((st->p.flags & TCP_SYN) || !(st->p.flags & TCP_ACK))
 		return drop(st, c, REASON_DROP_BAD_FLAGS);
+	if (c->multi != NONE)
+		return multi_from_guest(st, c);
 	if (!s)
 		return drop(st, c, REASON_DROP_STATE);
 	return established(st, c, s);

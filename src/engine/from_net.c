@@ -12,7 +12,10 @@
 #include "base/seq.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
+#include "engine/join.h"
 #include "engine/mapping.h"
+#include "engine/multi.h"
+#include "engine/path_manager.h"
 #include "engine/receive.h"
 
 #define BEHIND_BYTES (1u << 20)
@@ -51,7 +54,7 @@ static struct engine_result fall(struct step *st, struct conn *c, enum reason re
 	return fallback_packet(st, c);
 }
 
-static bool plausible(const struct conn *c, const struct subflow *s, const struct packet *p)
+bool from_net_plausible(const struct conn *c, const struct subflow *s, const struct packet *p)
 {
 	uint32_t ahead = p->seq - s->rcv_nxt;
 	uint32_t edge = receive_ssn(s, c->told_peer_edge_seq) - s->rcv_nxt;
@@ -68,22 +71,12 @@ static bool plausible(const struct conn *c, const struct subflow *s, const struc
 	return (int32_t)ahead < 0 ? 0u - ahead <= behind : ahead <= edge + WINDOW_SLACK_BYTES;
 }
 
-/*
- * Subflow acknowledgement, DATA_ACK and window of the segment. Never more than was sent is
- * believed; an old one changes nothing.
- */
-static void take_ack(struct step *st, struct conn *c, struct subflow *s)
+void from_net_take_data_ack(struct step *st, struct conn *c, struct subflow *s)
 {
 	const struct packet *p = &st->p;
 	const struct dss *d = &st->o.mp.dss;
 	uint64_t ack = c->una_dsn;
 
-	if (seq_lt(s->snd_una, p->ack))
-		s->snd_una = p->ack;
-	if (s->state == SUBFLOW_FIN_SENT && s->snd_una == s->snd_nxt && !s->fin_acked) {
-		s->fin_acked = true;
-		deadline_set(st->e, c, st->tick->now_us + LINGER_US);
-	}
 	if (st->o.mp.has_dss && d->has_ack) {
 		ack = d->ack64 ? d->data_ack : dsn_expand((uint32_t)d->data_ack, c->una_dsn);
 		if (dsn_lt(dsn_of_guest(c, c->max_seq), ack)) {
@@ -94,7 +87,8 @@ static void take_ack(struct step *st, struct conn *c, struct subflow *s)
 	if (dsn_lt(c->una_dsn, ack)) {
 		c->una_seq += (uint32_t)(ack - c->una_dsn);
 		c->una_dsn = ack;
-		mapping_free_acked(st->e, s, c->una_seq);
+		for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
+			mapping_free_acked(st->e, subflow_at(st->e, k), c->una_seq);
 		if (c->guest_fin && c->una_seq == c->fin_seq + 1)
 			c->guest_fin_acked = true;
 	}
@@ -102,7 +96,15 @@ static void take_ack(struct step *st, struct conn *c, struct subflow *s)
 	if (!dsn_lt(ack, c->una_dsn))
 		c->told_guest_edge_seq =
 			seq_max(c->told_guest_edge_seq,
-				c->una_seq + ((uint32_t)p->window << c->peer_wscale));
+				c->una_seq + ((uint32_t)p->window << s->peer_wscale));
+}
+
+static void take_ack(struct step *st, struct conn *c, struct subflow *s)
+{
+	if (seq_lt(s->snd_una, st->p.ack))
+		s->snd_una = st->p.ack;
+	subflow_fin_acked(st, c, s);
+	from_net_take_data_ack(st, c, s);
 }
 
 /* Starts a segment for the guest; the caller adds sequence number and FIN. */
@@ -182,7 +184,7 @@ void from_net_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64
 	struct options_writer w;
 	struct headers h;
 
-	emit_begin_net(st, c, s, false, &h, &w);
+	emit_begin_net(st, s, false, &h, &w);
 	h.seq = s->snd_nxt;
 	h.ack = receive_ack(s, acked_data_seq(c));
 	h.flags = TCP_ACK;
@@ -308,7 +310,11 @@ static struct engine_result closed(struct step *st, struct conn *c, struct subfl
 	if (st->p.flags & TCP_RST)
 		return drop(st, c, REASON_DROP_STATE);
 	if (c->reset || !s) {
-		emit_rst_back(st, REASON_SUBFLOW_OWN);
+		/* The peer's application hears only of MP_FASTCLOSE (RFC 8684 section 3.5). */
+		if (s)
+			emit_own_ack(st, c, s, st->p.ack, TCP_RST, REASON_RST_TO_NET);
+		else
+			emit_rst_back(st, REASON_SUBFLOW_OWN);
 		return stolen(st, c, REASON_SUBFLOW_OWN);
 	}
 	if (st->p.payload_bytes > 0 || (st->p.flags & TCP_FIN)) {
@@ -403,6 +409,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	if (reason == REASON_NONE || reason == REASON_SIGNAL_ONLY)
 		reason = ack_to_guest(st, c, s, una, edge, subflow_advanced, probe);
 	conn_close_check(st, c);
+	path_manager_check(st, c);
 	if (reason == REASON_DROP_OUT_OF_WINDOW || reason == REASON_DROP_OUTPUT_FULL ||
 	    reason == REASON_DROP_STATE)
 		return drop(st, c, reason);
@@ -422,11 +429,15 @@ struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s
 		return drop(st, c, REASON_DROP_STATE);
 	if (st->o.overrun)
 		return drop(st, c, REASON_DROP_BAD_OPTION);
+	if (c->multi != NONE)
+		return multi_from_net(st, c, s);
+	if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)
+		return join_packet(st, c, s);
 	if ((p->flags & TCP_RST) || (st->o.mp.has_fastclose && (p->flags & TCP_ACK)))
 		return net_rst(st, c, s);
 	if ((p->flags & TCP_SYN) || !(p->flags & TCP_ACK))
 		return drop(st, c, REASON_DROP_BAD_FLAGS);
-	if (!plausible(c, s, p))
+	if (!from_net_plausible(c, s, p))
 		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
 	if (seq_lt(s->snd_nxt, p->ack))
 		return drop(st, c, REASON_DROP_ACK_BEYOND);

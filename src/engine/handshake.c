@@ -99,6 +99,8 @@ static void syn_remember(struct step *st, struct conn *c)
 	const struct options *o = &st->o;
 
 	c->syn_count = 1;
+	c->syn_us = st->tick->now_us;
+	c->policy = policy_use(st->e, &st->p.tuple);
 	c->path = st->in->path;
 	c->checksum = st->e->cfg.checksum;
 	c->guest_isn = st->p.seq;
@@ -207,7 +209,11 @@ static void synack_remember(struct step *st, struct conn *c)
 		c->guest_wscale = 0; /* RFC 7323 section 2.2: both or none */
 	c->timestamps &= st->o.has_timestamps;
 	c->sack &= st->o.has_sack_permitted;
-	c->peer_mss = st->o.mss;
+	c->peer_mss = st->o.has_mss                     ? st->o.mss
+		      : st->p.tuple.family == FLOW_IPV4 ? MSS_DEFAULT_IPV4
+							: MSS_DEFAULT_IPV6;
+	if (c->syn_count == 1)
+		c->syn_rtt_us = (uint32_t)(st->tick->now_us - c->syn_us);
 	c->synack_tsval = st->o.tsval;
 	c->synack_tsecr = st->o.tsecr;
 	/* Windows in SYNs are never scaled. */
@@ -296,7 +302,7 @@ struct engine_result handshake_translated(struct step *st, struct conn *c,
 					  const struct flow_tuple *net)
 {
 	struct engine_result r = st->e->pending;
-	struct subflow *s = net ? subflow_new(st, c, net) : NULL;
+	struct subflow *s = net ? subflow_initial(st, c, net) : NULL;
 
 	if (!s) {
 		/* The peer sees an ACK without MP_CAPABLE and falls back as well. */

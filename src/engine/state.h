@@ -10,6 +10,8 @@
 #include "base/pool.h"
 #include "base/ranges.h"
 #include "engine.h"
+#include "engine/congestion.h"
+#include "engine/scheduler.h"
 #include "wire/options.h"
 #include "wire/packet.h"
 
@@ -69,8 +71,16 @@ struct conn {
 
 	uint16_t guest_mss, peer_mss;
 	uint16_t policy;
-	uint32_t subflow;        /* first of the list */
-	struct flow_tuple guest; /* guest first */
+	uint32_t subflow;     /* first of the list */
+	uint32_t multi;       /* NONE while there is one subflow */
+	uint64_t join_at_us;  /* when to look for more subflows again */
+	uint64_t alone_at_us; /* no subflow is left: when to give up; 0: there is one */
+	uint64_t syn_us;
+	uint32_t syn_rtt_us;
+	uint8_t n_subflows, next_address_id, joins_refused;
+	struct flow_tuple guest;  /* guest first */
+	struct ip_addr peer_addr; /* as the gate reaches it */
+	uint16_t peer_port;
 
 	uint64_t key_local, key_peer;
 	uint32_t token_local, token_peer;
@@ -94,6 +104,9 @@ struct conn {
 enum subflow_state {
 	SUBFLOW_FREE,
 	SUBFLOW_ESTABLISHED,
+	SUBFLOW_JOIN_SYN, /* our MP_JOIN SYN is out; sent again by our timer */
+	/* The MP_JOIN ACK is out: no data before the peer's fourth ACK (RFC 8684 section 3.2). */
+	SUBFLOW_JOIN_ACK,
 	SUBFLOW_FIN_SENT, /* ours; retransmitted by our timer until acknowledged */
 	SUBFLOW_CLOSED,
 };
@@ -127,6 +140,7 @@ struct subflow {
 	bool backup;
 	bool fin_received : 1; /* the peer's FIN is part of rcv_nxt */
 	bool fin_acked : 1;    /* ours */
+	bool initial : 1;      /* made by MP_CAPABLE: it shares its numbers with the guest's leg */
 	bool remapped : 1;     /* to_net: some data was mapped a second time, ssn - seq grew */
 	bool shifted : 1;      /* from_net: likewise */
 	struct flow_tuple net; /* gate first */
@@ -150,6 +164,18 @@ struct subflow {
 	struct peer_map map[PEER_MAPS];
 
 	uint32_t tsval, ts_recent; /* last sent to, last got from the peer */
+	uint64_t ts_since_us;      /* several subflows: tsval counts milliseconds from here */
+	uint32_t sender;           /* several subflows: record of struct sender, else NONE */
+	uint32_t nonce_local, nonce_peer;
+	uint8_t address_id_local, address_id_peer;
+	uint8_t peer_wscale;
+	uint8_t n_syn;
+	uint32_t syn_rtt_us;
+	uint16_t peer_mss;
+	uint16_t mss; /* largest payload with timestamps and a full DSS, by the peer's MSS */
+	bool ack_pending : 1; /* received something not yet acknowledged on this subflow */
+	bool timestamps : 1;
+	uint64_t ack_at_us;
 	uint64_t to_net_bytes, from_net_bytes, retransmits;
 };
 
@@ -167,6 +193,107 @@ struct mapping {
 	bool data_fin; /* one number more than len_bytes */
 };
 
+/*
+ * What a sender sent in one go and has not seen acknowledged; cut where SACK blocks cut. Its
+ * mapping stays that of the first sending, whatever is cut.
+ */
+struct txseg {
+	uint32_t pool_link, next;
+	uint32_t ssn, seq, bytes; /* seq: the guest's */
+	uint32_t map_ssn, map_seq;
+	uint16_t map_len_bytes, map_csum;
+	bool sacked, lost, foreign; /* foreign: sent before; only the guest has the bytes */
+	bool app_limited;
+	uint8_t n_sent;
+	uint64_t sent_us; /* the last time */
+	uint64_t first_sent_us, prior_delivered_bytes, prior_delivered_us;
+};
+
+/* The gate's own TCP sender of one subflow: RFC 5681, 6298, 6675, 8985 (RACK-TLP), 6937 (PRR). */
+struct sender {
+	uint32_t pool_link;
+	uint32_t head, tail; /* txsegs, ascending by ssn, contiguous from snd_una to snd_nxt */
+	uint32_t in_flight_bytes;
+	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
+	uint32_t recover_ssn;
+	uint32_t prr_delivered_bytes, prr_out_bytes, prr_from_bytes;
+	uint32_t rack_rtt_us, rack_end_ssn;
+	uint32_t dup_bytes; /* SACKed above the cumulative acknowledgement */
+	bool in_recovery, reordering, tlp_out, stale, cwnd_limited;
+	uint8_t n_rto;
+	uint64_t rack_sent_us;
+	uint64_t rto_at_us, tlp_at_us, reo_at_us, pace_at_us;
+	uint64_t delivered_bytes, delivered_us, first_sent_us;
+	uint64_t heard_us, last_sent_us;
+	struct cc cc;
+};
+
+/* A stretch of the peer's data that came out of order, in the sequence the guest sees. */
+struct span {
+	uint32_t pool_link, next;
+	uint32_t start, end;
+};
+
+#define KEPT_CHUNK_BYTES 16384
+#define KEPT_MAX_BYTES (64u << 20)
+
+struct chunk {
+	uint32_t pool_link, next;
+	uint8_t zero[56];
+	uint8_t data[KEPT_CHUNK_BYTES];
+};
+
+struct kept {
+	uint32_t base_seq, n_chunks;
+	uint32_t head, tail;
+	uint32_t cursor, cursor_nth;
+};
+
+#define TSMARKS 32
+
+/* From guest sequence `seq` on, the guest's segments carried this TSval. */
+struct tsmark {
+	uint32_t seq, tsval;
+};
+
+/* What a connection needs only while it has several subflows. */
+struct multi {
+	uint32_t pool_link;
+	uint32_t conn;
+
+	/* to_net: the guest's bytes from hand_seq on are kept here until nobody needs them */
+	struct kept tx;
+	uint32_t hand_seq; /* what lies below, the guest itself sends again */
+	uint32_t end_seq;  /* contiguous end of what the guest sent */
+	uint32_t nxt_seq;  /* first byte never sent */
+	uint32_t early;    /* spans from the guest, behind a hole */
+	uint32_t again;    /* spans to be sent on another subflow as well */
+	uint32_t
+		told_seq; /* right edge told to the guest: what was granted, less what is bounded */
+	bool fin_out;
+	uint64_t fin_at_us;
+	uint8_t n_fin;
+	uint8_t n_tsmarks;
+	struct tsmark tsmark[TSMARKS];
+	uint32_t ts_echo; /* TSecr for the guest */
+
+	/* to_guest */
+	struct kept rx;
+	uint32_t rx_hand_seq; /* what lies below was passed on unkept; the guest still owes its ACK
+			       */
+	uint32_t rx_nxt_seq;  /* contiguous end of what was received, all of it sent to the guest */
+	uint32_t spans;       /* list of struct span, ascending */
+	uint32_t guest_dup_seq;
+	uint8_t n_guest_dup, n_guest_rto;
+	uint64_t guest_rto_at_us;
+	uint32_t tsval_guest; /* at ts_since_us; counts milliseconds */
+	uint64_t ts_since_us;
+
+	uint32_t last_from; /* subflow that brought data last */
+	int last_to;
+	struct sched sched;
+};
+
 struct blackhole {
 	uint64_t tag; /* hash of destination and path; 0: empty */
 	uint64_t until_us;
@@ -179,6 +306,7 @@ struct engine {
 	uint64_t cfg_hash;
 	struct engine_cfg cfg;
 	struct pool conns, subflows, mappings;
+	struct pool multis, senders, txsegs, spans, chunks;
 	/* offsets from the region's start */
 	uint64_t guest_buckets, token_buckets, net_buckets; /* uint32_t[bucket_mask + 1] */
 	uint64_t heap_entries, heap_where;
@@ -214,6 +342,21 @@ static inline struct subflow *subflow_at(struct engine *e, uint32_t i)
 static inline struct mapping *mapping_at(struct engine *e, uint32_t i)
 {
 	return pool_at(&e->mappings, e, i);
+}
+
+static inline struct sender *sender_at(struct engine *e, uint32_t i)
+{
+	return pool_at(&e->senders, e, i);
+}
+
+static inline struct txseg *txseg_at(struct engine *e, uint32_t i)
+{
+	return pool_at(&e->txsegs, e, i);
+}
+
+static inline struct multi *multi_at(struct engine *e, uint32_t i)
+{
+	return pool_at(&e->multis, e, i);
 }
 
 static inline uint32_t conn_index(struct engine *e, const struct conn *c)

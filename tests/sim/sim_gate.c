@@ -48,6 +48,7 @@ static void configure(struct gate *g)
 				     .seed = {rng_next(&r), rng_next(&r)},
 				     .checksum = k->checksum,
 				     .n_paths = (uint8_t)sc->n_paths,
+				     .mode = ENGINE_SINGLE,
 				     .max_subflows = 8,
 				     .port_min = 61000,
 				     .port_max = 65000,

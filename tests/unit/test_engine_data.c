@@ -365,7 +365,8 @@ static void test_bounds(void)
 	struct world w;
 
 	world_init(&w, FLOW_IPV4);
-	w.cfg.memory_bytes = 46000; /* a few dozen mappings */
+	w.cfg.mode = ENGINE_SINGLE;
+	w.cfg.memory_bytes = 60000; /* some hundred mappings */
 	CU_ASSERT_FATAL(engine_region_bytes(&w.cfg) != 0);
 	world_start(&w);
 	world_open(&w);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * join.h - MP_JOIN as the initiator (RFC 8684 section 3.2).
+ */
+#ifndef MPGATE_ENGINE_JOIN_H
+#define MPGATE_ENGINE_JOIN_H
+
+#include "engine/state.h"
+
+/* Sends the SYN of a new subflow over `path`. False when records, numbers or room lack. */
+bool join_start(struct step *st, struct conn *c, uint8_t path);
+
+/* A segment of the peer for a subflow that is not established yet. */
+struct engine_result join_packet(struct step *st, struct conn *c, struct subflow *s);
+
+/* The SYN or the ACK again, or the end of it. */
+void join_timeout(struct step *st, struct conn *c, struct subflow *s);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * kept.h - payload that the gate keeps while several subflows are in use: one direction's bytes
+ * by sequence number, in chunks from a common pool.
+ *
+ * S1  Chunks cover [base_seq, base_seq + n_chunks * KEPT_CHUNK_BYTES) without gaps; which bytes
+ *     of that were really written is the user's to know.
+ * S2  Nothing below the last kept_trim() is readable.
+ */
+#ifndef MPGATE_ENGINE_KEPT_H
+#define MPGATE_ENGINE_KEPT_H
+
+#include "engine/state.h"
+
+/* An empty stream that begins at `seq`. */
+void kept_init(struct kept *x, uint32_t seq);
+
+/*
+ * Copies bytes to their place; at most KEPT_MAX_BYTES from the base. False, and nothing
+ * written, when there are not enough free chunks.
+ */
+bool kept_write(struct engine *e, struct kept *x, uint32_t seq, const uint8_t *data,
+		uint32_t bytes);
+
+/* The bytes from `seq` on: *run of them lie in one piece (at most `bytes`). */
+const uint8_t *kept_read(struct engine *e, const struct kept *x, uint32_t seq, uint32_t bytes,
+			 uint32_t *run);
+
+/* Gives back what lies wholly below seq. */
+void kept_trim(struct engine *e, struct kept *x, uint32_t seq);
+void kept_free(struct engine *e, struct kept *x);
+
+#endif

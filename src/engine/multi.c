@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * multi.c - see multi.h: beginning and end, segments of the gate's own, deadlines.
+ */
+#include "engine/multi.h"
+
+#include "base/csum.h"
+#include "base/seq.h"
+#include "engine/conn.h"
+#include "engine/emit.h"
+#include "engine/mapping.h"
+#include "engine/receive.h"
+#include "engine/sender.h"
+#include "engine/spans.h"
+#include "engine/kept.h"
+#include "engine/to_guest.h"
+#include "engine/to_net.h"
+
+static uint32_t millis(uint64_t since_us, uint64_t now_us)
+{
+	return (uint32_t)((now_us - since_us) / 1000);
+}
+
+bool multi_new(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	uint32_t i = pool_new(&e->multis, e);
+	struct subflow *s;
+	struct multi *m;
+
+	if (i == NONE)
+		return false;
+	m = multi_at(e, i);
+	memset(m, 0, sizeof(*m));
+	m->conn = conn_index(e, c);
+	m->early = m->again = m->spans = NONE;
+	m->hand_seq = m->end_seq = m->nxt_seq = c->max_seq - c->guest_fin;
+	m->told_seq = c->told_guest_edge_seq;
+	m->rx_hand_seq = m->rx_nxt_seq = c->sent_seq - c->peer_fin;
+	m->fin_out = c->guest_fin;
+	if (c->guest_fin && !c->guest_fin_acked)
+		m->fin_at_us = st->tick->now_us + 1;
+	m->last_to = -1;
+	kept_init(&m->tx, c->una_seq);
+	kept_init(&m->rx, m->rx_nxt_seq);
+	for (uint32_t k = c->subflow; k != NONE; k = s->next) {
+		s = subflow_at(e, k);
+		if (!s->initial)
+			continue;
+		s->ts_since_us = st->tick->now_us;
+		m->last_from = k;
+		m->tsval_guest = s->ts_recent;
+		m->ts_echo = s->tsval;
+	}
+	m->ts_since_us = st->tick->now_us;
+	c->multi = i;
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		s = subflow_at(e, k);
+		if (s->state == SUBFLOW_ESTABLISHED && s->sender == NONE && !sender_new(st, c, s)) {
+			multi_free(e, c);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool multi_add(struct step *st, struct conn *c, struct subflow *s)
+{
+	return s->sender != NONE || sender_new(st, c, s);
+}
+
+void multi_free(struct engine *e, struct conn *c)
+{
+	struct multi *m;
+
+	if (c->multi == NONE)
+		return;
+	m = multi_at(e, c->multi);
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		sender_free(e, subflow_at(e, k));
+	kept_free(e, &m->tx);
+	kept_free(e, &m->rx);
+	spans_free(e, &m->early);
+	spans_free(e, &m->again);
+	spans_free(e, &m->spans);
+	pool_free(&e->multis, e, c->multi);
+	c->multi = NONE;
+}
+
+void multi_begin_net(struct step *st, struct conn *c, struct subflow *s, struct headers *h,
+		     struct options_writer *w)
+{
+	*h = (struct headers){.tuple = s->net, .ttl = 64, .dont_fragment = true};
+	h->ack = to_guest_ack_ssn(st->e, c, s);
+	h->window = emit_window_net(c);
+	w->len_bytes = 0;
+	if (s->timestamps)
+		options_put_timestamps(w, emit_tsval(st, s), s->ts_recent);
+}
+
+void multi_begin_guest(struct step *st, struct conn *c, struct headers *h, struct options_writer *w)
+{
+	struct multi *m = multi_at(st->e, c->multi);
+
+	*h = (struct headers){
+		.tuple = flow_tuple_reverse(&c->guest), .ttl = 64, .dont_fragment = true};
+	h->ack = c->una_seq;
+	h->flags = TCP_ACK;
+	h->seq = c->sent_seq;
+	h->window = to_net_window(st->e, c);
+	w->len_bytes = 0;
+	if (c->timestamps)
+		options_put_timestamps(w, m->tsval_guest + millis(m->ts_since_us, st->tick->now_us),
+				       m->ts_echo);
+}
+
+void multi_acked(struct subflow *s)
+{
+	s->ack_pending = false;
+	s->ack_at_us = 0;
+}
+
+void multi_ack(struct step *st, struct conn *c, struct subflow *s, uint8_t flags)
+{
+	struct dss d = emit_data_ack(c);
+	struct sack_block b[OPTIONS_SACK_MAX];
+	struct options_writer w;
+	struct headers h;
+	unsigned n = 0;
+
+	multi_begin_net(st, c, s, &h, &w);
+	h.seq = s->snd_nxt - ((flags & TCP_FIN) != 0);
+	h.flags = TCP_ACK | flags;
+	/* The newest block is not known apart: the last ranges stand for it. */
+	for (unsigned i = s->ooo.n; c->sack && i-- > 0 && n < OPTIONS_SACK_MAX;)
+		if (4 + 8 * (n + 1) + dss_bytes(&d) <= options_room(&w))
+			b[n++] = (struct sack_block){s->ooo.r[i].start, s->ooo.r[i].end};
+	if (n > 0)
+		options_put_sack(&w, b, n);
+	dss_encode(&w, &d);
+	emit_net(st, c, s, &h, &w, NULL, 0, REASON_ACK_TO_NET);
+	multi_acked(s);
+}
+
+void multi_ack_guest(struct step *st, struct conn *c)
+{
+	struct options_writer w;
+	struct headers h;
+
+	multi_begin_guest(st, c, &h, &w);
+	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
+}
+
+uint16_t multi_checksum(struct engine *e, const struct conn *c, const struct subflow *s,
+			const struct txseg *t)
+{
+	const struct multi *m = multi_at(e, c->multi);
+	uint64_t dsn = dsn_of_guest(c, t->map_seq);
+	uint32_t ssn = t->map_ssn - s->iss, run;
+	uint8_t pseudo[16] = {0};
+	uint64_t sum;
+
+	for (int i = 0; i < 8; i++)
+		pseudo[i] = (uint8_t)(dsn >> (56 - 8 * i));
+	for (int i = 0; i < 4; i++)
+		pseudo[8 + i] = (uint8_t)(ssn >> (24 - 8 * i));
+	pseudo[12] = (uint8_t)(t->map_len_bytes >> 8);
+	pseudo[13] = (uint8_t)t->map_len_bytes;
+	sum = csum_add(0, pseudo, sizeof(pseudo));
+	/* A run may end at an odd byte: sum the parts with their own parity. */
+	for (uint32_t at = 0; at < t->bytes; at += run) {
+		const uint8_t *p = kept_read(e, &m->tx, t->seq + at, t->bytes - at, &run);
+		uint16_t part = csum_fold(csum_add(0, p, run));
+
+		sum += at & 1 ? (uint16_t)(part << 8 | part >> 8) : part;
+	}
+	return (uint16_t)~csum_fold(sum);
+}
+
+uint64_t multi_deadline_us(struct engine *e, const struct conn *c)
+{
+	const struct multi *m = multi_at(e, c->multi);
+	uint64_t at_us = UINT64_MAX;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (s->sender != NONE && sender_deadline_us(sender_at(e, s->sender)) < at_us)
+			at_us = sender_deadline_us(sender_at(e, s->sender));
+		if (s->sender != NONE && to_net_waits(e, c) &&
+		    sender_at(e, s->sender)->pace_at_us &&
+		    sender_at(e, s->sender)->cc.pacing_bytes_per_s &&
+		    sender_at(e, s->sender)->pace_at_us < at_us)
+			at_us = sender_at(e, s->sender)->pace_at_us;
+		if (s->ack_pending && s->ack_at_us < at_us)
+			at_us = s->ack_at_us;
+	}
+	if (m->guest_rto_at_us && m->guest_rto_at_us < at_us)
+		at_us = m->guest_rto_at_us;
+	if (m->fin_at_us && m->fin_at_us < at_us)
+		at_us = m->fin_at_us;
+	return at_us;
+}
+
+void multi_timeout(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	uint64_t now_us = st->tick->now_us;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		struct subflow *s = subflow_at(e, k);
+
+		if (s->ack_pending && s->ack_at_us <= now_us)
+			multi_ack(st, c, s, 0);
+		if (s->sender != NONE)
+			sender_timeout(st, c, s);
+	}
+	to_guest_timeout(st, c);
+	to_net_timeout(st, c);
+	multi_push(st, c);
+}

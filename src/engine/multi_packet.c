@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * multi_packet.c - a segment's way while its connection has several subflows.
+ */
+#include "base/seq.h"
+#include "engine/conn.h"
+#include "engine/emit.h"
+#include "engine/from_guest.h"
+#include "engine/from_net.h"
+#include "engine/join.h"
+#include "engine/mapping.h"
+#include "engine/multi.h"
+#include "engine/path_manager.h"
+#include "engine/receive.h"
+#include "engine/sender.h"
+#include "engine/to_guest.h"
+#include "engine/to_net.h"
+
+static struct engine_result done(struct step *st, struct conn *c, enum reason reason)
+{
+	bool dropped = reason == REASON_DROP_NO_PAYLOAD_MEMORY ||
+		       reason == REASON_DROP_OUTPUT_FULL || reason == REASON_DROP_OUT_OF_WINDOW ||
+		       reason == REASON_DROP_ACK_BEYOND || reason == REASON_DROP_STATE ||
+		       reason == REASON_DROP_FORGED_FASTCLOSE || reason == REASON_DROP_BAD_FLAGS;
+	conn_ref ref = conn_index(st->e, c);
+
+	if (c->state == CONN_ESTABLISHED)
+		conn_deadline(st, c);
+	return verdict(dropped ? ENGINE_DROP : ENGINE_STOLEN, ENGINE_MARK_NONE, reason, ref);
+}
+
+struct engine_result multi_from_guest(struct step *st, struct conn *c)
+{
+	struct multi *m = multi_at(st->e, c->multi);
+	uint32_t old_acked = c->acked_seq, old_edge = c->told_peer_edge_seq;
+	enum reason reason;
+
+	if (!from_guest_take_ack(c, &st->p))
+		return done(st, c, REASON_DROP_ACK_BEYOND);
+	if (st->o.has_timestamps && c->una_seq == c->max_seq)
+		m->ts_echo = st->o.tsval;
+	reason = to_net_take(st, c);
+	multi_push(st, c);
+	to_guest_acked(st, c, old_acked, old_edge);
+	conn_close_check(st, c);
+	path_manager_check(st, c);
+	return done(st, c, reason);
+}
+
+/* A RST of one subflow, or MP_FASTCLOSE for the connection (RFC 8684 sections 3.5, 3.6). */
+static struct engine_result net_rst(struct step *st, struct conn *c, struct subflow *s)
+{
+	if (st->o.mp.has_fastclose) {
+		if (st->o.mp.fastclose_key != c->key_local)
+			return done(st, c, REASON_DROP_FORGED_FASTCLOSE);
+		conn_reset(st, c, REASON_CLOSED_BY_PEER_FASTCLOSE);
+		return done(st, c, REASON_RST_TO_GUEST);
+	}
+	if (st->p.seq != s->rcv_nxt && st->p.seq != s->acked_ssn)
+		return done(st, c, REASON_DROP_OUT_OF_WINDOW);
+	subflow_end(st, c, s, REASON_SUBFLOW_RESET);
+	multi_push(st, c);
+	return done(st, c, REASON_SUBFLOW_RESET);
+}
+
+/* What breaks a subflow but not the connection: it is reset, its data goes elsewhere. */
+static struct engine_result broken(struct step *st, struct conn *c, struct subflow *s)
+{
+	struct options_writer w;
+	struct headers h;
+
+	multi_begin_net(st, c, s, &h, &w);
+	h.seq = s->snd_nxt;
+	h.flags = TCP_RST | TCP_ACK;
+	mp_tcprst_encode(&w, &(struct mp_tcprst){.transient = true, .reason = 6});
+	emit_net(st, c, s, &h, &w, NULL, 0, REASON_SUBFLOW_RESET);
+	subflow_end(st, c, s, REASON_SUBFLOW_RESET);
+	multi_push(st, c);
+	return done(st, c, REASON_SUBFLOW_RESET);
+}
+
+/* While the guest still owes what it sent before the hand-over, it needs to see SACK blocks. */
+static void pass_dup_ack(struct step *st, struct conn *c, const struct subflow *s)
+{
+	struct multi *m = multi_at(st->e, c->multi);
+	struct options_writer w;
+	struct headers h;
+
+	multi_begin_guest(st, c, &h, &w);
+	if (c->sack && !s->remapped)
+		emit_sack(st, &w, m->hand_seq + s->delta_freed, 0u - s->delta_freed, 0);
+	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
+}
+
+static void subflow_fin(struct step *st, struct conn *c, struct subflow *s)
+{
+	uint32_t end = st->p.seq + st->p.payload_bytes;
+
+	receive_bytes(s, end, end, true);
+	if (s->fin_received)
+		multi_ack(st, c, s, 0);
+}
+
+static struct engine_result established(struct step *st, struct conn *c, struct subflow *s)
+{
+	struct multi *m = multi_at(st->e, c->multi);
+	uint32_t una = c->una_seq, edge = c->told_guest_edge_seq;
+	bool sent = false;
+	enum reason reason;
+
+	from_net_take_data_ack(st, c, s);
+	if (s->sender != NONE)
+		sender_on_ack(st, c, s);
+	else if (seq_lt(s->snd_una, st->p.ack))
+		s->snd_una = st->p.ack;
+	subflow_fin_acked(st, c, s);
+	if (st->o.has_timestamps && seq_le(st->p.seq, s->acked_ssn))
+		s->ts_recent = st->o.tsval;
+	s->from_net_bytes += st->p.payload_bytes;
+	if (c->una_seq != una)
+		to_net_acked(st, c);
+	reason = to_guest_take(st, c, s, &sent);
+	if (reason == REASON_FALLBACK_UNMAPPED)
+		return broken(st, c, s);
+	if (st->p.flags & TCP_FIN)
+		subflow_fin(st, c, s);
+	multi_push(st, c);
+	if (reason == REASON_NONE)
+		reason = c->una_seq != una ? REASON_ACK_TO_GUEST : REASON_ACK_HELD;
+	if (c->state == CONN_ESTABLISHED &&
+	    !(c->guest_fin_acked && c->peer_fin_acked && c->una_seq == una)) {
+		if (!sent && seq_lt(una, m->hand_seq) && s->initial && st->o.n_sack)
+			pass_dup_ack(st, c, s);
+		else if (!sent && (c->una_seq != una || c->told_guest_edge_seq != edge))
+			multi_ack_guest(st, c);
+	}
+	conn_close_check(st, c);
+	return done(st, c, reason);
+}
+
+struct engine_result multi_from_net(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct packet *p = &st->p;
+	const struct mptcp *m = &st->o.mp;
+
+	if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)
+		return join_packet(st, c, s);
+	if ((p->flags & TCP_RST) || (m->has_fastclose && (p->flags & TCP_ACK)))
+		return net_rst(st, c, s);
+	if ((p->flags & TCP_SYN) && (p->flags & TCP_ACK)) {
+		multi_ack(st, c, s, 0); /* the peer repeats its part of the handshake */
+		return done(st, c, REASON_JOIN_SUBFLOW);
+	}
+	if ((p->flags & TCP_SYN) || !(p->flags & TCP_ACK))
+		return done(st, c, REASON_DROP_BAD_FLAGS);
+	if (!from_net_plausible(c, s, p))
+		return done(st, c, REASON_DROP_OUT_OF_WINDOW);
+	if (seq_lt(s->snd_nxt, p->ack))
+		return done(st, c, REASON_DROP_ACK_BEYOND);
+	if (m->has_fail || (m->has_dss && m->dss.has_map && m->dss.map_len == 0))
+		return broken(st, c, s);
+	return established(st, c, s);
+}

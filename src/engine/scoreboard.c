@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * scoreboard.c - see scoreboard.h.
+ */
+#include "engine/scoreboard.h"
+
+#include "base/seq.h"
+
+#define MIN_REO_US 1000
+#define DUP_THRESHOLD_SEGMENTS 3
+#define SEGMENT_BYTES 1400
+
+static uint32_t index_of(struct engine *e, const struct txseg *t)
+{
+	return (uint32_t)(((const char *)t - (const char *)txseg_at(e, 0)) / sizeof(*t));
+}
+
+static bool in_flight(const struct txseg *t)
+{
+	return !t->sacked && !t->lost;
+}
+
+struct txseg *scoreboard_add(struct engine *e, struct sender *x)
+{
+	uint32_t i = pool_new(&e->txsegs, e);
+	struct txseg *t;
+
+	if (i == NONE)
+		return NULL;
+	t = txseg_at(e, i);
+	memset(t, 0, sizeof(*t));
+	t->next = NONE;
+	if (x->tail == NONE)
+		x->head = i;
+	else
+		txseg_at(e, x->tail)->next = i;
+	x->tail = i;
+	return t;
+}
+
+bool scoreboard_cut(struct engine *e, struct sender *x, struct txseg *t, uint32_t bytes)
+{
+	uint32_t i = pool_new(&e->txsegs, e);
+	struct txseg *rest;
+
+	if (i == NONE)
+		return false;
+	rest = txseg_at(e, i);
+	*rest = *t;
+	rest->ssn += bytes;
+	rest->seq += bytes;
+	rest->bytes -= bytes;
+	t->bytes = bytes;
+	t->next = i;
+	if (x->tail == index_of(e, t))
+		x->tail = i;
+	return true;
+}
+
+/* The segment has arrived (acknowledged or SACKed for the first time). */
+static void delivered(struct sender *x, struct txseg *t, uint64_t now_us,
+		      struct scoreboard_news *news)
+{
+	uint32_t rtt_us = (uint32_t)(now_us - t->sent_us);
+
+	if (in_flight(t))
+		x->in_flight_bytes -= t->bytes;
+	news->acked_bytes += t->bytes;
+	x->delivered_bytes += t->bytes;
+	x->delivered_us = now_us;
+	/* A segment sent twice whose answer is too quick was answered the first time. */
+	if (t->n_sent > 1 && rtt_us < x->min_rtt_us)
+		return;
+	if (!t->foreign && t->n_sent == 1)
+		news->rtt_us = rtt_us ? rtt_us : 1;
+	if (t->sent_us > x->rack_sent_us ||
+	    (t->sent_us == x->rack_sent_us && seq_lt(x->rack_end_ssn, t->ssn + t->bytes))) {
+		x->rack_sent_us = t->sent_us;
+		x->rack_end_ssn = t->ssn + t->bytes;
+		x->rack_rtt_us = rtt_us ? rtt_us : 1;
+	} else if (t->n_sent == 1 && seq_lt(t->ssn + t->bytes, x->rack_end_ssn)) {
+		x->reordering = true;
+	}
+	if (t->prior_delivered_bytes >= news->prior_delivered_bytes) {
+		news->prior_delivered_bytes = t->prior_delivered_bytes;
+		news->prior_delivered_us = t->prior_delivered_us;
+		news->first_sent_us = t->first_sent_us;
+		news->sent_us = t->sent_us;
+		news->app_limited = t->app_limited;
+	}
+}
+
+void scoreboard_ack(struct engine *e, struct sender *x, uint32_t ack, uint64_t now_us,
+		    struct scoreboard_news *news)
+{
+	while (x->head != NONE) {
+		struct txseg *t = txseg_at(e, x->head);
+		uint32_t i = x->head;
+
+		if (seq_le(ack, t->ssn))
+			return;
+		if (seq_lt(ack, t->ssn + t->bytes) && !scoreboard_cut(e, x, t, ack - t->ssn))
+			return;
+		if (t->sacked)
+			x->dup_bytes -= t->bytes;
+		else
+			delivered(x, t, now_us, news);
+		x->head = t->next;
+		if (x->head == NONE)
+			x->tail = NONE;
+		pool_free(&e->txsegs, e, i);
+	}
+}
+
+void scoreboard_sack(struct engine *e, struct sender *x, const struct sack_block *b, unsigned n,
+		     uint64_t now_us, struct scoreboard_news *news)
+{
+	for (uint32_t i = x->head; i != NONE && n > 0; i = txseg_at(e, i)->next) {
+		struct txseg *t = txseg_at(e, i);
+
+		for (unsigned k = 0; k < n && !t->sacked; k++) {
+			uint32_t end = t->ssn + t->bytes;
+
+			if (seq_le(b[k].end, t->ssn) || seq_le(end, b[k].start))
+				continue;
+			if (seq_lt(t->ssn, b[k].start)) {
+				/* The rest comes next in the list. */
+				scoreboard_cut(e, x, t, b[k].start - t->ssn);
+				break;
+			}
+			if (seq_lt(b[k].end, end) && !scoreboard_cut(e, x, t, b[k].end - t->ssn))
+				break;
+			delivered(x, t, now_us, news);
+			t->sacked = true;
+			t->lost = false;
+			x->dup_bytes += t->bytes;
+			news->any_sacked = true;
+		}
+	}
+}
+
+static uint32_t reordering_window_us(const struct sender *x)
+{
+	uint32_t us = x->min_rtt_us / 4;
+
+	/* Without reordering seen, three segments' worth of SACKs is proof enough (section 6.2). */
+	if (!x->reordering &&
+	    (x->in_recovery || x->dup_bytes >= DUP_THRESHOLD_SEGMENTS * SEGMENT_BYTES))
+		return 0;
+	if (us < MIN_REO_US)
+		us = MIN_REO_US;
+	return us < x->srtt_us || x->srtt_us == 0 ? us : x->srtt_us;
+}
+
+uint64_t scoreboard_detect(struct engine *e, struct sender *x, uint64_t now_us,
+			   struct scoreboard_news *news)
+{
+	uint32_t wait_us = x->rack_rtt_us + reordering_window_us(x);
+	uint64_t next_us = 0;
+
+	if (x->rack_sent_us == 0)
+		return 0;
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
+		struct txseg *t = txseg_at(e, i);
+		bool before = t->sent_us < x->rack_sent_us ||
+			      (t->sent_us == x->rack_sent_us &&
+			       seq_lt(t->ssn + t->bytes, x->rack_end_ssn));
+
+		if (t->sacked || t->lost || t->foreign || !before)
+			continue;
+		if (t->sent_us + wait_us <= now_us) {
+			t->lost = true;
+			x->in_flight_bytes -= t->bytes;
+			news->lost_bytes += t->bytes;
+		} else if (next_us == 0 || t->sent_us + wait_us < next_us) {
+			next_us = t->sent_us + wait_us;
+		}
+	}
+	return next_us;
+}
+
+void scoreboard_lose_all(struct engine *e, struct sender *x)
+{
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
+		struct txseg *t = txseg_at(e, i);
+
+		if (t->sacked || t->lost || t->foreign)
+			continue;
+		t->lost = true;
+		x->in_flight_bytes -= t->bytes;
+	}
+}
+
+struct txseg *scoreboard_first_lost(struct engine *e, const struct sender *x)
+{
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next)
+		if (txseg_at(e, i)->lost)
+			return txseg_at(e, i);
+	return NULL;
+}
+
+void scoreboard_free(struct engine *e, struct sender *x)
+{
+	while (x->head != NONE) {
+		uint32_t i = x->head;
+
+		x->head = txseg_at(e, i)->next;
+		pool_free(&e->txsegs, e, i);
+	}
+	x->tail = NONE;
+	x->in_flight_bytes = 0;
+}

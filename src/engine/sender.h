@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sender.h - the gate's own TCP sender of one subflow, used while a connection has several.
+ *
+ * Theory. Each subflow is a lawful TCP connection (I4), so each has what a TCP sender has: round
+ * trip time and retransmission timer (RFC 6298), a SACK scoreboard, loss found by time (RACK-TLP,
+ * RFC 8985), recovery at a measured pace (PRR, RFC 6937), a congestion window (congestion.h). What
+ * to send on it is decided above (to_net.c); what was once sent on it is sent again on it, the
+ * same bytes at the same place under the same mapping, until acknowledged.
+ *
+ * T1  txsegs are ascending and contiguous: head.ssn = snd_una, tail's end = snd_nxt (less a FIN).
+ * T2  in_flight_bytes is the sum over txsegs that are neither SACKed nor (lost and not sent again).
+ * T3  A foreign txseg (sent before the gate kept bytes) is never sent again from here.
+ */
+#ifndef MPGATE_ENGINE_SENDER_H
+#define MPGATE_ENGINE_SENDER_H
+
+#include "engine/state.h"
+
+/* A sender for an established subflow; what is in flight already becomes foreign. */
+bool sender_new(struct step *st, struct conn *c, struct subflow *s);
+void sender_free(struct engine *e, struct subflow *s);
+
+/* The acknowledgement and SACK blocks of the packet at hand. */
+void sender_on_ack(struct step *st, struct conn *c, struct subflow *s);
+
+/* Bytes that may be sent now. */
+uint32_t sender_room(const struct step *st, const struct subflow *s, const struct sender *x);
+
+/*
+ * Sends [seq, seq + bytes) of the guest's data as one fresh mapping. False: no record or no place
+ * in the output, nothing was sent.
+ */
+bool sender_send(struct step *st, struct conn *c, struct subflow *s, uint32_t seq, uint32_t bytes);
+
+/* Sends lost segments again while there is room. */
+void sender_retransmit(struct step *st, struct conn *c, struct subflow *s);
+
+/* Earliest deadline of the subflow's timers; what is due of them. */
+uint64_t sender_deadline_us(const struct sender *x);
+void sender_timeout(struct step *st, struct conn *c, struct subflow *s);
+
+/* The lowest guest sequence that may have to be sent again on this subflow; `none` if nothing. */
+uint32_t sender_oldest_seq(struct engine *e, const struct subflow *s, uint32_t none);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * spans.h - lists of disjoint stretches of sequence numbers, ascending, from a common pool: what
+ * came out of order, what is to be sent again. As ranges.h, but without a fixed number.
+ */
+#ifndef MPGATE_ENGINE_SPANS_H
+#define MPGATE_ENGINE_SPANS_H
+
+#include "engine/state.h"
+
+/* Adds [start, end), merging. False when no record is free; nothing changed. */
+bool spans_add(struct engine *e, uint32_t *list, uint32_t start, uint32_t end);
+
+/* As ranges_advance(). */
+uint32_t spans_advance(struct engine *e, uint32_t *list, uint32_t next);
+
+/* Drops what lies below seq. */
+void spans_trim(struct engine *e, uint32_t *list, uint32_t seq);
+
+/* The first span; false when the list is empty. */
+bool spans_first(struct engine *e, uint32_t list, uint32_t *start, uint32_t *end);
+
+void spans_free(struct engine *e, uint32_t *list);
+
+#endif

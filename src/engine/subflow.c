@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * subflow.c - see conn.h: the life of a subflow's record.
+ */
+#include "base/seq.h"
+#include "engine/conn.h"
+#include "engine/emit.h"
+#include "engine/flow_table.h"
+#include "engine/mapping.h"
+#include "engine/multi.h"
+#include "engine/pmtu.h"
+
+struct subflow *subflow_new(struct step *st, struct conn *c, const struct flow_tuple *net,
+			    uint8_t path)
+{
+	struct engine *e = st->e;
+	uint32_t i = pool_new(&e->subflows, e);
+	uint32_t *last = &c->subflow;
+	struct subflow *s;
+
+	if (i == NONE)
+		return NULL;
+	s = subflow_at(e, i);
+	memset(s, 0, sizeof(*s));
+	s->conn = conn_index(e, c);
+	/* At the end: while there is but one established subflow it is the first. */
+	while (*last != NONE)
+		last = &subflow_at(e, *last)->next;
+	*last = i;
+	s->next = NONE;
+	c->n_subflows++;
+	s->path = path;
+	s->net = *net;
+	s->map_head = s->map_tail = s->sender = NONE;
+	s->n_shifts = 1;
+	subflow_add(e, s);
+	return s;
+}
+
+struct subflow *subflow_initial(struct step *st, struct conn *c, const struct flow_tuple *net)
+{
+	struct subflow *s = subflow_find(st->e, net);
+	uint32_t ip = net->family == FLOW_IPV4 ? 20 : 40, mss;
+
+	/* The tuple was used before: that connection is over, or the host would not reuse it. */
+	if (s) {
+		count(st->e, REASON_CLOSED_REUSED);
+		conn_free(st, conn_at(st->e, s->conn), REASON_CLOSED_REUSED);
+	}
+	s = subflow_new(st, c, net, c->path);
+	if (!s)
+		return NULL;
+	s->state = SUBFLOW_ESTABLISHED;
+	s->initial = true;
+	s->iss = c->guest_isn;
+	s->snd_una = s->snd_nxt = s->iss + 1;
+	s->irs = c->peer_isn;
+	s->rcv_nxt = s->acked_ssn = s->irs + 1;
+	s->shift[0] = (struct shift){s->rcv_nxt, 0};
+	s->tsval = c->synack_tsecr;
+	s->ts_recent = c->synack_tsval;
+	s->timestamps = c->timestamps;
+	s->peer_wscale = c->peer_wscale;
+	s->peer_mss = c->peer_mss;
+	mss = pmtu_bytes(st->e, s) - ip - 20;
+	if (mss > c->peer_mss)
+		mss = c->peer_mss;
+	s->mss = (uint16_t)(mss - (s->timestamps ? 12 : 0) - MPTCP_ROOM_BYTES);
+	s->syn_rtt_us = c->syn_rtt_us;
+	c->peer_addr = net->dst;
+	c->peer_port = net->dst_port;
+	return s;
+}
+
+void subflow_free(struct engine *e, struct conn *c, struct subflow *s)
+{
+	uint32_t me = subflow_index(e, s);
+	uint32_t *at = &c->subflow;
+
+	while (*at != me)
+		at = &subflow_at(e, *at)->next;
+	*at = s->next;
+	c->n_subflows--;
+	mapping_free_all(e, s);
+	subflow_rm(e, s);
+	s->state = SUBFLOW_FREE;
+	pool_free(&e->subflows, e, me);
+}
+
+void subflow_end(struct step *st, struct conn *c, struct subflow *s, enum reason reason)
+{
+	event(st, ENGINE_EVENT_SUBFLOW, c, reason);
+	if (c->multi != NONE)
+		multi_lost(st, c, s);
+	subflow_free(st->e, c, s);
+	if (c->subflow == NONE && c->state == CONN_ESTABLISHED) {
+		/* Break before make: paths may come back (RFC 8684 section 3.3.4 leaves it open).
+		 */
+		c->alone_at_us = st->tick->now_us + ALONE_US;
+		c->join_at_us = 0;
+	}
+}
+
+void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum reason reason)
+{
+	struct options_writer w = {0};
+	struct headers h = {.tuple = s->net,
+			    .seq = s->snd_nxt,
+			    .ack = s->rcv_nxt,
+			    .flags = TCP_RST | TCP_ACK,
+			    .ttl = 64,
+			    .dont_fragment = true};
+
+	emit_net(st, c, s, &h, &w, NULL, 0, REASON_SUBFLOW_RESET);
+	subflow_end(st, c, s, reason);
+}
+
+void subflow_send_fin(struct step *st, struct conn *c, struct subflow *s)
+{
+	if (!emit_room(st, 1)) {
+		deadline_set(st->e, c, st->tick->now_us + 1);
+		return;
+	}
+	if (s->state != SUBFLOW_FIN_SENT) {
+		s->snd_nxt++;
+		s->n_rto = 0;
+	}
+	s->state = SUBFLOW_FIN_SENT;
+	emit_own_ack(st, c, s, s->snd_nxt - 1, TCP_FIN, REASON_SUBFLOW_OWN);
+	s->rto_at_us = st->tick->now_us + (RTO_FIRST_US << s->n_rto);
+	conn_deadline(st, c);
+}
+
+void subflow_fin_acked(struct step *st, struct conn *c, struct subflow *s)
+{
+	if (s->state != SUBFLOW_FIN_SENT || s->snd_una != s->snd_nxt || s->fin_acked)
+		return;
+	s->fin_acked = true;
+	s->rto_at_us = st->tick->now_us + LINGER_US;
+	conn_deadline(st, c);
+}

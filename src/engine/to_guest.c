@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * to_guest.c - see to_guest.h and multi.h.
+ */
+#include "engine/to_guest.h"
+
+#include "base/seq.h"
+#include "engine/emit.h"
+#include "engine/multi.h"
+#include "engine/receive.h"
+#include "engine/spans.h"
+#include "engine/kept.h"
+
+#define GUEST_RTO_US 200000u
+#define GUEST_RTO_MAX_US 8000000u
+#define ACK_DELAY_US 1500u /* for the guest's own ACK to come along */
+#define AGAIN_BYTES 16384u
+
+static struct multi *multi_of(struct engine *e, const struct conn *c)
+{
+	return multi_at(e, c->multi);
+}
+
+uint32_t to_guest_ack_ssn(struct engine *e, struct conn *c, struct subflow *s)
+{
+	const struct multi *m = multi_of(e, c);
+
+	/* What was passed on unkept is acknowledged only as far as the guest did. */
+	if (s->initial && seq_lt(acked_data_seq(c), m->rx_hand_seq))
+		return receive_ack(s, acked_data_seq(c));
+	s->acked_ssn = s->rcv_nxt;
+	return s->rcv_nxt;
+}
+
+/* Emits [seq, end) of the stream to the guest; `fin` behind the last byte. */
+static void emit_range(struct step *st, struct conn *c, uint32_t seq, uint32_t end, bool fin)
+{
+	struct multi *m = multi_of(st->e, c);
+	struct options_writer w;
+	struct headers h;
+	uint32_t run;
+
+	do {
+		const uint8_t *payload = NULL;
+
+		run = 0;
+		if (seq != end)
+			payload = kept_read(st->e, &m->rx, seq, end - seq, &run);
+		multi_begin_guest(st, c, &h, &w);
+		h.seq = seq;
+		seq += run;
+		if (seq == end)
+			h.flags |= TCP_PSH | (fin ? TCP_FIN : 0);
+		if (!emit_guest(st, c, &h, &w, payload, run,
+				run ? REASON_DATA_TO_GUEST : REASON_FIN_TO_GUEST))
+			return;
+	} while (seq != end);
+}
+
+static void arm_guest(struct step *st, struct conn *c)
+{
+	struct multi *m = multi_of(st->e, c);
+	uint64_t us = (uint64_t)GUEST_RTO_US << (m->n_guest_rto < 6 ? m->n_guest_rto : 6);
+
+	if (us > GUEST_RTO_MAX_US)
+		us = GUEST_RTO_MAX_US;
+	m->guest_rto_at_us = c->acked_seq != c->sent_seq ? st->tick->now_us + us : 0;
+}
+
+/* The first thing that the guest misses, once more. */
+static void send_again(struct step *st, struct conn *c)
+{
+	struct multi *m = multi_of(st->e, c);
+	uint32_t seq = c->acked_seq, end = m->rx_nxt_seq;
+
+	if (seq_lt(seq, m->rx.base_seq) || seq_lt(seq, m->rx_hand_seq))
+		return; /* unkept: the peer sends it again */
+	if (end - seq > AGAIN_BYTES)
+		end = seq + AGAIN_BYTES;
+	emit_range(st, c, seq, end, c->peer_fin && end == c->peer_fin_seq);
+}
+
+void to_guest_timeout(struct step *st, struct conn *c)
+{
+	struct multi *m = multi_of(st->e, c);
+
+	if (m->guest_rto_at_us == 0 || st->tick->now_us < m->guest_rto_at_us)
+		return;
+	if (m->n_guest_rto < UINT8_MAX)
+		m->n_guest_rto++;
+	send_again(st, c);
+	arm_guest(st, c);
+}
+
+void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uint32_t old_edge_seq)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	bool moved = c->acked_seq != old_acked_seq;
+	bool told = false;
+
+	if (moved) {
+		kept_trim(e, &m->rx, acked_data_seq(c));
+		m->n_guest_rto = m->n_guest_dup = 0;
+		arm_guest(st, c);
+	} else if (st->p.payload_bytes == 0 && c->acked_seq != c->sent_seq &&
+		   st->p.ack == c->acked_seq && c->told_peer_edge_seq == old_edge_seq &&
+		   ++m->n_guest_dup == 3) {
+		send_again(st, c);
+	}
+	if (!moved && c->told_peer_edge_seq == old_edge_seq)
+		return;
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		struct subflow *s = subflow_at(e, k);
+
+		if (!s->ack_pending)
+			continue;
+		multi_ack(st, c, s, 0);
+		told = true;
+	}
+	if (!told && subflow_at(e, m->last_from)->conn == conn_index(e, c) &&
+	    subflow_at(e, m->last_from)->state == SUBFLOW_ESTABLISHED)
+		multi_ack(st, c, subflow_at(e, m->last_from), 0);
+}
+
+/* A piece below the hand-over point: straight to the guest, which sorts it (W3). */
+static void pass_old(struct step *st, struct conn *c, uint32_t seq, const uint8_t *payload,
+		     uint32_t bytes)
+{
+	struct options_writer w;
+	struct headers h;
+
+	multi_begin_guest(st, c, &h, &w);
+	h.seq = seq;
+	emit_guest(st, c, &h, &w, payload, bytes, REASON_DATA_TO_GUEST);
+}
+
+/*
+ * A mapped piece of data. False: no memory, so it was not received at all. *sent: went to the
+ * guest.
+ */
+static bool take_piece(struct step *st, struct conn *c, uint32_t seq, const uint8_t *payload,
+		       uint32_t bytes, bool *sent)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	uint32_t end = seq + bytes, from;
+
+	if (seq_lt(seq, m->rx_hand_seq) && seq_lt(c->acked_seq, m->rx_hand_seq)) {
+		from = seq_min(end, m->rx_hand_seq);
+		pass_old(st, c, seq, payload, from - seq);
+		*sent = true;
+	}
+	if (seq_le(end, m->rx_nxt_seq))
+		return true;
+	from = seq_max(seq, m->rx_nxt_seq);
+	if (!kept_write(e, &m->rx, from, payload + (from - seq), end - from))
+		return false;
+	if (from != m->rx_nxt_seq)
+		return spans_add(e, &m->spans, from, end);
+	end = spans_advance(e, &m->spans, end);
+	m->rx_nxt_seq = end;
+	c->sent_seq = end;
+	emit_range(st, c, from, end, c->peer_fin && end == c->peer_fin_seq);
+	if (c->peer_fin && end == c->peer_fin_seq)
+		c->sent_seq = end + 1;
+	*sent = true;
+	if (m->guest_rto_at_us == 0)
+		arm_guest(st, c);
+	return true;
+}
+
+/* DATA_FIN at this number: the guest learns of it when all before it was delivered. */
+static void take_fin(struct step *st, struct conn *c, uint32_t seq, bool *sent)
+{
+	struct multi *m = multi_of(st->e, c);
+
+	if (c->peer_fin_acked)
+		return;
+	if (!c->peer_fin) {
+		c->peer_fin = true;
+		c->peer_fin_seq = seq;
+	}
+	if (seq != c->peer_fin_seq || m->rx_nxt_seq != seq || c->sent_seq == seq + 1)
+		return;
+	c->sent_seq = seq + 1;
+	emit_range(st, c, seq, seq, true);
+	arm_guest(st, c);
+	*sent = true;
+}
+
+enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bool *sent)
+{
+	const struct packet *p = &st->p;
+	const struct dss *d = &st->o.mp.dss;
+	uint32_t ssn = p->seq, end = p->seq + p->payload_bytes;
+	const uint8_t *payload = p->payload;
+	bool in_order = p->seq == s->rcv_nxt;
+	enum reason reason = REASON_NONE;
+	uint64_t dsn;
+
+	if (st->o.mp.has_dss && d->has_map) {
+		c->dsn64_seen |= d->dsn64;
+		dsn = d->dsn64 ? d->dsn : dsn_expand((uint32_t)d->dsn, c->acked_dsn);
+		if (dsn - c->acked_dsn + (1u << 30) > 2ull << 30)
+			return REASON_DROP_OUT_OF_WINDOW;
+		if (d->map_len > 1 || !d->data_fin)
+			receive_map(s, d, dsn);
+		if (d->data_fin) {
+			take_fin(st, c, seq_of_peer_dsn(c, dsn + d->map_len - 1), sent);
+			reason = REASON_FIN_TO_GUEST;
+		}
+	}
+	while (ssn != end) {
+		struct peer_map *map = receive_map_find(s, ssn);
+		uint32_t n, seq;
+
+		if (!map)
+			return REASON_FALLBACK_UNMAPPED;
+		n = seq_min(end, map->ssn + map->len_bytes) - ssn;
+		seq = seq_of_peer_dsn(c, map->dsn + (ssn - map->ssn));
+		if (!emit_room(st, 4 + n / KEPT_CHUNK_BYTES))
+			return REASON_DROP_OUTPUT_FULL;
+		if (!ranges_room(&s->ooo, ssn, s->rcv_nxt) ||
+		    !take_piece(st, c, seq, payload, n, sent))
+			return REASON_DROP_NO_PAYLOAD_MEMORY;
+		if (s->initial && s->n_shifts)
+			receive_shift(s, ssn, n, ssn - seq);
+		receive_bytes(s, ssn, ssn + n, false);
+		multi_of(st->e, c)->last_from = subflow_index(st->e, s);
+		ssn += n;
+		payload += n;
+		reason = REASON_DATA_TO_GUEST;
+	}
+	if (p->payload_bytes == 0)
+		return reason;
+	if (!s->ack_pending) {
+		s->ack_pending = true;
+		s->ack_at_us = st->tick->now_us + ACK_DELAY_US;
+	}
+	/* Out of the subflow's order: tell at once, duplicate acknowledgements find losses. */
+	if (!in_order || s->ooo.n)
+		multi_ack(st, c, s, 0);
+	return reason;
+}

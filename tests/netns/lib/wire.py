@@ -369,8 +369,8 @@ def check_honest(net_path, guest_path, port=7001):
     peer, isn, acked = net.server.acks, {}, []
     for time, ip, length in read_pcap(guest_path):
         s = Segment.parse(time, ip, length)
-        if s is None or port not in (s.sport, s.dport):
-            continue
+        if s is None or port not in (s.sport, s.dport) or net.key[1] not in (s.sport, s.dport):
+            continue        # leavings of connections before
         from_guest = s.dport == port
         if s.flags & SYN:
             isn[from_guest] = s.seq

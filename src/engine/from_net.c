@@ -44,6 +44,9 @@ static struct engine_result fall(struct step *st, struct conn *c, enum reason re
 	/* A DATA_FIN has a number for the guest and none on the subflow: no way back to TCP. */
 	if (c->guest_fin_acked || c->peer_fin)
 		return reset(st, c, REASON_CLOSED_NO_FALLBACK);
+	/* Acknowledgements of a proxy, and a peer that may go on mapping: as unmapped data. */
+	if (reason == REASON_FALLBACK_FIRST_ACK && c->confirmed && c->to_guest_bytes)
+		return reset(st, c, REASON_CLOSED_NO_FALLBACK);
 	/*
 	 * The peer may not know: it would wait for DATA_ACKs and map old data again further on,
 	 * which to the guest would be new.

@@ -330,18 +330,19 @@ bool sender_send(struct step *st, struct conn *c, struct subflow *s, uint32_t se
 void sender_retransmit(struct step *st, struct conn *c, struct subflow *s)
 {
 	struct sender *x = sender_at(st->e, s->sender);
+	const uint32_t mss = s->mss;
 	struct txseg *t;
 
-	assert(s->mss > 0);
+	assert(mss > 0);
 	while ((t = scoreboard_first_lost(st->e, x)) != NULL) {
 		uint32_t room = sender_room(st, s, x);
 
 		/* One segment at least, or a timeout could starve. */
-		if (room < s->mss && x->in_flight_bytes > 0)
+		if (room < mss && x->in_flight_bytes > 0)
 			return;
-		if (room < s->mss)
-			room = s->mss;
-		room -= room % s->mss;
+		if (room < mss)
+			room = mss;
+		room -= room % mss;
 		if (t->bytes > room && !scoreboard_cut(st->e, x, t, room))
 			return;
 		t->lost = false;

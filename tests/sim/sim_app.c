@@ -50,10 +50,14 @@ void app_receive(struct app *a, const uint8_t *data, uint32_t n, const char *who
 	if (a->received > a->other_total)
 		sim_fail(a->w, "I3: %s got %" PRIu64 " bytes, %" PRIu64 " were sent", who,
 			 a->received, a->other_total);
-	if (a->script->read_bytes == 0)
+	if (a->script->stall_at_bytes && !a->stalled && a->received >= a->script->stall_at_bytes) {
+		a->stalled = true;
+		a->read_at_us = a->w->now_us + a->script->stall_us;
+	} else if (a->read_at_us == NEVER && a->script->read_bytes == 0) {
 		a->read = a->received;
-	else if (a->read_at_us == NEVER)
+	} else if (a->read_at_us == NEVER) {
 		a->read_at_us = a->w->now_us + a->script->read_gap_us;
+	}
 	note_done(a);
 	wake(a);
 }
@@ -66,6 +70,7 @@ void app_eof(struct app *a, const char *who)
 	if (a->received != a->other_total)
 		sim_fail(a->w, "I3: %s saw the end after %" PRIu64 " of %" PRIu64 " bytes", who,
 			 a->received, a->other_total);
+	note_done(a);
 	wake(a);
 }
 
@@ -106,7 +111,7 @@ void app_run(struct app *a)
 	if (a->write_at_us <= a->w->now_us)
 		write_some(a);
 	if (a->read_at_us <= a->w->now_us) {
-		a->read += a->script->read_bytes;
+		a->read += a->script->read_bytes ? a->script->read_bytes : a->received;
 		a->read_at_us = a->w->now_us + a->script->read_gap_us;
 		if (a->read >= a->received) {
 			a->read = a->received;
@@ -121,5 +126,5 @@ void app_run(struct app *a)
 
 bool app_complete(const struct app *a)
 {
-	return a->written == a->script->total_bytes && a->received >= a->other_total;
+	return a->written == a->script->total_bytes && a->received >= a->other_total && a->eof;
 }

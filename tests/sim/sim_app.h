@@ -13,7 +13,7 @@ struct app {
 	uint64_t other_total;        /* bytes that the other end will send */
 	uint64_t send_key, read_key; /* of the streams */
 	uint64_t written, received, read;
-	bool open, closed, eof, abort;
+	bool open, closed, eof, abort, stalled;
 	uint64_t write_at_us, read_at_us, done_at_us;
 };
 
@@ -29,7 +29,7 @@ uint32_t app_space(const struct app *a); /* of the receive buffer */
 uint64_t app_next_us(const struct app *a);
 void app_run(struct app *a);
 
-/* All sent and all received (acknowledged is TCP's affair). */
+/* All sent and all received, the end of it too (acknowledged is TCP's affair). */
 bool app_complete(const struct app *a);
 
 #endif

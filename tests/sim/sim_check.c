@@ -92,8 +92,9 @@ static void in_syn_ack(struct flow *f, const struct seg *s)
 	c->sub.ack = 1;
 }
 
-static void in_guest(struct check *c, const struct seg *s)
+static void in_guest(struct flow *f, const struct seg *s)
 {
+	struct check *c = &f->check;
 	int64_t acked = (int32_t)(s->ack - c->peer_isn - 1);
 	int64_t sent = (int32_t)(s->seq + s->len_bytes - c->guest_isn - 1);
 
@@ -101,6 +102,9 @@ static void in_guest(struct check *c, const struct seg *s)
 		c->guest_reset = true;
 		return;
 	}
+	/* A straggler of the connection that had these ports before. */
+	if (acked > (int64_t)f->peer.nxt + 1 || sent > (int64_t)f->guest.app.written + 1)
+		return;
 	c->guest_acked = max64(c->guest_acked, acked);
 	c->guest_edge = max64(c->guest_edge, acked + ((int64_t)s->window << c->guest_wscale));
 	c->guest_sent = max64(c->guest_sent, sent);
@@ -155,7 +159,7 @@ void check_in(struct gate *g, struct flow *f, const struct pkt *p, enum engine_s
 	} else if (hook == ENGINE_IN_PLACE) {
 		f->check.peer_reset |= s.ack == f->check.guest_isn + 1;
 	} else if (from == ENGINE_GUEST) {
-		in_guest(&f->check, &s);
+		in_guest(f, &s);
 	} else {
 		in_net(f, &s);
 	}

@@ -20,6 +20,7 @@ static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
 	struct check *c = &f->check;
 	int64_t ack = (int32_t)(s->ack - c->guest_isn - 1);
 	int64_t edge = ack + ((int64_t)s->window << c->peer_wscale);
+	uint64_t granted = f->peer.rcv_edge + f->peer.eof;
 	int64_t honest = c->fallback ? (int64_t)(f->peer.rcv + f->peer.eof) : c->peer_acked;
 
 	/* Plain TCP through such a proxy is the proxy's responsibility, also its window. */
@@ -36,10 +37,10 @@ static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
 	c->to_guest_ack = ack;
 	if (c->closed)
 		return;
-	if (edge > (int64_t)f->peer.rcv_edge && edge > c->peer_edge)
+	if (edge > (int64_t)granted && edge > c->peer_edge)
 		sim_fail(g->w,
 			 "I2: the guest is promised %" PRId64 ", the peer granted %" PRIu64 ": %s",
-			 edge, f->peer.rcv_edge, seg_text(s));
+			 edge, granted, seg_text(s));
 	if (!c->fallback && edge > c->peer_edge)
 		sim_fail(g->w,
 			 "I2: the guest is promised %" PRId64 ", granted were %" PRId64 ": %s",
@@ -62,8 +63,10 @@ static void check_data(struct gate *g, struct flow *f, const struct seg *s)
 
 	if (s->len_bytes == 0 && !fin) {
 		if (off < c->guest_acked - 1 || off > sent + 1)
-			sim_fail(g->w, "I4: an acknowledgement stands at %" PRId64 ": %s", off,
-				 seg_text(s));
+			sim_fail(g->w,
+				 "I4: an acknowledgement stands at %" PRId64 " (%" PRId64
+				 " to %" PRId64 "): %s",
+				 off, c->guest_acked, sent, seg_text(s));
 		return;
 	}
 	if (off < 0 || end > sent) {

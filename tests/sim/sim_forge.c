@@ -41,6 +41,26 @@ static void forge_options(struct rng *r, struct seg *s)
 	}
 }
 
+/* Nothing wrong but the DATA_ACK: of what was never sent (RFC 8684 section 3.3.2: ignored). */
+static void beyond(struct rng *r, const struct flow *f, struct seg *s)
+{
+	const struct tcp *t = &f->peer.sub[0].t;
+
+	s->flags = F_ACK;
+	s->seq = f->check.sub.irs + ranges_seen_next(&f->check.sub.rx);
+	s->ack = f->check.sub.iss + 1;
+	s->window = 0;
+	s->len_bytes = 0;
+	s->has_ts = t->ts;
+	s->tsval = f->check.peer_tsval;
+	s->tsecr = f->check.guest_tsval;
+	s->mp = (struct mp){.dss = true,
+			    .has_ack = true,
+			    .ack64 = true,
+			    .data_ack = f->check.idsn_gate + 1 + (uint64_t)f->check.guest_sent +
+					rng_range(r, 10, 1u << 30)};
+}
+
 void forge(struct sim *w, struct rng *r)
 {
 	static const uint8_t flags[] = {F_RST,         F_RST | F_ACK, F_ACK,         F_ACK | F_PSH,
@@ -71,6 +91,8 @@ void forge(struct sim *w, struct rng *r)
 		s.seq = t->max;
 		s.ack = t->rcv_nxt + (uint32_t)rng_range(r, 1u << 24, (1u << 31) - (1u << 24));
 	}
+	if (!from_guest && rng_chance(r, 15))
+		beyond(r, f, &s);
 	p = seg_build(&s);
 	p->forged = true;
 	sim_trace(w, from_guest ? PLACE_GATE_GUEST : PLACE_GATE_NET, from_guest ? 0 : 1 + ct->path,

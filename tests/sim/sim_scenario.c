@@ -107,6 +107,16 @@ static void make_app(struct rng *r, struct app_script *a)
 	}
 }
 
+/* A reader that stops, long enough for window probes. */
+static void make_stall(struct rng *r, struct app_script *a, const struct app_script *other)
+{
+	if (other->total_bytes < 1000 || !rng_chance(r, 12))
+		return;
+	a->stall_at_bytes = rng_range(r, 1, other->total_bytes / 2);
+	a->stall_us = rng_range(r, 300, 5000) * MS;
+	a->buffer_bytes = PICK(r, 4, 16, 64) * KB;
+}
+
 static void make_flow(struct scenario *sc, unsigned i)
 {
 	struct rng r = rng_split(sc->seed, 10 + i);
@@ -119,6 +129,8 @@ static void make_flow(struct scenario *sc, unsigned i)
 	make_host(&r, &f->peer, sc->family);
 	make_app(&r, &f->guest_app);
 	make_app(&r, &f->peer_app);
+	make_stall(&r, &f->guest_app, &f->peer_app);
+	make_stall(&r, &f->peer_app, &f->guest_app);
 	/* Somebody must begin. */
 	if (f->guest_app.start == START_AFTER_OTHER && f->peer_app.start == START_AFTER_OTHER)
 		f->guest_app.start = START_NOW;
@@ -163,6 +175,7 @@ static void make_measured(struct scenario *sc, struct rng *r)
 			k[n]->delack_us = 0;
 			a[n]->write_bytes = 1 << 30;
 			a[n]->write_gap_us = a[n]->read_bytes = 0;
+			a[n]->stall_at_bytes = 0;
 			a[n]->buffer_bytes = PICK(r, 64, 256, 1024) * KB;
 		}
 		if (sc->n_flows == 1 && rng_chance(r, 10))
@@ -214,7 +227,7 @@ static uint64_t app_us(const struct app_script *a, const struct app_script *othe
 {
 	uint64_t us = 0;
 
-	us += (a->total_bytes / a->write_bytes + 1) * a->write_gap_us;
+	us += (a->total_bytes / a->write_bytes + 1) * a->write_gap_us + 3 * a->stall_us;
 	if (a->read_bytes)
 		us += (other->total_bytes / a->read_bytes + 1) * a->read_gap_us;
 	return us;
@@ -259,14 +272,15 @@ static void print_host(const char *who, const struct tcp_traits *k, const struct
 	fprintf(stderr,
 		"# %s: %" PRIu64 " bytes, writes %u every %" PRIu64
 		" us, start %u close %u buffer %u "
-		"read %u/%" PRIu64 "us abort %" PRId64 "; %s%s%s%s%swscale %d mss %u super %u "
+		"read %u/%" PRIu64 "us stall %" PRIu64 "/%" PRIu64 " abort %" PRId64
+		"; %s%s%s%s%swscale %d mss %u super %u "
 		"probe %u isn %u delack %" PRIu64 " keepalive %" PRIu64 "\n",
 		who, a->total_bytes, a->write_bytes, a->write_gap_us, a->start, a->close,
-		a->buffer_bytes, a->read_bytes, a->read_gap_us, (int64_t)a->abort_at_bytes,
-		k->ts ? "ts " : "", k->sack ? "sack " : "", k->keep_early ? "early " : "",
-		k->nodelay ? "nodelay " : "", k->fin_alone ? "fin-alone " : "",
-		k->has_wscale ? k->wscale : -1, k->mss_told, k->super_bytes, k->probe, k->isn,
-		k->delack_us, k->keepalive_us);
+		a->buffer_bytes, a->read_bytes, a->read_gap_us, a->stall_at_bytes, a->stall_us,
+		(int64_t)a->abort_at_bytes, k->ts ? "ts " : "", k->sack ? "sack " : "",
+		k->keep_early ? "early " : "", k->nodelay ? "nodelay " : "",
+		k->fin_alone ? "fin-alone " : "", k->has_wscale ? k->wscale : -1, k->mss_told,
+		k->super_bytes, k->probe, k->isn, k->delack_us, k->keepalive_us);
 }
 
 void scenario_print(const struct scenario *sc)

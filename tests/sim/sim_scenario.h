@@ -25,6 +25,7 @@ struct app_script {
 	uint32_t buffer_bytes;   /* receive buffer */
 	uint32_t read_bytes;     /* at once; 0: all, always */
 	uint64_t read_gap_us;
+	uint64_t stall_at_bytes, stall_us; /* stops reading for a while; 0: does not */
 };
 
 struct flow_script {

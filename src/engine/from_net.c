@@ -47,12 +47,6 @@ static struct engine_result fall(struct step *st, struct conn *c, enum reason re
 	/* Acknowledgements of a proxy, and a peer that may go on mapping: as unmapped data. */
 	if (reason == REASON_FALLBACK_FIRST_ACK && c->confirmed && c->to_guest_bytes)
 		return reset(st, c, REASON_CLOSED_NO_FALLBACK);
-	/*
-	 * The peer may not know: it would wait for DATA_ACKs and map old data again further on,
-	 * which to the guest would be new.
-	 */
-	if (reason == REASON_FALLBACK_FIRST_DATA)
-		from_net_mp_fail(st, c, conn_subflow(st->e, c), c->acked_dsn);
 	conn_fallback(st, c, reason);
 	return fallback_packet(st, c);
 }

@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "engine/crypto.h"
 #include "engine/state.h"
 #include "wire/icmp.h"
 
@@ -168,9 +169,17 @@ static const struct conn *conn_of(unsigned which)
 	return NULL;
 }
 
-static const struct subflow *subflow_of(const struct conn *c)
+/* The nth of its subflows, or the last one. */
+static const struct subflow *subflow_of(const struct conn *c, unsigned nth)
 {
-	return c && c->subflow != NONE ? subflow_at(z.e, c->subflow) : NULL;
+	const struct subflow *s = NULL;
+
+	for (uint32_t i = c ? c->subflow : NONE; i != NONE; i = s->next) {
+		s = subflow_at(z.e, i);
+		if (nth-- == 0)
+			break;
+	}
+	return s;
 }
 
 /* A distance: small ones, segment sizes, powers of two, either sign. */
@@ -237,14 +246,14 @@ static void put_options(struct options_writer *w, const struct conn *c, const st
 	}
 }
 
-static void segment(unsigned which, bool from_guest)
+static void segment(unsigned which, unsigned nth, bool from_guest)
 {
 	static const uint8_t flags[] = {TCP_ACK,           TCP_ACK | TCP_PSH, TCP_ACK | TCP_FIN,
 					TCP_RST,           TCP_RST | TCP_ACK, TCP_SYN,
 					TCP_SYN | TCP_ACK, TCP_ACK | TCP_URG};
 	const struct conn *c = conn_of(which);
-	const struct subflow *s = subflow_of(c);
-	struct flow_tuple t = tuple_of(which, !from_guest);
+	const struct subflow *s = subflow_of(c, nth);
+	struct flow_tuple t = s && !from_guest ? s->net : tuple_of(which, !from_guest);
 	struct options_writer w = {0};
 	unsigned f = take(1), n = 0;
 	struct headers h = {.ttl = 64, .dont_fragment = true, .window = (uint16_t)take(1)};
@@ -300,9 +309,38 @@ static void raw_packet(void)
 	put_packet(head & 1, head >> 1 & 1, head >> 2 & 1, n);
 }
 
-static void too_big(unsigned which)
+/* The SYN/ACK of an MP_JOIN as a good peer sends it, or with one thing wrong. */
+static void join_answer(unsigned which, unsigned nth)
 {
-	const struct subflow *s = subflow_of(conn_of(which));
+	const struct conn *c = conn_of(which);
+	const struct subflow *s = subflow_of(c, nth);
+	struct mp_join j = {.form = MP_JOIN_SYNACK, .address_id = 1, .nonce = 99};
+	struct headers h = {.ttl = 64, .window = 1000, .flags = TCP_SYN | TCP_ACK};
+	struct options_writer w = {0};
+	uint8_t hmac[32], ip_bytes;
+	unsigned wrong = take(1);
+
+	if (!s || s->state != SUBFLOW_JOIN_SYN)
+		return;
+	crypto_join_hmac(c->key_peer, c->key_local, j.nonce, s->nonce_local, hmac);
+	memcpy(j.hmac, hmac, 8);
+	j.hmac[wrong & 7] ^= wrong >= 0xf0;
+	h.tuple = flow_tuple_reverse(&s->net);
+	h.seq = PEER_ISN;
+	h.ack = s->iss + 1;
+	options_put_mss(&w, (uint16_t)(wrong & 8 ? 1460 : 536));
+	if (wrong & 16)
+		options_put_timestamps(&w, 5, s->tsval);
+	mp_join_encode(&w, &j);
+	options_pad(&w);
+	h.options = w.buf;
+	h.options_bytes = w.len_bytes;
+	put_packet(which, ENGINE_NET, ENGINE_STEAL, headers_encode(z.packet, &h, 0, &ip_bytes));
+}
+
+static void too_big(unsigned which, unsigned nth)
+{
+	const struct subflow *s = subflow_of(conn_of(which), nth);
 	struct icmp_too_big m = {.mtu_bytes = take(2), .about = tuple_of(which, true)};
 
 	m.family = m.about.family;
@@ -335,12 +373,24 @@ static void begin(void)
 	z.cfg = (struct engine_cfg){.max_connections = CONNS,
 				    .seed = {1, 2},
 				    .checksum = z.checksum,
-				    .n_paths = 1,
+				    .n_paths = a & 32 ? 2 : 1,
 				    .max_subflows = 8,
 				    .idle_timeout_us = 60000000,
-				    .path = {{.name = "a", .mtu_bytes = 1500, .price = 1.0}}};
+				    .mode = a & 32 ? ENGINE_FULLMESH : ENGINE_SINGLE,
+				    .scheduler = (uint8_t)(b % 4),
+				    .congestion = (uint8_t)(b / 4 % 5),
+				    .port_min = 61000,
+				    .port_max = 61015,
+				    .path = {{.name = "a", .mtu_bytes = 1500, .price = 1.0},
+					     {.name = "b", .mtu_bytes = 1400, .price = 2.0}}};
+	for (unsigned i = 0; i < 2; i++) {
+		z.cfg.path[i].addr4.b[0] = z.cfg.path[i].addr6.b[0] = 192;
+		z.cfg.path[i].addr4.b[3] = z.cfg.path[i].addr6.b[15] = (uint8_t)(1 + i);
+	}
 	for (z.cfg.memory_bytes = 1 << 15; !engine_region_bytes(&z.cfg);)
 		z.cfg.memory_bytes += 4096;
+	if (a & 64)
+		z.cfg.memory_bytes += 1 << 19;
 	z.region_bytes = engine_region_bytes(&z.cfg);
 	z.region = aligned_alloc(64, (z.region_bytes + 63) / 64 * 64);
 	memset(z.region, 0xa5, z.region_bytes);
@@ -354,9 +404,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	z.left = size > 4096 ? 4096 : size;
 	begin();
 	while (z.left > 0) {
-		unsigned op = take(1), which = (op >> 4) % CONNS;
+		unsigned op = take(1), which = (op >> 4) % CONNS, nth = (op >> 4) / CONNS;
 
 		switch (op & 15) {
+		case 10:
+			join_answer(which, nth);
+			break;
+		case 11:
+			engine_path_set(z.e, nth % z.cfg.n_paths, op & 16, NULL);
+			break;
 		case 12:
 			z.now_us += (uint64_t)take(2) * 10000;
 			run_timeouts();
@@ -368,10 +424,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			raw_packet();
 			break;
 		case 15:
-			too_big(which);
+			too_big(which, nth);
 			break;
 		default:
-			segment(which, op & 1);
+			segment(which, nth, op & 1);
 			break;
 		}
 	}

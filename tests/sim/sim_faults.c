@@ -109,7 +109,7 @@ static void box_fault(struct scenario *sc, struct rng *r)
 	switch (rng_range(r, 0, 9)) {
 	case 9:
 		b->proxy_percent = (uint8_t)rng_range(r, 5, 50);
-		sc->breaks = sc->stalls = sc->proxies = true;
+		sc->breaks = sc->stalls = sc->proxies = sc->repeats = true;
 		break;
 	case 0:
 		b->strip = STRIP_SYN;
@@ -125,6 +125,7 @@ static void box_fault(struct scenario *sc, struct rng *r)
 		b->strip_after = rng_range(r, 1, 60);
 		if (rng_chance(r, 40))
 			b->strip_one_way[rng_range(r, 0, 1)] = true;
+		sc->repeats |= b->strip_one_way[1];
 		sc->breaks = sc->stalls = true;
 		break;
 	case 4:
@@ -283,6 +284,20 @@ static unsigned bits(uint64_t mask)
 	return n;
 }
 
+/* The longest row of losses, the mask going round. */
+static unsigned longest(uint64_t mask)
+{
+	unsigned run = 0, best = 0;
+
+	if (mask == UINT64_MAX)
+		return 64;
+	for (unsigned i = 0; i < 128; i++) {
+		run = mask >> (i % 64) & 1 ? run + 1 : 0;
+		best = run > best ? run : best;
+	}
+	return best;
+}
+
 /* One link's faults in tenths of the clean time, and a sum for what waits for timers. */
 static uint64_t link_limit_us(const struct link_script *l, uint64_t clean_us, uint64_t bytes)
 {
@@ -291,6 +306,8 @@ static uint64_t link_limit_us(const struct link_script *l, uint64_t clean_us, ui
 	/* Each loss may cost a timeout; in a row they double. */
 	us += lost * (bytes / 1000 + 20) / 64 * SECOND;
 	us += lost ? 120 * SECOND : 0;
+	if (lost) /* a timeout for each in a row, doubling up to 20 s, in every round of the mask */
+		us += longest(l->loss_mask) * 20 * SECOND * (bytes / 64000 + 2);
 	us += (l->reorder_percent + l->duplicate_percent) * clean_us / 20;
 	us += l->corrupt_percent
 		      ? (bytes / 1000 + 20) * l->corrupt_percent / 100 * SECOND + 60 * SECOND

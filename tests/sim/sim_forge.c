@@ -74,6 +74,8 @@ void forge(struct sim *w, struct rng *r)
 	struct pkt *p;
 
 	/* While it closes, a SYN may be the guest's next connection. */
+	if (f->check.fallback || f->check.plain || f->peer.fallback)
+		return;
 	if (!f->check.converted || !f->peer.n_sub || t->state != TCP_OPEN || f->guest.t.fin_sent)
 		return;
 	s.tuple = from_guest ? f->tuple : flow_tuple_reverse(&ct->net);
@@ -91,7 +93,7 @@ void forge(struct sim *w, struct rng *r)
 		s.seq = t->max;
 		s.ack = t->rcv_nxt + (uint32_t)rng_range(r, 1u << 24, (1u << 31) - (1u << 24));
 	}
-	if (!from_guest && rng_chance(r, 15))
+	if (!from_guest && f->check.confirmed && rng_chance(r, 15))
 		beyond(r, f, &s);
 	p = seg_build(&s);
 	p->forged = true;

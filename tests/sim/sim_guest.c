@@ -239,7 +239,8 @@ void guest_run(struct flow *f)
 		return;
 	}
 	tcp_run(t);
-	if (was_shut && app_space(&g->app) >= f->script->guest_app.buffer_bytes / 2)
+	if (was_shut && !t->fin_received &&
+	    app_space(&g->app) >= f->script->guest_app.buffer_bytes / 2)
 		tcp_ack(t); /* the window is open again */
 	tcp_output(t);
 }

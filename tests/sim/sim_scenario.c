@@ -162,6 +162,8 @@ static void make_measured(struct scenario *sc, struct rng *r)
 	sc->control.checksum = false;
 	for (unsigned i = 0; i < sc->n_paths; i++) {
 		sc->link[i][0].super = false;
+		if (sc->link[i][0].rate_bps < 10000000)
+			sc->link[i][0].rate_bps = 10000000;
 		sc->link[i][1] = sc->link[i][0];
 	}
 	for (unsigned i = 0; i < sc->n_flows; i++) {
@@ -171,7 +173,7 @@ static void make_measured(struct scenario *sc, struct rng *r)
 
 		f->peer_checksum = false;
 		for (int n = 0; n < 2; n++) {
-			k[n]->nodelay = true;
+			k[n]->nodelay = k[n]->sack = k[n]->keep_early = true;
 			k[n]->delack_us = 0;
 			a[n]->write_bytes = 1 << 30;
 			a[n]->write_gap_us = a[n]->read_bytes = 0;
@@ -217,7 +219,7 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 	faults_make(sc);
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		reuse |= sc->flow[i].reuses;
-	if (sc->clean && !reuse && rng_chance(&r, 50))
+	if (sc->clean && !reuse && sc->n_flows == 1 && rng_chance(&r, 60))
 		make_measured(sc, &r);
 }
 

@@ -101,10 +101,15 @@ struct scenario {
 	bool boxes;    /* middleboxes meddle */
 	bool stalls;   /* ... so that the far end may wait for ever */
 	bool breaks;   /* ... so that a reset in mid-stream is lawful */
-	bool proxies;  /* one that acknowledges on its own: after a fallback it is believed */
-	bool alters;   /* payload is changed: the streams cannot be compared */
-	bool scarce;   /* pools or outputs are nearly full */
-	bool aborts;   /* an application resets */
+	/*
+	 * Only one side loses sight of MPTCP, and no word of the other reaches the far end: it maps
+	 * old data again further on, and plain TCP cannot tell. Native Linux delivers it too.
+	 */
+	bool repeats;
+	bool proxies; /* one that acknowledges on its own: after a fallback it is believed */
+	bool alters;  /* payload is changed: the streams cannot be compared */
+	bool scarce;  /* pools or outputs are nearly full */
+	bool aborts;  /* an application resets */
 };
 
 void scenario_make(struct scenario *sc, uint64_t seed);

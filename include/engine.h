@@ -210,6 +210,13 @@ uint64_t engine_deadline_us(const struct engine *e);
 /* Does what is due at now_us; stops early when the outputs are nearly full (deadline says so). */
 void engine_timeout(struct engine *e, struct engine_tick *tick, struct engine_outs *outs);
 
+/*
+ * A regular end: every converted connection is reset at both ends, as many as the outputs hold.
+ * True while some are left: emit, then call again. Without the engine the kernel would show each
+ * end what is not meant for it.
+ */
+bool engine_shutdown(struct engine *e, struct engine_tick *tick, struct engine_outs *outs);
+
 /* A path's address, MTU or state changed (link, address or route event). */
 void engine_path_set(struct engine *e, unsigned path, bool usable,
 		     const struct engine_path_cfg *cfg);

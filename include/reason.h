@@ -138,6 +138,8 @@
 	  "connection was reset.")                                                                 \
 	X(CLOSED_NO_FALLBACK, "closed_no_fallback",                                                \
 	  "Options vanished after a FIN had become DATA_FIN: the connection was reset.")           \
+	X(CLOSED_SHUTDOWN, "closed_shutdown",                                                      \
+	  "mpgate ended: a converted connection cannot go on without it.")                         \
 	X(CLOSED_IDLE, "closed_idle", "Nothing was heard for the idle time.")                      \
 	X(CLOSED_REUSED, "closed_reused", "The guest opened a new connection on the same ports.")  \
 	X(CLOSED_FIN_TIMEOUT, "closed_fin_timeout", "The subflow's FIN was never acknowledged.")   \

@@ -244,6 +244,8 @@ static void end(struct daemon *d)
 {
 	char err[512];
 
+	if (d->signal && d->engine)
+		daemon_shutdown(d, loop_now_us());
 	if (d->rules_are_up && rules_down(err, sizeof(err)) < 0)
 		log_error("withdrawing the rules: %s", err);
 	control_close(&d->control);

@@ -124,6 +124,19 @@ static void act_on_events(struct daemon *d, uint64_t now_us)
 	}
 }
 
+void daemon_shutdown(struct daemon *d, uint64_t now_us)
+{
+	bool more = true;
+
+	while (more) {
+		struct engine_tick t = tick(d, now_us);
+
+		more = engine_shutdown(d->engine, &t, &d->outs);
+		emit(d);
+		act_on_events(d, now_us);
+	}
+}
+
 void daemon_timeouts(struct daemon *d, uint64_t now_us)
 {
 	/* The engine stops when its outputs are nearly full; its deadline then is still due. */

@@ -66,6 +66,9 @@ struct daemon {
 /* Everything the queue has at this moment, and what follows from it. `data` is the daemon. */
 void daemon_on_queue(void *data);
 
+/* A regular end: resets what cannot go on without us. */
+void daemon_shutdown(struct daemon *d, uint64_t now_us);
+
 /* What is due in the engine. */
 void daemon_timeouts(struct daemon *d, uint64_t now_us);
 

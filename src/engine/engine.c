@@ -376,6 +376,20 @@ void engine_timeout(struct engine *e, struct engine_tick *tick, struct engine_ou
 		conn_timeout(&st, conn_at(e, deadline_first(e)));
 }
 
+bool engine_shutdown(struct engine *e, struct engine_tick *tick, struct engine_outs *outs)
+{
+	struct step st = {.e = e, .tick = tick, .outs = outs};
+
+	for (uint32_t i = 0; i < e->conns.n_touched; i++) {
+		if (conn_at(e, i)->state != CONN_ESTABLISHED)
+			continue;
+		if (!emit_room(&st, 1 + ENGINE_SUBFLOWS_MAX))
+			return true;
+		conn_reset(&st, conn_at(e, i), REASON_CLOSED_SHUTDOWN);
+	}
+	return false;
+}
+
 void engine_path_set(struct engine *e, unsigned path, bool usable,
 		     const struct engine_path_cfg *cfg)
 {

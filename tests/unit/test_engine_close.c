@@ -383,6 +383,23 @@ static void test_orphans(void)
 	world_fini(&w);
 }
 
+/* A regular end: both ends hear of it; what is over already is left alone. */
+static void test_shutdown(void)
+{
+	struct world w;
+
+	open_world(&w);
+	w.outs.n_pkt = 0;
+	CU_ASSERT(!engine_shutdown(w.e, &w.tick, &w.outs));
+	CHECK_EQ(0, w.outs.n_pkt, 2);
+	CU_ASSERT(out(&w, 0) && (w.p.flags & TCP_RST) && w.p.seq == PEER_ISN + 1);
+	CU_ASSERT(out(&w, 1) && (w.p.flags & TCP_RST) && w.o.mp.fastclose_key == PEER_KEY);
+	w.outs.n_pkt = 0;
+	CU_ASSERT(!engine_shutdown(w.e, &w.tick, &w.outs) && w.outs.n_pkt == 0);
+	w.outs.cap_pkt = 1;
+	world_fini(&w);
+}
+
 /* I9: another process takes the region over in mid-stream. */
 static void test_adopt(void)
 {
@@ -416,6 +433,7 @@ static const struct unit_test tests[] = {
 	{"checksum", test_checksum},
 	{"bad packets", test_bad},
 	{"orphans", test_orphans},
+	{"shutdown", test_shutdown},
 	{"adoption", test_adopt},
 };
 

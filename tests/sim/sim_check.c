@@ -246,6 +246,8 @@ void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum eng
 	if (hook != ENGINE_IN_PLACE || r->verdict != ENGINE_REPLACE)
 		return;
 	seg_parse(&s, p->data, p->len_bytes);
+	if (from == ENGINE_GUEST && g->w->sc.control.policy && f->script->peer_port == 8000)
+		sim_fail(g->w, "a connection that must stay plain is offered MPTCP");
 	if (from == ENGINE_GUEST)
 		check_syn(g, &s, r);
 	else
@@ -321,6 +323,11 @@ static void check_fallback(struct gate *g, struct flow *f, const struct engine_e
 
 	if (sc->boxes || sc->scarce || !f->script->peer_mptcp)
 		return;
+	if (ev->reason == REASON_PLAIN_POLICY) {
+		if (!sc->control.policy || f->script->peer_port != 8000)
+			sim_fail(g->w, "a connection is plain by a policy that does not name it");
+		return;
+	}
 	if (sc->lossy &&
 	    (ev->reason == REASON_FALLBACK_FIRST_ACK || ev->reason == REASON_PLAIN_SYN_RETRIES ||
 	     ev->reason == REASON_PLAIN_BLACKHOLE || ev->reason == REASON_FALLBACK_FIRST_DATA))

@@ -61,6 +61,11 @@ static void configure(struct gate *g)
 		p->mtu_bytes = 1500;
 		*(sc->family == FLOW_IPV4 ? &p->addr4 : &p->addr6) = gate_path_addr(g->w, i);
 	}
+	if (k->policy) {
+		g->cfg.n_policies = 1;
+		g->cfg.policy[0] = (struct engine_policy){
+			.use = ENGINE_NEVER, .peer_port_min = 8000, .peer_port_max = 8000};
+	}
 	if (k->memory_bytes == 0)
 		for (g->cfg.memory_bytes = 1 << 16; !engine_region_bytes(&g->cfg);)
 			g->cfg.memory_bytes += 512;

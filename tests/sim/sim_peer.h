@@ -16,6 +16,7 @@
 #include "sim_tcp.h"
 
 #define PEER_SUBFLOWS_MAX 8
+#define PEER_EARLY_MAX 64
 
 struct flow;
 
@@ -63,6 +64,11 @@ struct peer {
 	/* from the guest */
 	uint64_t rcv, rcv_edge, eof_off;
 	bool eof_known, eof;
+	struct {
+		uint64_t start, end;
+	} early[PEER_EARLY_MAX]; /* data behind a hole, ascending; its bytes were compared */
+	unsigned n_early, n_discarded;
+	uint64_t discarded[PEER_EARLY_MAX];
 	struct peer_sub sub[PEER_SUBFLOWS_MAX];
 	unsigned n_sub;
 	unsigned syn_acks;

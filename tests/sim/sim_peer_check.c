@@ -67,6 +67,57 @@ void peer_data_fin(struct peer *p, uint64_t off)
 	}
 }
 
+/* Once for each of some places: as if there had been no memory for it just then. */
+static bool discards(struct peer *p, uint64_t off)
+{
+	if (!p->f->script->peer_discards || off / 1400 % 23 != 7 ||
+	    p->n_discarded == PEER_EARLY_MAX)
+		return false;
+	for (unsigned i = 0; i < p->n_discarded; i++)
+		if (p->discarded[i] == off / 1400)
+			return false;
+	p->discarded[p->n_discarded++] = off / 1400;
+	sim_log(p->w, "the peer discards data at %" PRIu64, off);
+	return true;
+}
+
+static void keep_early(struct peer *p, uint64_t start, uint64_t end)
+{
+	unsigned i = 0, j;
+
+	while (i < p->n_early && p->early[i].end < start)
+		i++;
+	for (j = i; j < p->n_early && p->early[j].start <= end; j++) {
+		start = start < p->early[j].start ? start : p->early[j].start;
+		end = end > p->early[j].end ? end : p->early[j].end;
+	}
+	if (i == j && p->n_early == PEER_EARLY_MAX)
+		return;
+	memmove(p->early + i + 1, p->early + j, (p->n_early - j) * sizeof(p->early[0]));
+	p->n_early = p->n_early - (j - i) + 1;
+	p->early[i].start = start;
+	p->early[i].end = end;
+}
+
+/* What waited behind a hole that is filled now. */
+static void release_early(struct peer *p)
+{
+	static uint8_t buf[4096];
+	uint32_t n;
+
+	while (p->n_early && p->early[0].start <= p->rcv) {
+		while (p->rcv < p->early[0].end) {
+			n = sizeof(buf);
+			if (n > p->early[0].end - p->rcv)
+				n = (uint32_t)(p->early[0].end - p->rcv);
+			stream_fill(p->f->key_to_peer, p->rcv, buf, n);
+			p->rcv += n;
+			app_receive(&p->app, buf, n, "the peer");
+		}
+		memmove(p->early, p->early + 1, --p->n_early * sizeof(p->early[0]));
+	}
+}
+
 /* Bytes of the stream, in the order of the subflow; on one subflow that is the data's order. */
 static void data(struct peer *p, uint64_t off, const uint8_t *bytes, uint32_t n,
 		 const struct seg *g)
@@ -80,8 +131,11 @@ static void data(struct peer *p, uint64_t off, const uint8_t *bytes, uint32_t n,
 	if (!p->w->sc.alters && !stream_equal(p->f->key_to_peer, off, bytes, n))
 		sim_fail(p->w, "I3: other bytes than the guest's at %" PRIu64 ": %s", off,
 			 seg_text(g));
+	if (discards(p, off))
+		return;
 	if (off > p->rcv) {
-		if (p->n_sub == 1)
+		keep_early(p, off, off + n);
+		if (p->n_sub == 1 && !p->n_discarded)
 			complain(p, g, "a hole in the data on the only subflow");
 		return;
 	}
@@ -90,6 +144,7 @@ static void data(struct peer *p, uint64_t off, const uint8_t *bytes, uint32_t n,
 		return;
 	p->rcv += n - skip;
 	app_receive(&p->app, bytes + skip, n - (uint32_t)skip, "the peer");
+	release_early(p);
 	if (p->eof_known)
 		peer_data_fin(p, p->eof_off);
 }

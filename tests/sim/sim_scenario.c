@@ -140,6 +140,7 @@ static void make_flow(struct scenario *sc, unsigned i)
 	f->peer_checksum = rng_chance(&r, 20);
 	f->peer_ack32 = rng_chance(&r, 15);
 	f->peer_fin_rides = rng_chance(&r, 60);
+	f->peer_discards = rng_chance(&r, 6);
 	f->peer_key = rng_next(&r) | 1;
 	if (f->peer.super_bytes < 2000)
 		f->peer.super_bytes = 1;
@@ -171,7 +172,7 @@ static void make_measured(struct scenario *sc, struct rng *r)
 		struct tcp_traits *k[] = {&f->guest, &f->peer};
 		struct app_script *a[] = {&f->guest_app, &f->peer_app};
 
-		f->peer_checksum = false;
+		f->peer_checksum = f->peer_discards = false;
 		for (int n = 0; n < 2; n++) {
 			k[n]->nodelay = k[n]->sack = k[n]->keep_early = true;
 			k[n]->delack_us = 0;
@@ -182,6 +183,22 @@ static void make_measured(struct scenario *sc, struct rng *r)
 		}
 		if (sc->n_flows == 1 && rng_chance(r, 10))
 			a[rng_range(r, 0, 1)]->total_bytes = rng_range(r, 2, 8) << 20;
+	}
+}
+
+/*
+ * What was discarded is mapped again behind all that was sent. Where a loss stands before that,
+ * only the guest could fill it, which waits for this very data: without the bytes nobody can help.
+ */
+static void no_discards(struct scenario *sc)
+{
+	for (unsigned i = 0; i < sc->n_flows; i++) {
+		struct flow_script *f = &sc->flow[i];
+
+		if (sc->boxes || sc->lossy || sc->scarce || sc->control.checksum ||
+		    f->peer_checksum)
+			f->peer_discards = false;
+		sc->slow |= f->peer_discards;
 	}
 }
 
@@ -216,7 +233,9 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		make_flow(sc, i);
 	sc->clean = true;
+	sc->control.policy = rng_chance(&r, 3);
 	faults_make(sc);
+	no_discards(sc);
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		reuse |= sc->flow[i].reuses;
 	if (sc->clean && !reuse && sc->n_flows == 1 && rng_chance(&r, 60))
@@ -264,6 +283,8 @@ uint64_t scenario_limit_us(const struct scenario *sc)
 	rtt = scenario_rtt_us(sc) + 200000;
 	us += 4 * bytes * 8000000 / slowest;
 	us += (bytes / 2000 + 40) * rtt;
+	if (sc->slow)
+		us += (bytes / 32000 + 4) * 6 * 1000000 + 60 * 1000000ull;
 	return sc->clean ? us : faults_limit_us(sc, us, bytes);
 }
 
@@ -298,9 +319,10 @@ void scenario_print(const struct scenario *sc)
 	for (unsigned i = 0; i < sc->n_flows; i++) {
 		const struct flow_script *f = &sc->flow[i];
 
-		fprintf(stderr, "# flow %u:%s%s%s%s from %" PRIu64 " us\n", i,
+		fprintf(stderr, "# flow %u:%s%s%s%s%s from %" PRIu64 " us\n", i,
 			f->peer_mptcp ? " mptcp" : " plain", f->peer_checksum ? " csum" : "",
-			f->peer_ack32 ? " ack32" : "", f->reuses ? " reuses" : "", f->start_us);
+			f->peer_ack32 ? " ack32" : "", f->peer_discards ? " discards" : "",
+			f->reuses ? " reuses" : "", f->start_us);
 		print_host("guest", &f->guest, &f->guest_app);
 		print_host("peer", &f->peer, &f->peer_app);
 	}

@@ -35,7 +35,8 @@ struct flow_script {
 	struct tcp_traits guest, peer;
 	struct app_script guest_app, peer_app;
 	/* the peer as an MPTCP endpoint */
-	bool peer_refuses; /* RST to the SYN */
+	bool peer_discards; /* some data that it acknowledged on the subflow (section 3.3.5) */
+	bool peer_refuses;  /* RST to the SYN */
 	bool peer_mptcp, peer_checksum, peer_ack32, peer_fin_rides, peer_ack_every;
 	uint64_t peer_key;
 };
@@ -80,6 +81,7 @@ struct control_script {
 	uint32_t max_connections;
 	uint64_t memory_bytes;
 	unsigned cap_pkt;
+	bool policy;     /* the operator wants the first connection's port plain */
 	unsigned forged; /* segments, spread over the first seconds */
 	bool random_repeats, csum_trusted, checksum, masquerade;
 	uint64_t adopt_us[3], adopt_gap_us; /* the engine's process is replaced; 0: not */
@@ -96,6 +98,7 @@ struct scenario {
 	struct box_script box[SIM_PATHS_MAX];
 	struct control_script control;
 	bool clean;    /* no fault of any kind */
+	bool slow;     /* receivers discard */
 	bool measured; /* clean, and completion time is compared with the ideal */
 	bool lossy;    /* packets are lost, damaged or late */
 	bool boxes;    /* middleboxes meddle */

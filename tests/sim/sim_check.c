@@ -359,6 +359,10 @@ void check_event(struct gate *g, const struct engine_event *ev)
 		    !g->w->sc.breaks)
 			sim_fail(g->w, "I5: a connection was reset: %s",
 				 reason_name((enum reason)ev->reason));
+		if (ev->reason == REASON_CLOSED_UNMAPPED || ev->reason == REASON_CLOSED_NO_FALLBACK)
+			f->check.broken = true;
+		if (ev->reason == REASON_CLOSED_FIN_TIMEOUT)
+			f->check.gave_up = true;
 		if (ev->reason != REASON_CLOSED_REUSED)
 			f->check.closed = true;
 		break;

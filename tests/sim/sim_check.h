@@ -46,7 +46,7 @@ struct check_sub {
 
 struct check {
 	/* what is known of the connection */
-	bool converted, plain, fallback, closed, keys;
+	bool converted, plain, fallback, closed, broken, gave_up, keys;
 	bool ts, sack, csum, confirmed;
 	uint8_t guest_wscale, peer_wscale;
 	uint16_t guest_mss;

@@ -125,7 +125,7 @@ static void box_fault(struct scenario *sc, struct rng *r)
 		b->strip_after = rng_range(r, 1, 60);
 		if (rng_chance(r, 40))
 			b->strip_one_way[rng_range(r, 0, 1)] = true;
-		sc->repeats |= b->strip_one_way[1];
+		sc->repeats = true;
 		sc->breaks = sc->stalls = true;
 		break;
 	case 4:
@@ -273,6 +273,13 @@ void faults_make(struct scenario *sc)
 		}
 	}
 	no_checksums(sc);
+	/* The old connection must be over, and the gate must have seen the new one begin. */
+	for (unsigned i = 0; i < sc->n_flows; i++)
+		if (sc->stalls || sc->control.adopt_gap_us) {
+			sc->flow[i].reuses = false;
+			sc->flow[i].guest_port = (uint16_t)(40000 + i);
+			sc->flow[i].peer_port = (uint16_t)(8000 + i);
+		}
 }
 
 static unsigned bits(uint64_t mask)

@@ -76,7 +76,8 @@ void forge(struct sim *w, struct rng *r)
 	/* While it closes, a SYN may be the guest's next connection. */
 	if (f->check.fallback || f->check.plain || f->peer.fallback)
 		return;
-	if (!f->check.converted || !f->peer.n_sub || t->state != TCP_OPEN || f->guest.t.fin_sent)
+	if (!f->check.converted || !f->check.confirmed || !f->peer.n_sub || t->state != TCP_OPEN ||
+	    f->guest.t.fin_sent)
 		return;
 	s.tuple = from_guest ? f->tuple : flow_tuple_reverse(&ct->net);
 	s.flags = flags[rng_range(r, 0, sizeof(flags) - 1)];

@@ -226,7 +226,7 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 	}
 	sc->control = (struct control_script){.max_connections = 16,
 					      .memory_bytes = 1 << 20,
-					      .cap_pkt = 64,
+					      .cap_pkt = 256,
 					      .csum_trusted = rng_chance(&r, 50),
 					      .checksum = rng_chance(&r, 15),
 					      .masquerade = rng_chance(&r, 50)};

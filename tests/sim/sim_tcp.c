@@ -12,7 +12,7 @@
 #define RTO_MIN_US 200000u
 #define RTO_FIRST_US 1000000u
 #define RTO_MAX_US 20000000u
-#define RTO_TRIES 20
+#define RTO_TRIES 200
 #define QUICK_ACKS 8
 
 void tcp_init(struct tcp *t, struct sim *w, void *owner, const struct tcp_ops *ops,

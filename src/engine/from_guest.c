@@ -28,6 +28,7 @@ struct piece {
 	struct mapping_view map;
 	const uint8_t *payload;
 	uint32_t seq, ssn, bytes;
+	bool judged, second_round; /* see must_remap() */
 };
 
 static struct engine_result stolen(struct step *st, const struct conn *c, enum reason reason)
@@ -116,7 +117,7 @@ static bool map_fresh(struct step *st, struct conn *c, struct subflow *s, struct
  * Once as they were (the answer may bring the DATA_ACK); the second time the peer must have thrown
  * them away (RFC 8684 section 3.3.5 allows it): they are mapped again, further on.
  */
-static bool must_remap(const struct conn *c, struct subflow *s, uint32_t seq)
+static bool must_remap(const struct conn *c, struct subflow *s, struct piece *x)
 {
 	/* A mapping with a checksum is one segment: the guest repeats it whole. */
 	if (c->checksum)
@@ -125,11 +126,13 @@ static bool must_remap(const struct conn *c, struct subflow *s, uint32_t seq)
 	 * numbers would be new data to it. */
 	if (c->no_dss_count > 0)
 		return false;
-	if (s->again_seq != seq) {
-		s->again_seq = seq;
-		return false;
+	/* The pieces of one segment of the guest share its round. */
+	if (!x->judged) {
+		x->judged = true;
+		x->second_round = s->again_seq == x->seq;
+		s->again_seq = x->seq;
 	}
-	return true;
+	return x->second_round;
 }
 
 /*
@@ -168,7 +171,7 @@ static bool place(struct step *st, struct conn *c, struct subflow *s, struct pie
 		x->ssn = x->map.ssn + (x->seq - x->map.seq);
 		s->retransmits++;
 		again = seq_le(x->ssn + x->bytes, s->snd_una);
-		if (!again || !must_remap(c, s, x->seq))
+		if (!again || !must_remap(c, s, x))
 			return true;
 		if (!mapping_rm(st->e, s, x->seq))
 			return false;
@@ -348,6 +351,8 @@ static enum reason fin_to_net(struct step *st, struct conn *c, struct subflow *s
 	struct options_writer w;
 	struct headers h;
 
+	if (!c->confirmed && !c->third_ack)
+		third_ack(st, c, s);
 	emit_begin_net(st, s, true, &h, &w);
 	h.seq = s->snd_nxt;
 	h.ack = receive_ack(s, acked_data_seq(c));
@@ -431,13 +436,13 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	else if (p->payload_bytes > 1 && !fin && seq_le(end, c->una_seq))
 		return sent_again(st, c, s,
 				  old_ack != c->acked_seq || old_edge != c->told_peer_edge_seq);
+	if (reason != REASON_NONE && reason != REASON_DATA_TO_NET)
+		return drop(st, c, reason);
 	if (fin && seq_le(c->max_seq, end) && !c->guest_fin) {
 		c->guest_fin = true;
 		c->fin_seq = end;
 		c->max_seq = end + 1;
 	}
-	if (reason != REASON_NONE && reason != REASON_DATA_TO_NET)
-		return drop(st, c, reason);
 	if (reason == REASON_NONE && (!fin || capable_again(c, s, p->seq)))
 		reason = ack_to_net(st, c, s);
 	if (fin && c->guest_fin && !c->guest_fin_acked) {

@@ -325,8 +325,7 @@ static struct engine_result closed(struct step *st, struct conn *c, struct subfl
  * Is the peer still speaking MPTCP? Its first segment decides (section 3.1, 3.7), and later the
  * lack of DSS on acknowledgements of data. REASON_NONE: it is.
  */
-static enum reason speaks(struct conn *c, const struct subflow *s, const struct packet *p,
-			  const struct mptcp *m)
+static enum reason speaks(struct conn *c, const struct packet *p, const struct mptcp *m)
 {
 	if (m->has_fail)
 		return REASON_FALLBACK_MP_FAIL;
@@ -337,7 +336,8 @@ static enum reason speaks(struct conn *c, const struct subflow *s, const struct 
 		c->no_dss_count = 0;
 		return REASON_NONE;
 	}
-	if (!c->confirmed && p->seq == s->irs + 1 && !(p->flags & TCP_SYN))
+	/* Whatever its number: what stood before may be lost. Nothing was delivered yet. */
+	if (!c->confirmed && !(p->flags & TCP_SYN))
 		return p->payload_bytes ? REASON_FALLBACK_FIRST_DATA : REASON_FALLBACK_FIRST_ACK;
 	if (p->payload_bytes == 0 && c->una_seq != c->max_seq && ++c->no_dss_count >= NO_DSS_MAX)
 		return REASON_FALLBACK_FIRST_ACK;
@@ -438,7 +438,7 @@ struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s
 		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
 	if (seq_lt(s->snd_nxt, p->ack))
 		return drop(st, c, REASON_DROP_ACK_BEYOND);
-	reason = speaks(c, s, p, &st->o.mp);
+	reason = speaks(c, p, &st->o.mp);
 	if (reason != REASON_NONE)
 		return fall(st, c, reason);
 	if (c->confirmed && !c->announced) {

@@ -153,6 +153,10 @@ static struct engine_result guest_syn(struct step *st)
 
 	if (reason == REASON_DROP_BAD_OPTION)
 		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, reason, ENGINE_NO_CONN);
+	/* What stands already is not for a new rule to end, and less for a forged SYN. */
+	if (reason != REASON_NONE && c && c->state == CONN_ESTABLISHED &&
+	    !(c->guest_fin_acked && c->peer_fin_acked))
+		return challenge(st, c);
 	if (reason != REASON_NONE)
 		return plain(st, reason);
 	if (!options_copy(&w, st->p.options, st->p.options_bytes, NULL))

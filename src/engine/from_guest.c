@@ -13,23 +13,13 @@
 #include "base/seq.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
-#include "engine/mapping.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
-#include "engine/pmtu.h"
+#include "engine/piece.h"
 #include "engine/receive.h"
 
-#define MAP_MAX_BYTES 65534 /* with DATA_FIN it still fits into 16 bits */
 #define OLD_BYTES (1u << 20)
 #define WINDOW_SLACK_BYTES 65536
-
-/* One segment that leaves: a part of the guest's, under one mapping. */
-struct piece {
-	struct mapping_view map;
-	const uint8_t *payload;
-	uint32_t seq, ssn, bytes;
-	bool judged, second_round; /* see must_remap() */
-};
 
 static struct engine_result stolen(struct step *st, const struct conn *c, enum reason reason)
 {
@@ -77,12 +67,6 @@ static uint32_t sack_limit(const struct conn *c)
 	return c->peer_fin ? c->peer_fin_seq : c->sent_seq;
 }
 
-/* Before the peer's first DSS, what stands at ISN+1 carries MP_CAPABLE again (section 3.1). */
-static bool capable_again(const struct conn *c, const struct subflow *s, uint32_t ssn)
-{
-	return !c->confirmed && ssn == s->iss + 1;
-}
-
 static struct mp_capable capable_ack(const struct conn *c)
 {
 	return (struct mp_capable){.version = 1,
@@ -91,108 +75,6 @@ static struct mp_capable capable_ack(const struct conn *c)
 				   .n_keys = 2,
 				   .sender_key = c->key_local,
 				   .receiver_key = c->key_peer};
-}
-
-/* Fresh bytes get a mapping of their own at `ssn`. False when there is no record for it. */
-static bool map_fresh(struct step *st, struct conn *c, struct subflow *s, struct piece *x,
-		      uint32_t ssn, bool fin)
-{
-	struct mapping_view *m = &x->map;
-
-	*m = (struct mapping_view){
-		.seq = x->seq, .ssn = ssn, .len_bytes = (uint16_t)x->bytes, .data_fin = fin};
-	x->ssn = ssn;
-	if (c->checksum)
-		m->csum = from_guest_checksum(dsn_of_guest(c, x->seq), ssn - s->iss,
-					      (uint16_t)(x->bytes + fin), x->payload, x->bytes);
-	if (!mapping_add(st->e, s, m, c->checksum || fin))
-		return false;
-	if (seq_lt(s->snd_nxt, ssn + x->bytes))
-		s->snd_nxt = ssn + x->bytes;
-	return true;
-}
-
-/*
- * Bytes that the peer acknowledged on the subflow, never as data, and that the guest sends again.
- * Once as they were (the answer may bring the DATA_ACK); the second time the peer must have thrown
- * them away (RFC 8684 section 3.3.5 allows it): they are mapped again, further on.
- */
-static bool must_remap(const struct conn *c, struct subflow *s, struct piece *x)
-{
-	/* A mapping with a checksum is one segment: the guest repeats it whole. */
-	if (c->checksum)
-		return false;
-	/* Without DSS on its acknowledgements the peer may speak TCP by now: old bytes at new
-	 * numbers would be new data to it. */
-	if (c->no_dss_count > 0)
-		return false;
-	/* The pieces of one segment of the guest share its round. */
-	if (!x->judged) {
-		x->judged = true;
-		x->second_round = s->again_seq == x->seq;
-		s->again_seq = x->seq;
-	}
-	return x->second_round;
-}
-
-/*
- * The longest mapping for fresh bytes. With checksums the peer DATA_ACKs a mapping only when it has
- * all of it, and after a timeout the guest sends one segment at a time: so one segment, or neither
- * would ever move.
- */
-static uint32_t map_max_bytes(struct step *st, const struct conn *c, const struct subflow *s)
-{
-	uint32_t ip = c->guest.family == FLOW_IPV4 ? 20 : 40;
-	uint32_t most = pmtu_bytes(st->e, s) - ip - 20;
-
-	if (!c->checksum)
-		return MAP_MAX_BYTES;
-	if (most > c->peer_mss)
-		most = c->peer_mss;
-	most -= MPTCP_ROOM_BYTES;
-	if (most > c->guest_mss)
-		most = c->guest_mss;
-	return most - (c->timestamps ? 12 : 0);
-}
-
-/*
- * Finds or makes the mapping of the piece at x->seq, at most `left` bytes; sets x->bytes and
- * x->ssn. `fin`: the guest's FIN follows these `left` bytes.
- */
-static bool place(struct step *st, struct conn *c, struct subflow *s, struct piece *x,
-		  uint32_t left, bool fin)
-{
-	uint32_t ssn, until, end;
-	bool again;
-
-	if (mapping_find(st->e, s, x->seq, &x->map, &ssn, &until)) {
-		end = x->map.seq + x->map.len_bytes;
-		x->bytes = left < end - x->seq ? left : end - x->seq;
-		x->ssn = x->map.ssn + (x->seq - x->map.seq);
-		s->retransmits++;
-		again = seq_le(x->ssn + x->bytes, s->snd_una);
-		if (!again || !must_remap(c, s, x))
-			return true;
-		if (!mapping_rm(st->e, s, x->seq))
-			return false;
-		s->remapped = true;
-		return map_fresh(st, c, s, x, s->snd_nxt, false);
-	}
-	x->bytes = map_max_bytes(st, c, s);
-	if (x->bytes > left)
-		x->bytes = left;
-	if (x->bytes > until - x->seq)
-		x->bytes = until - x->seq;
-	fin = fin && x->bytes == left && !capable_again(c, s, x->seq);
-	if (seq_le(c->max_seq, x->seq))
-		return map_fresh(st, c, s, x, s->snd_nxt + (x->seq - c->max_seq), fin);
-	/* Below what was sent: skipped over (M4), or its mapping went with a remapping. */
-	if (c->no_dss_count == 0 &&
-	    (seq_lt(ssn, s->snd_una) || seq_lt(s->snd_nxt, ssn + x->bytes))) {
-		s->remapped = true;
-		ssn = s->snd_nxt;
-	}
-	return map_fresh(st, c, s, x, ssn, false);
 }
 
 static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, const struct piece *x,
@@ -208,7 +90,7 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | (last ? 0 : TCP_PSH));
-	if (capable_again(c, s, x->map.ssn)) {
+	if (piece_capable_again(c, s, x->map.ssn)) {
 		c->third_ack = true;
 		k = capable_ack(c);
 		k.has_data_len = true;
@@ -276,7 +158,7 @@ static enum reason data_to_net(struct step *st, struct conn *c, struct subflow *
 	while (left > 0) {
 		if (!emit_room(st, 1))
 			return REASON_DROP_OUTPUT_FULL;
-		if (!place(st, c, s, &x, left, fin))
+		if (!piece_place(st, c, s, &x, left, fin))
 			return REASON_DROP_NO_MAPPING_MEMORY;
 		left -= x.bytes;
 		if (seq_lt(c->max_seq, x.seq + x.bytes)) {
@@ -319,7 +201,7 @@ static enum reason ack_to_net(struct step *st, struct conn *c, struct subflow *s
 	h.ack = receive_ack(s, acked_data_seq(c));
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
-	if (capable_again(c, s, h.seq)) {
+	if (piece_capable_again(c, s, h.seq)) {
 		c->third_ack = true;
 		mp_capable_encode(&w, &k);
 	} else {
@@ -443,7 +325,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		c->fin_seq = end;
 		c->max_seq = end + 1;
 	}
-	if (reason == REASON_NONE && (!fin || capable_again(c, s, p->seq)))
+	if (reason == REASON_NONE && (!fin || piece_capable_again(c, s, p->seq)))
 		reason = ack_to_net(st, c, s);
 	if (fin && c->guest_fin && !c->guest_fin_acked) {
 		struct mapping_view m;

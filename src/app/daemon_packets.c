@@ -203,6 +203,8 @@ static struct engine_result ask_conntrack(struct daemon *d, const struct engine_
 	int err = ctnl_translation(&d->conntrack, &r->ask, &net);
 	struct engine_tick t;
 
+	if (!err)
+		err = ctnl_liberal(&d->conntrack, &r->ask);
 	if (err)
 		count(d, DAEMON_CONNTRACK_FAILED);
 	emit(d);

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
@@ -148,5 +149,23 @@ int ctnl_mark(struct netlink *nl, const struct flow_tuple *guest, uint32_t mark,
 
 	mnl_attr_put_u32(msg, CTA_MARK, htonl(mark));
 	mnl_attr_put_u32(msg, CTA_MARK_MASK, htonl(mask));
+	return netlink_ask(nl, msg, NULL, NULL);
+}
+
+int ctnl_liberal(struct netlink *nl, const struct flow_tuple *guest)
+{
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
+	struct nlmsghdr *msg = message(buf, IPCTNL_MSG_CT_NEW, 0, guest);
+	const struct nf_ct_tcp_flags liberal = {
+		.flags = IP_CT_TCP_FLAG_BE_LIBERAL,
+		.mask = IP_CT_TCP_FLAG_BE_LIBERAL,
+	};
+	struct nlattr *whole = mnl_attr_nest_start(msg, CTA_PROTOINFO);
+	struct nlattr *tcp = mnl_attr_nest_start(msg, CTA_PROTOINFO_TCP);
+
+	mnl_attr_put(msg, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(liberal), &liberal);
+	mnl_attr_put(msg, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof(liberal), &liberal);
+	mnl_attr_nest_end(msg, tcp);
+	mnl_attr_nest_end(msg, whole);
 	return netlink_ask(nl, msg, NULL, NULL);
 }

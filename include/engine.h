@@ -43,23 +43,28 @@ struct engine_pkt {
 	uint32_t len_bytes;
 	uint8_t from;        /* enum engine_side: the side that sent it */
 	uint8_t hook;        /* enum engine_hook */
-	uint8_t path;        /* from the net: arrived there; SYN of a guest: leaves there */
+	uint8_t path;        /* from the net: arrived there; a guest's, in place: leaves there */
 	uint8_t guest_if;    /* index into the configuration's guests; 0 when not known */
 	bool csum_trusted;   /* the kernel vouches for the TCP checksum, or it is partial */
 	bool mark_converted; /* the kernel's mark says: converted, maybe by a process before us */
+	bool mark_half;      /* ... or half */
 };
 
 enum engine_verdict {
 	ENGINE_ACCEPT,  /* let go unchanged */
-	ENGINE_REPLACE, /* let go with the bytes of `replacement` (in place only; no payload) */
+	ENGINE_REPLACE, /* let go with the bytes of `replacement` (handshakes; no payload) */
 	ENGINE_STOLEN,  /* drop; what goes on instead, if anything, is in the outputs */
 	ENGINE_DROP,    /* drop; the reason says why */
 	ENGINE_ASK,     /* undecided: ask the host for the translation of `ask`, then call
 			   engine_translation(), whose result is the verdict */
 };
 
-/* What the kernel shall remember of the connection (connmark). */
-enum engine_mark { ENGINE_MARK_NONE, ENGINE_MARK_PLAIN, ENGINE_MARK_CONVERTED };
+/*
+ * What the kernel shall remember of the connection (connmark); none: as it was. Half: a remote
+ * client asked for MPTCP and the third ACK decides; its packets are shown to the engine, and pass
+ * where there is none.
+ */
+enum engine_mark { ENGINE_MARK_NONE, ENGINE_MARK_PLAIN, ENGINE_MARK_CONVERTED, ENGINE_MARK_HALF };
 
 struct engine_result {
 	uint8_t verdict; /* enum engine_verdict */

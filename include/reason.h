@@ -18,6 +18,12 @@
 	  "A guest's SYN went on with MP_CAPABLE added (RFC 8684 section 3.1).")                   \
 	X(SYNACK_CONVERTED, "synack_converted",                                                    \
 	  "The peer answered with MP_CAPABLE: the connection is Multipath TCP from here on.")      \
+	X(SYN_STRIPPED, "syn_stripped",                                                            \
+	  "A remote client's SYN went to the guest without its MP_CAPABLE.")                       \
+	X(SYNACK_MP_CAPABLE, "synack_mp_capable",                                                  \
+	  "A guest's SYN/ACK went to the remote client with MP_CAPABLE added.")                    \
+	X(THIRD_ACK_CONVERTED, "third_ack_converted",                                              \
+	  "A remote client's third ACK carried both keys: Multipath TCP from here on.")            \
 	X(DATA_TO_NET, "data_to_net", "A guest's data went on under a data sequence mapping.")     \
 	X(ACK_TO_NET, "ack_to_net", "A guest's acknowledgement went on as DATA_ACK.")              \
 	X(DATA_TO_GUEST, "data_to_guest", "The peer's data went to the guest as plain TCP.")       \
@@ -64,6 +70,12 @@
 	  "The SYN leaves by an interface that is no path: plain.")                                \
 	X(PLAIN_NO_MSS_ROOM, "plain_no_mss_room",                                                  \
 	  "The peer's MSS is too small to leave room for MPTCP options: plain.")                   \
+	X(PLAIN_PEER_CAPABLE, "plain_peer_capable",                                                \
+	  "A remote client's SYN asks for Multipath TCP in a way that cannot be answered "         \
+	  "(version 0, unknown flags): plain.")                                                    \
+	X(PLAIN_HALF_OPEN, "plain_half_open",                                                      \
+	  "Too many connections of remote clients wait for their third ACK: a new one stays "      \
+	  "plain TCP.")                                                                            \
 	/* fallback to TCP, RFC 8684 section 3.7 */                                                \
 	X(FALLBACK_SYNACK, "fallback_synack",                                                      \
 	  "The SYN/ACK carried no MP_CAPABLE: the peer does not speak MPTCP, or something on the " \
@@ -73,6 +85,8 @@
 	X(FALLBACK_TOKEN, "fallback_token", "The token of a key is in use already or zero.")       \
 	X(FALLBACK_TRANSLATION, "fallback_translation",                                            \
 	  "The host's connection tracking could not tell the translated addresses.")               \
+	X(FALLBACK_THIRD_ACK, "fallback_third_ack",                                                \
+	  "A remote client's third ACK had no MP_CAPABLE with both keys: plain TCP.")              \
 	X(FALLBACK_FIRST_ACK, "fallback_first_ack",                                                \
 	  "The peer's first acknowledgement had no DSS: options are removed behind the "           \
 	  "handshake.")                                                                            \

@@ -224,6 +224,8 @@ static uint32_t verdict_mark(uint32_t mark, uint8_t decision)
 		mark |= RULES_MARK_PLAIN;
 	else if (decision == ENGINE_MARK_CONVERTED)
 		mark |= RULES_MARK_CONVERTED;
+	else if (decision == ENGINE_MARK_HALF)
+		mark |= RULES_MARK_HALF;
 	return mark;
 }
 
@@ -248,6 +250,7 @@ static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_
 		.len_bytes = p->len_bytes,
 		.csum_trusted = p->csum_trusted,
 		.mark_converted = (p->mark & RULES_MARK_CONN) == RULES_MARK_CONVERTED,
+		.mark_half = (p->mark & RULES_MARK_CONN) == RULES_MARK_HALF,
 	};
 	struct engine_result r;
 	struct engine_tick t;

@@ -16,6 +16,8 @@
  */
 #define RULES_MARK_PLAIN 0x10000000U
 #define RULES_MARK_CONVERTED 0x20000000U
+/* Both: a remote client asked for Multipath TCP, its third ACK will decide. */
+#define RULES_MARK_HALF (RULES_MARK_PLAIN | RULES_MARK_CONVERTED)
 #define RULES_MARK_CONN (RULES_MARK_PLAIN | RULES_MARK_CONVERTED)
 #define RULES_MARK_DECIDED 0x40000000U /* the daemon has spoken: save the two bits, let go */
 #define RULES_MARK_GUEST 0x80000000U   /* handshake over a path; or a guest's invalid segment */

@@ -10,6 +10,10 @@
  * before source translation. A guest's SYN that leaves elsewhere makes its connection plain at
  * once.
  *
+ * A remote client's SYN to a guest takes the same road, if it carries an MPTCP option (without one
+ * its connection is plain at once), and so does the SYN/ACK that answers it. Until its third ACK
+ * the connection bears both marks, which means neither.
+ *
  * All that follows is met in mangle PREROUTING: from the guests' interfaces, TCP that is neither
  * plain nor meant for the host itself; from the paths' interfaces only what is marked converted,
  * what conntrack does not know (any more), the port range of the gate's own subflows, and ICMP's
@@ -32,6 +36,8 @@
 
 #define SYN "-p tcp --tcp-flags SYN,ACK,RST,FIN SYN"
 #define SYNACK "-p tcp --tcp-flags SYN,ACK,RST,FIN SYN,ACK"
+/* Kind 30 is MPTCP (RFC 8684 section 3): MP_CAPABLE or MP_JOIN. */
+#define MPTCP_SYN SYN " --tcp-option 30"
 #define HAS_SYN "-p tcp --tcp-flags SYN SYN"
 #define HAS_RST "-p tcp --tcp-flags RST RST"
 /* One rule that all other segments of plain connections have to pass, instead of two. */
@@ -67,6 +73,7 @@ static const struct chain chains[] = {
 	{"mangle", "MPGATE-FWDG"}, {"mangle", "MPGATE-FWDN"},   {"mangle", "MPGATE-POST"},
 	{"mangle", "MPGATE-PRE"},  {"mangle", "MPGATE-GUEST"},  {"mangle", "MPGATE-NET"},
 	{"mangle", "MPGATE-OWN"},  {"mangle", "MPGATE-SET"},    {"mangle", "MPGATE-ICMP"},
+	{"mangle", "MPGATE-FWDI"}, {"mangle", "MPGATE-HALF"},
 };
 
 static const char *const tables[] = {"raw", "filter", "mangle"};
@@ -111,6 +118,39 @@ static void own_devices(struct rules_list *list, const struct config *cfg, uint8
 	commit(list);
 }
 
+/* What goes by a path, or comes by it (`-o`, `-i`), is marked for mangle POSTROUTING. */
+static void mark_by_path(struct rules_list *list, const struct config *cfg, const char *chain,
+			 const char *match)
+{
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		rules_list_input(list, "-A %s %s %s -j MARK --set-xmark 0x%x/0x%x", chain, match,
+				 cfg->path[i].interface, RULES_MARK_GUEST, RULES_MARK_GUEST);
+}
+
+/*
+ * The handshake that a remote client begins. Its SYN says whether it asks for Multipath TCP; if
+ * not, the connection is plain at once. The guest's SYN/ACK is looked at only when it did.
+ */
+static void chain_forward_inbound(struct rules_list *list, const struct config *cfg)
+{
+	for (unsigned i = 0; i < cfg->n_guests; i++) {
+		rules_list_input(list, "-A MPGATE-FWD " SYN " -o %s -g MPGATE-FWDI",
+				 cfg->guests[i]);
+		for (unsigned k = 0; k < cfg->n_paths; k++)
+			rules_list_input(list,
+					 "-A MPGATE-FWD " SYNACK
+					 " -i %s -o %s -m connmark --mark 0x%x/0x%x -j MARK "
+					 "--set-xmark 0x%x/0x%x",
+					 cfg->guests[i], cfg->path[k].interface, RULES_MARK_HALF,
+					 RULES_MARK_CONN, RULES_MARK_GUEST, RULES_MARK_GUEST);
+	}
+	mark_by_path(list, cfg, "MPGATE-FWDI", MPTCP_SYN " -i");
+	rules_list_input(list,
+			 "-A MPGATE-FWDI -m mark --mark 0x0/0x%x -m connmark --mark 0x0/0x%x -j "
+			 "CONNMARK --set-xmark 0x%x/0x%x",
+			 RULES_MARK_GUEST, RULES_MARK_CONN, RULES_MARK_PLAIN, RULES_MARK_CONN);
+}
+
 /* Marks the handshakes that concern us; see the theory of operation. */
 static void chain_forward(struct rules_list *list, const struct config *cfg)
 {
@@ -131,9 +171,8 @@ static void chain_forward(struct rules_list *list, const struct config *cfg)
 		rules_list_input(list, "-A MPGATE-FWDG -o %s -j MARK --set-xmark 0x%x/0x%x",
 				 interface, RULES_MARK_GUEST, RULES_MARK_GUEST);
 		rules_list_input(list, "-A MPGATE-FWDG -o %s -j RETURN", interface);
-		rules_list_input(list, "-A MPGATE-FWDN -i %s -j MARK --set-xmark 0x%x/0x%x",
-				 interface, RULES_MARK_GUEST, RULES_MARK_GUEST);
 	}
+	mark_by_path(list, cfg, "MPGATE-FWDN", "-i");
 	rules_list_input(list,
 			 "-A MPGATE-FWDG -m connmark --mark 0x0/0x%x -j CONNMARK --set-xmark "
 			 "0x%x/0x%x",
@@ -215,7 +254,16 @@ static void chain_net(struct rules_list *list, const struct config *cfg, const s
 				 "NEW,INVALID,UNTRACKED -j NFQUEUE --queue-num %u --queue-bypass",
 				 text, cfg->port_min, cfg->port_max, cfg->queue);
 	}
+	/*
+	 * MP_JOIN looks like MP_CAPABLE here; what is not for a connection of ours is let go: to a
+	 * guest it goes the way of a handshake, to the host itself it is none of our business.
+	 */
+	rules_list_input(list,
+			 "-A MPGATE-NET " MPTCP_SYN " -j NFQUEUE --queue-num %u --queue-bypass",
+			 cfg->queue);
 	rules_list_input(list, "-A MPGATE-NET " HAS_SYN " -j RETURN");
+	rules_list_input(list, "-A MPGATE-NET -m connmark --mark 0x%x/0x%x -g MPGATE-HALF",
+			 RULES_MARK_HALF, RULES_MARK_CONN);
 	rules_list_input(list, "-A MPGATE-NET -m connmark --mark 0x%x/0x%x -g MPGATE-OWN",
 			 RULES_MARK_CONVERTED, RULES_MARK_CONN);
 	/*
@@ -260,6 +308,12 @@ static void chains_small(struct rules_list *list, const struct config *cfg)
 			 RULES_MARK_CONN);
 	rules_list_input(list, "-A MPGATE-OWN -j NFQUEUE --queue-num %u", cfg->queue);
 
+	/* A third ACK decides: nothing of the connection waits for the daemon until then. */
+	rules_list_input(list, "-A MPGATE-HALF -j MARK --set-xmark 0x%x/0x%x", RULES_MARK_HALF,
+			 RULES_MARK_CONN);
+	rules_list_input(list, "-A MPGATE-HALF -j NFQUEUE --queue-num %u --queue-bypass",
+			 cfg->queue);
+
 	rules_list_input(list,
 			 "-A MPGATE-SET -m mark ! --mark 0x0/0x%x -j CONNMARK --save-mark --nfmask "
 			 "0x%x --ctmask 0x%x",
@@ -277,6 +331,7 @@ void rules_chains(struct rules_list *list, const struct config *cfg, const struc
 	begin(list, family, "mangle",
 	      "what visits the daemon; the rules are told in rules/README.md");
 	chain_forward(list, cfg);
+	chain_forward_inbound(list, cfg);
 	chain_postrouting(list, cfg);
 	chain_prerouting(list, cfg);
 	chain_net(list, cfg, host, family);

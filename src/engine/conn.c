@@ -10,6 +10,7 @@
 #include "engine/join.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
+#include "engine/responder.h"
 
 #define SYN_TIMEOUT_US (130ull * 1000000)
 #define STEP_US 500
@@ -59,8 +60,9 @@ void conn_free(struct step *st, struct conn *c, enum reason reason)
 {
 	struct engine *e = st->e;
 
-	if (c->state != CONN_CLOSED && c->state != CONN_SYN_SENT)
+	if (c->state != CONN_CLOSED && c->state != CONN_SYN_SENT && !responder_half_open(c))
 		event(st, ENGINE_EVENT_CLOSED, c, reason);
+	responder_settled(e, c);
 	multi_free(e, c);
 	while (c->subflow != NONE)
 		subflow_free(e, c, subflow_at(e, c->subflow));
@@ -204,6 +206,8 @@ void conn_timeout(struct step *st, struct conn *c)
 
 	switch ((enum conn_state)c->state) {
 	case CONN_SYN_SENT:
+	case CONN_SYN_RECEIVED:
+	case CONN_SYNACK_SENT:
 	case CONN_ASKED:
 		expire(st, c, REASON_CLOSED_SYN_TIMEOUT);
 		return;

@@ -5,9 +5,14 @@
 #include "engine/state.h"
 
 static const char *const conn_state_name[] = {
-	[CONN_FREE] = "free",          [CONN_SYN_SENT] = "syn-sent",
-	[CONN_ASKED] = "syn-received", [CONN_ESTABLISHED] = "established",
-	[CONN_FALLBACK] = "fallback",  [CONN_CLOSED] = "closed",
+	[CONN_FREE] = "free",
+	[CONN_SYN_SENT] = "syn-sent",
+	[CONN_SYN_RECEIVED] = "syn-received",
+	[CONN_SYNACK_SENT] = "synack-sent",
+	[CONN_ASKED] = "asked",
+	[CONN_ESTABLISHED] = "established",
+	[CONN_FALLBACK] = "fallback",
+	[CONN_CLOSED] = "closed",
 };
 _Static_assert(sizeof(conn_state_name) / sizeof(conn_state_name[0]) == CONN_CLOSED + 1,
 	       "every state has a name");
@@ -55,7 +60,7 @@ bool engine_conn_info(const struct engine *e, conn_ref conn, uint64_t now_us,
 	if (c->state == CONN_FREE)
 		return false;
 	*info = (struct engine_conn_info){.guest = c->guest,
-					  .role = "initiator",
+					  .role = c->responder ? "responder" : "initiator",
 					  .mode = "single",
 					  .state = conn_state_name[c->state],
 					  .reason = c->reason,

@@ -3,11 +3,11 @@
  * engine.c - the facade: the region, a packet's way through the steps, deadlines.
  *
  * Theory of operation. A connection begins in place: its SYN and SYN/ACK pass on the host's own
- * road and only their options change (handshake.c). From then on its segments are stolen and
- * re-emitted: from_guest.c gives the guest's bytes a data sequence mapping and remembers its
- * boundaries (mapping.c); from_net.c takes the peer's mappings apart (receive.c) and shows the
- * guest plain TCP; conn.c ends connections, fallback.c lets go of those that cannot be Multipath
- * TCP. policy.c says which may.
+ * road and only their options change (handshake.c; where a remote client opens it, responder.c).
+ * From then on its segments are stolen and re-emitted: from_guest.c gives the guest's bytes a data
+ * sequence mapping and remembers its boundaries (mapping.c); from_net.c takes the peer's mappings
+ * apart (receive.c) and shows the guest plain TCP; conn.c ends connections, fallback.c lets go of
+ * those that cannot be Multipath TCP. policy.c says which may.
  *
  * Invariants (numbers of the design): I1, I2 live in emit_data_ack(), emit_window_*() and
  * take_ack() of both directions: nothing but the far end's own word moves them. I7: every record
@@ -273,7 +273,8 @@ static struct engine_result stranger(struct step *st)
 		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_ORPHAN, ENGINE_NO_CONN);
 	}
 	r = verdict(ENGINE_ACCEPT,
-		    st->in->from == ENGINE_GUEST ? ENGINE_MARK_PLAIN : ENGINE_MARK_NONE,
+		    st->in->from == ENGINE_GUEST || st->in->mark_half ? ENGINE_MARK_PLAIN
+								      : ENGINE_MARK_NONE,
 		    REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
 	r.ask = st->p.tuple;
 	return r;
@@ -314,6 +315,10 @@ static struct engine_result steal_from_net(struct step *st)
 	struct engine_result r;
 	struct conn *c;
 
+	/* MP_CAPABLE: behind the host's firewall and translation it is looked at again. */
+	if ((st->p.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && !st->in->mark_converted)
+		return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_UNKNOWN,
+			       ENGINE_NO_CONN);
 	if (!s)
 		return stranger(st);
 	c = conn_at(e, s->conn);

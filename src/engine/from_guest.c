@@ -350,8 +350,13 @@ struct engine_result from_guest(struct step *st, struct conn *c)
 
 	switch ((enum conn_state)c->state) {
 	case CONN_SYN_SENT:
+	case CONN_SYN_RECEIVED:
+	case CONN_SYNACK_SENT:
 	case CONN_ASKED:
-		/* The SYN/ACK did not pass here, so nothing was converted. */
+		/*
+		 * The SYN/ACK, or a third ACK with our key, did not pass here, so nothing was
+		 * converted.
+		 */
 		conn_free(st, c, REASON_PLAIN_UNKNOWN);
 		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_PLAIN_UNKNOWN,
 			       ENGINE_NO_CONN);

@@ -17,6 +17,7 @@
 #include "engine/multi.h"
 #include "engine/path_manager.h"
 #include "engine/receive.h"
+#include "engine/responder.h"
 
 #define BEHIND_BYTES (1u << 20)
 #define WINDOW_SLACK_BYTES (1u << 20) /* Linux sends a little beyond the announced edge */
@@ -422,10 +423,13 @@ struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s
 		return closed(st, c, s);
 	if (c->state == CONN_FALLBACK)
 		return fallback_packet(st, c);
+	if (c->state == CONN_SYNACK_SENT)
+		return responder_third_ack(st, c, s);
 	if (c->state != CONN_ESTABLISHED)
 		return drop(st, c, REASON_DROP_STATE);
 	if (st->o.overrun)
 		return drop(st, c, REASON_DROP_BAD_OPTION);
+	responder_first_data(st, c, s);
 	if (c->multi != NONE)
 		return multi_from_net(st, c, s);
 	if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)

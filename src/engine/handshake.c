@@ -15,13 +15,9 @@
 #include "engine/emit.h"
 #include "engine/flow_table.h"
 #include "engine/policy.h"
+#include "engine/responder.h"
 
 #define TOKEN_TRIES 4
-/* RFC 9293 section 3.7.1: without the option, MSS is 536 (IPv6: 1220). */
-#define MSS_DEFAULT_IPV4 536
-#define MSS_DEFAULT_IPV6 1220
-/* Below this, 28 bytes of options make a runt of every segment. */
-#define MSS_MIN 128
 
 static struct engine_result plain(struct step *st, enum reason reason)
 {
@@ -33,8 +29,14 @@ static struct engine_result plain(struct step *st, enum reason reason)
 	return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, reason, ENGINE_NO_CONN);
 }
 
-/* Puts the packet at hand, with other options and without payload, into the result. */
-static void replace(struct step *st, const struct options_writer *w, struct engine_result *r)
+uint16_t handshake_mss(const struct step *st)
+{
+	if (st->o.has_mss)
+		return st->o.mss;
+	return st->p.tuple.family == FLOW_IPV4 ? MSS_DEFAULT_IPV4 : MSS_DEFAULT_IPV6;
+}
+
+void handshake_replace(struct step *st, const struct options_writer *w, struct engine_result *r)
 {
 	struct headers h;
 	uint8_t ip_bytes;
@@ -49,32 +51,40 @@ static void replace(struct step *st, const struct options_writer *w, struct engi
 	r->verdict = ENGINE_REPLACE;
 }
 
-/* Why this SYN must stay plain; REASON_NONE when it need not. */
-static enum reason syn_check(struct step *st)
+enum reason handshake_plain_options(const struct step *st)
 {
 	const struct options *o = &st->o;
 
-	if (o->overrun)
-		return REASON_DROP_BAD_OPTION;
-	if (o->mp.any)
-		return REASON_PLAIN_GUEST_MPTCP;
 	if (o->has_md5)
 		return REASON_PLAIN_MD5;
 	if (o->has_ao)
 		return REASON_PLAIN_AO;
 	if (o->has_fastopen || st->p.payload_bytes > 0)
 		return REASON_PLAIN_TFO;
+	return REASON_NONE;
+}
+
+/* Why this SYN must stay plain; REASON_NONE when it need not. */
+static enum reason syn_check(struct step *st)
+{
+	enum reason reason = handshake_plain_options(st);
+
+	if (st->o.overrun)
+		return REASON_DROP_BAD_OPTION;
+	if (st->o.mp.any)
+		return REASON_PLAIN_GUEST_MPTCP;
+	if (reason != REASON_NONE)
+		return reason;
 	if (st->in->path >= st->e->cfg.n_paths)
 		return REASON_PLAIN_NO_PATH;
-	if (policy_use(st->e, &st->p.tuple) == ENGINE_NEVER)
+	if (policy_use(st->e, &st->p.tuple, false) == ENGINE_NEVER)
 		return REASON_PLAIN_POLICY;
 	if (blackhole_check(st->e, &st->p.tuple, st->in->path, st->tick->now_us))
 		return REASON_PLAIN_BLACKHOLE;
 	return REASON_NONE;
 }
 
-/* Key and token of ours: the key random and not 0, the token unique and not 0 (section 3.1). */
-static enum reason key_new(struct step *st, struct conn *c)
+enum reason handshake_key(struct step *st, struct conn *c)
 {
 	for (int i = 0; i < TOKEN_TRIES; i++) {
 		struct engine_random *r = st->tick->random;
@@ -100,7 +110,7 @@ static void syn_remember(struct step *st, struct conn *c)
 
 	c->syn_count = 1;
 	c->syn_us = st->tick->now_us;
-	c->policy = policy_use(st->e, &st->p.tuple);
+	c->policy = policy_use(st->e, &st->p.tuple, false);
 	c->path = st->in->path;
 	c->checksum = st->e->cfg.checksum;
 	c->guest_isn = st->p.seq;
@@ -121,7 +131,7 @@ static struct engine_result syn_again(struct step *st, struct conn *c, struct en
 				      const struct options_writer *w)
 {
 	if (c->state == CONN_ESTABLISHED || ++c->syn_count <= SYNS_WITH_MP_CAPABLE) {
-		replace(st, w, r);
+		handshake_replace(st, w, r);
 		return *r;
 	}
 	c->syn_plain = true;
@@ -177,12 +187,12 @@ static struct engine_result guest_syn(struct step *st)
 	c = conn_new(st, &st->p.tuple);
 	if (!c)
 		return plain(st, REASON_PLAIN_TABLE_FULL);
-	reason = key_new(st, c);
+	reason = handshake_key(st, c);
 	if (reason != REASON_NONE)
 		return plain(st, reason);
 	syn_remember(st, c);
 	r.conn = conn_index(e, c);
-	replace(st, &w, &r);
+	handshake_replace(st, &w, &r);
 	return r;
 }
 
@@ -213,9 +223,7 @@ static void synack_remember(struct step *st, struct conn *c)
 		c->guest_wscale = 0; /* RFC 7323 section 2.2: both or none */
 	c->timestamps &= st->o.has_timestamps;
 	c->sack &= st->o.has_sack_permitted;
-	c->peer_mss = st->o.has_mss                     ? st->o.mss
-		      : st->p.tuple.family == FLOW_IPV4 ? MSS_DEFAULT_IPV4
-							: MSS_DEFAULT_IPV6;
+	c->peer_mss = handshake_mss(st);
 	if (c->syn_count == 1)
 		c->syn_rtt_us = (uint32_t)(st->tick->now_us - c->syn_us);
 	c->synack_tsval = st->o.tsval;
@@ -226,16 +234,13 @@ static void synack_remember(struct step *st, struct conn *c)
 	c->guest_if = st->in->guest_if;
 }
 
-/* The SYN/ACK without MPTCP; `lower`: with the MSS that leaves room for our options. */
-static bool synack_strip(struct step *st, bool lower, struct engine_result *r)
+bool handshake_strip(struct step *st, bool lower, struct engine_result *r)
 {
 	static const uint8_t without[] = {TCPOPT_MPTCP, 0};
 	struct options_writer w = {0};
-	uint16_t mss = st->p.tuple.family == FLOW_IPV4 ? MSS_DEFAULT_IPV4 : MSS_DEFAULT_IPV6;
+	uint16_t mss = handshake_mss(st);
 
-	if (st->o.has_mss)
-		mss = st->o.mss;
-	else if (lower && !options_put_mss(&w, mss))
+	if (!st->o.has_mss && lower && !options_put_mss(&w, mss))
 		return false;
 	if (!options_copy(&w, st->p.options, st->p.options_bytes, without))
 		return false;
@@ -244,7 +249,7 @@ static bool synack_strip(struct step *st, bool lower, struct engine_result *r)
 	if (lower)
 		options_set_mss(&w, (uint16_t)(mss - MPTCP_ROOM_BYTES));
 	options_pad(&w);
-	replace(st, &w, r);
+	handshake_replace(st, &w, r);
 	return true;
 }
 
@@ -257,7 +262,7 @@ static struct engine_result synack_plain(struct step *st, struct conn *c, enum r
 	event(st, ENGINE_EVENT_PLAIN, c, reason);
 	conn_free(st, c, reason);
 	if (st->o.mp.any)
-		synack_strip(st, false, &r);
+		handshake_strip(st, false, &r);
 	return r;
 }
 
@@ -275,7 +280,7 @@ static struct engine_result net_synack(struct step *st)
 	if (st->p.ack != c->guest_isn + 1)
 		return r; /* of an older connection: the guest answers with RST */
 	if (c->state == CONN_ESTABLISHED) {
-		if (st->p.seq == c->peer_isn && synack_strip(st, true, &r)) {
+		if (st->p.seq == c->peer_isn && handshake_strip(st, true, &r)) {
 			r.mark = ENGINE_MARK_CONVERTED;
 			r.reason = REASON_SYNACK_CONVERTED;
 		}
@@ -289,7 +294,7 @@ static struct engine_result net_synack(struct step *st)
 		return synack_plain(st, c, REASON_FALLBACK_SYNACK_INVALID);
 	if (!st->o.mp.any)
 		return synack_plain(st, c, REASON_FALLBACK_SYNACK);
-	if (!synack_strip(st, true, &r))
+	if (!handshake_strip(st, true, &r))
 		return synack_plain(st, c, REASON_PLAIN_NO_MSS_ROOM);
 	synack_remember(st, c);
 	blackhole_rm(e, &c->guest, c->path);
@@ -306,7 +311,11 @@ struct engine_result handshake_translated(struct step *st, struct conn *c,
 					  const struct flow_tuple *net)
 {
 	struct engine_result r = st->e->pending;
-	struct subflow *s = net ? subflow_initial(st, c, net) : NULL;
+	struct subflow *s;
+
+	if (c->responder)
+		return responder_translated(st, c, net);
+	s = net ? subflow_initial(st, c, net) : NULL;
 
 	if (!s) {
 		/* The peer sees an ACK without MP_CAPABLE and falls back as well. */
@@ -346,11 +355,13 @@ struct engine_result handshake_packet(struct step *st)
 	if (!(flags & TCP_SYN) || (flags & (TCP_RST | TCP_FIN)))
 		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_FLAGS,
 			       ENGINE_NO_CONN);
+	if (st->in->from == ENGINE_GUEST)
+		return responder_synack(st);
 	c = conn_find(st->e, &reverse);
-	if (flags == TCP_SYN && c && c->state == CONN_SYN_SENT) {
+	if (c && c->state == CONN_SYN_SENT) {
 		conn_free(st, c, REASON_PLAIN_SIMULTANEOUS_OPEN);
 		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_PLAIN_SIMULTANEOUS_OPEN,
 			       ENGINE_NO_CONN);
 	}
-	return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
+	return responder_syn(st, c);
 }

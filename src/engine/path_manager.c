@@ -63,8 +63,8 @@ void path_manager_check(struct step *st, struct conn *c)
 		return;
 	if (c->join_at_us)
 		c->join_at_us = now_us + AGAIN_US;
-	if (c->state != CONN_ESTABLISHED || !c->confirmed || c->no_join || c->guest_fin ||
-	    c->peer_fin || e->cfg.mode == ENGINE_SINGLE || !promoted(e, c, now_us))
+	if (c->state != CONN_ESTABLISHED || !c->confirmed || c->responder || c->no_join ||
+	    c->guest_fin || c->peer_fin || e->cfg.mode == ENGINE_SINGLE || !promoted(e, c, now_us))
 		return;
 	for (uint8_t path = 0; path < e->cfg.n_paths; path++) {
 		if (!e->path_usable[path] || !has_address(e, c, path))

@@ -14,7 +14,7 @@
 /* Before the peer's first DSS, what stands at ISN+1 carries the keys. */
 bool piece_capable_again(const struct conn *c, const struct subflow *s, uint32_t ssn)
 {
-	return !c->confirmed && ssn == s->iss + 1;
+	return !c->responder && !c->confirmed && ssn == s->iss + 1;
 }
 
 /* Fresh bytes get a mapping of their own at `ssn`. False when there is no record for it. */

@@ -21,13 +21,15 @@ static bool prefix_match(uint8_t family, const struct ip_addr *addr, uint8_t wan
 	return rest == 0 || ((addr->b[bytes] ^ prefix->b[bytes]) >> (8 - rest)) == 0;
 }
 
-enum engine_use policy_use(const struct engine *e, const struct flow_tuple *t)
+enum engine_use policy_use(const struct engine *e, const struct flow_tuple *t, bool responder)
 {
+	uint16_t called = responder ? t->src_port : t->dst_port;
+
 	for (unsigned i = 0; i < e->cfg.n_policies; i++) {
 		const struct engine_policy *r = &e->cfg.policy[i];
 
 		if (r->peer_port_max != 0 &&
-		    (t->dst_port < r->peer_port_min || t->dst_port > r->peer_port_max))
+		    (called < r->peer_port_min || called > r->peer_port_max))
 			continue;
 		if (prefix_match(t->family, &t->src, r->guest_family, &r->guest,
 				 r->guest_prefix_bits) &&

@@ -9,8 +9,11 @@
 
 #include "engine/state.h"
 
-/* The first rule that matches; ENGINE_AUTO when none does. */
-enum engine_use policy_use(const struct engine *e, const struct flow_tuple *guest);
+/*
+ * The first rule that matches; ENGINE_AUTO when none does. A rule's port is the one that was
+ * called: the peer's, or, where the peer opened the connection (responder), the guest's.
+ */
+enum engine_use policy_use(const struct engine *e, const struct flow_tuple *guest, bool responder);
 
 /* The destination eats SYNs on this path: plain for an hour, twice as long each time. */
 void blackhole_add(struct engine *e, const struct flow_tuple *guest, uint8_t path, uint64_t now_us);

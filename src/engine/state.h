@@ -30,6 +30,17 @@ enum conn_state {
 	 * time.
 	 */
 	CONN_SYN_SENT,
+	/*
+	 * Responder: the client's SYN went to the guest without MP_CAPABLE. All segments walk the
+	 * host's road. Left by the guest's SYN/ACK (ASKED or freed), by a RST, by time.
+	 */
+	CONN_SYN_RECEIVED,
+	/*
+	 * Responder: the SYN/ACK went to the client with our key. Still the guest's and the
+	 * client's own connection. Left by the third ACK (ESTABLISHED if it repeats our key, else
+	 * freed and plain), by whatever the guest sends without it, by time.
+	 */
+	CONN_SYNACK_SENT,
 	/* Between ENGINE_ASK and engine_translation(): never outlives one packet. */
 	CONN_ASKED,
 	/*
@@ -61,7 +72,9 @@ struct conn {
 	bool no_join : 1;    /* the peer's C flag */
 	bool dsn64_seen : 1; /* answer with 64-bit DATA_ACKs */
 	bool timestamps : 1, sack : 1;
-	bool syn_plain : 1; /* this SYN went without MP_CAPABLE after retries */
+	bool responder : 1;   /* the peer opened the connection */
+	bool peer_scales : 1; /* responder: the SYN had a window scale */
+	bool syn_plain : 1;   /* this SYN went without MP_CAPABLE after retries */
 	bool guest_fin : 1, guest_fin_acked : 1; /* FIN = DATA_FIN; acked = DATA_ACKed */
 	bool peer_fin : 1, peer_fin_acked : 1;   /* DATA_FIN; acked by the guest */
 	bool third_ack : 1;                      /* an MP_CAPABLE with both keys went to the peer */
@@ -70,6 +83,7 @@ struct conn {
 	bool reset : 1;                          /* CLOSED by a RST: answer with RST */
 
 	uint16_t guest_mss, peer_mss;
+	uint16_t syn_window; /* responder: of the peer's SYN */
 	uint16_t policy;
 	uint32_t subflow;     /* first of the list */
 	uint32_t multi;       /* NONE while there is one subflow */
@@ -84,8 +98,8 @@ struct conn {
 
 	uint64_t key_local, key_peer;
 	uint32_t token_local, token_peer;
-	uint32_t guest_isn, peer_isn; /* as the guest sees them */
-	uint32_t synack_tsval, synack_tsecr;
+	uint32_t guest_isn, peer_isn;        /* as the guest sees them */
+	uint32_t synack_tsval, synack_tsecr; /* TSval of the peer's and of the guest's SYN */
 
 	/* guest -> peer. una: DATA_ACKed; max: highest guest sequence seen, FIN included */
 	uint64_t una_dsn;
@@ -312,6 +326,7 @@ struct engine {
 	uint64_t heap_entries, heap_where;
 	uint32_t bucket_mask;
 	uint32_t heap_n;
+	uint32_t n_half_open; /* records of responder.c that wait for a third ACK */
 	uint64_t counter[REASON_COUNT];
 	uint64_t path_pkts[ENGINE_PATHS_MAX][2], path_bytes[ENGINE_PATHS_MAX][2];
 	bool path_usable[ENGINE_PATHS_MAX];

@@ -119,9 +119,14 @@ int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct 
 	if (err)
 		return err;
 	/*
-	 * The kernel finds an entry by the tuple of either direction; one that begins at the other
-	 * end, or whose destination is translated, is not what was asked.
+	 * The kernel finds an entry by the tuple of either direction. The peer opened this one: the
+	 * guest names it like the answers, and on the wire stands what came.
 	 */
+	if (flow_tuple_equal(&answer.reply, guest)) {
+		*net = flow_tuple_reverse(&answer.orig);
+		return 0;
+	}
+	/* One whose destination is translated is not what was asked. */
 	if (!flow_tuple_equal(&answer.orig, guest) || answer.reply.family != guest->family ||
 	    !ip_addr_equal(&answer.reply.src, &guest->dst) ||
 	    answer.reply.src_port != guest->dst_port)

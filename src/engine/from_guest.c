@@ -303,7 +303,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	const struct packet *p = &st->p;
 	uint32_t end = p->seq + p->payload_bytes;
 	uint32_t old_ack = c->acked_seq, old_edge = c->told_peer_edge_seq;
-	bool fin = p->flags & TCP_FIN;
+	bool fin = p->flags & TCP_FIN, again = c->guest_fin;
 	enum reason reason = REASON_NONE;
 
 	if (c->guest_fin && p->payload_bytes > 0 && seq_lt(c->fin_seq, end))
@@ -325,7 +325,8 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		c->fin_seq = end;
 		c->max_seq = end + 1;
 	}
-	if (reason == REASON_NONE && (!fin || piece_capable_again(c, s, p->seq)))
+	/* A FIN sent again without an answer: the third ACK may have been lost as well. */
+	if (reason == REASON_NONE && (!fin || (again && piece_capable_again(c, s, p->seq))))
 		reason = ack_to_net(st, c, s);
 	if (fin && c->guest_fin && !c->guest_fin_acked) {
 		struct mapping_view m;

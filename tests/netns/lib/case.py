@@ -57,10 +57,11 @@ class Ctx:
     def __init__(self, case_, options):
         self.options = options
         self.tools = getattr(options, "tools", None) or f"{options.build}/tests/netns"
-        self.topo = topo.Topology(**case_.topology)
+        self.topo = topo.Topology(tools=self.tools, **case_.topology)
         for side in topo.SIDES:
             setattr(self, side, getattr(self.topo, side))
         self.gate_ns = self.topo.gate
+        self.links = self.topo.emulator
         self.daemon = None
         if case_.needs_gate:
             self.new_daemon(**case_.gate).start()
@@ -70,6 +71,8 @@ class Ctx:
 
     def new_daemon(self, **kwargs):
         """Not started yet; the case's own from now on."""
+        if self.topo.specs:
+            kwargs.setdefault("paths", " ".join(self.topo.specs))
         program = f"{self.options.build}/mpgate"
         if not os.path.exists(program):
             raise Skip("mpgate is not built")

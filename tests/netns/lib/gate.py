@@ -14,17 +14,18 @@ CONFIG = """
 guests  = {{ "guest0" }}
 control = "{control}"
 manage_host = true
-path "a" {{ interface = "up-a" }}
-{path_b}
+{paths}
 max_connections = {connections}
-memory_mb = 64
+memory_mb = {memory_mb}
 {extra}
 """
 READY_S = 10
 
 
 class Gate:
-    def __init__(self, gate_ns, program, directory, path_b=False, connections=4096, extra=""):
+    def __init__(self, gate_ns, program, directory, path_b=False, connections=4096, extra="",
+                 paths=None, memory_mb=64, options=None):
+        """`paths`: names, "a b"; `options`: {name: what its block has beside the interface}."""
         self.ns = gate_ns
         self.program = program
         self.directory = directory
@@ -35,8 +36,11 @@ class Gate:
         if os.path.exists(self.log):
             os.unlink(self.log)
         with open(self.config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(control=self.control, connections=connections, extra=extra,
-                                  path_b='path "b" { interface = "up-b" }' if path_b else ""))
+            names = (paths or ("a b" if path_b else "a")).split()
+            f.write(CONFIG.format(
+                control=self.control, connections=connections, extra=extra, memory_mb=memory_mb,
+                paths="\n".join(f'path "{name}" {{ interface = "up-{name}" '
+                                f'{(options or {}).get(name, "")} }}' for name in names)))
 
     def argv(self, *argv):
         # "ip netns exec" gives a /sys of the namespace's own, which the daemon may read

@@ -8,6 +8,7 @@ import atexit
 import ctypes
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -28,6 +29,15 @@ def run(*argv, check=True, text=None, timeout=60):
     if check and done.returncode:
         raise Failure(f"{' '.join(argv)}: exit {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout
+
+
+def read_line(process, timeout_s):
+    """The next line of its output, unbuffered on our side; fails when none comes in time."""
+    ready, _, _ = select.select([process.stdout], [], [], timeout_s)
+    line = process.stdout.readline() if ready else ""
+    if not line:
+        raise Failure(f"{process.args[-1]}: no line within {timeout_s} s")
+    return line.rstrip("\n")
 
 
 def die_with_parent():

@@ -7,7 +7,11 @@
 The guest knows nothing of MPTCP; gate is the host that mpgate runs on; net is the router in which
 tests break things; server has the kernel's own MPTCP. The path by up-b is there for tests that
 need a second uplink.
+
+With `links` there is a fifth namespace between gate and net, in which the emulator (links.py) joins
+up-a and a, up-b and b, up-c and c by lines of given rate, delay, queue and loss.
 """
+from . import links as emulator
 from . import ns
 
 SIDES = ("guest", "gate", "net", "server")
@@ -15,14 +19,17 @@ SIDES = ("guest", "gate", "net", "server")
 # Addresses: [family][end of a link].
 ADDR = {
     4: {"guest": "10.77.1.2", "guest0": "10.77.1.1", "up-a": "10.77.11.2", "a": "10.77.11.1",
-        "up-b": "10.77.12.2", "b": "10.77.12.1", "s": "10.77.9.1", "server": "10.77.9.9"},
+        "up-b": "10.77.12.2", "b": "10.77.12.1", "up-c": "10.77.13.2", "c": "10.77.13.1",
+        "s": "10.77.9.1", "server": "10.77.9.9", "server2": "10.77.9.10"},
     6: {"guest": "fd77:1::2", "guest0": "fd77:1::1", "up-a": "fd77:11::2", "a": "fd77:11::1",
-        "up-b": "fd77:12::2", "b": "fd77:12::1", "s": "fd77:9::1", "server": "fd77:9::9"},
+        "up-b": "fd77:12::2", "b": "fd77:12::1", "up-c": "fd77:13::2", "c": "fd77:13::1",
+        "s": "fd77:9::1", "server": "fd77:9::9", "server2": "fd77:9::10"},
 }
 LENGTH = {4: 24, 6: 64}
 LINKS = (("guest", "eth0", "guest", "gate", "guest0", "guest0"),
          ("gate", "up-a", "up-a", "net", "a", "a"),
          ("gate", "up-b", "up-b", "net", "b", "b"),
+         ("gate", "up-c", "up-c", "net", "c", "c"),
          ("net", "s", "s", "server", "eth0", "server"))
 ALLOWED_PORT = 7001
 FORBIDDEN_PORT = 7666
@@ -59,7 +66,7 @@ END
 """
 MASQUERADE = """
 for t in iptables ip6tables; do
-    for dev in up-a up-b; do $t -t nat -A POSTROUTING -o $dev -j MASQUERADE; done
+    for dev in up-a up-b up-c; do $t -t nat -A POSTROUTING -o $dev -j MASQUERADE; done
 done
 """
 # So that tables and base chains exist before as after: iptables never removes them.
@@ -80,17 +87,24 @@ touch filter INPUT FORWARD OUTPUT
 
 
 class Topology:
+    """`links`: "a=RATE/RTT[/LOSS][@FAMILY] b=..." (Mbit/s, ms, percent): emulated, as links.Spec
+    says. `announce`: addresses that the server's kernel announces, as "4:server2 6:server".
+    """
+
     def __init__(self, gso=True, masquerade=False, firewall=None, checksum=False,
-                 server_enabled=True):
+                 server_enabled=True, links=None, tools=None, announce=""):
         self.gso = gso
         self.masquerade = masquerade
         self.firewall = firewall
-        for side in SIDES:
+        self.specs = emulator.parse(links) if links else {}
+        self.emulator = None
+        self.sides = SIDES + (("links",) if links else ())
+        for side in self.sides:
             setattr(self, side, ns.Ns(side))
             # addresses count at once, link-local ones too, or the first packets are lost
             getattr(self, side).sh("sysctl -qw net.ipv6.conf.default.accept_dad=0 "
                                    "net.ipv6.conf.all.accept_dad=0")
-        self.links()
+        self.make_links()
         self.routes()
         self.sysctls(checksum, server_enabled)
         self.gate.sh(TOUCH_TABLES)
@@ -98,18 +112,33 @@ class Topology:
         if masquerade:
             self.gate.sh(MASQUERADE)
         self.server.sh("ip mptcp limits set subflow 8 add_addr_accepted 8")
+        for one in announce.split():
+            family, end = one.split(":")
+            self.server.sh(f"ip mptcp endpoint add {ADDR[int(family)][end]} dev eth0 signal")
+        if links:
+            self.emulator = emulator.Links(self.links, tools, self.specs)
 
-    def links(self):
-        for side, dev, _, peer, peer_dev, _ in LINKS:
+    def uplinks(self):
+        return list(self.specs) or ["a", "b"]
+
+    def all_links(self):
+        """Those of LINKS that exist here."""
+        return [one for one in LINKS if one[0] != "gate" or one[4] in self.uplinks()]
+
+    def make_links(self):
+        for side, dev, _, peer, peer_dev, _ in self.all_links():
+            if self.specs and side == "gate":
+                emulator.make_wires(self, dev, peer_dev)
+                continue
             ns.run("ip", "link", "add", dev, "netns", getattr(self, side).name, "type", "veth",
                    "peer", "name", peer_dev, "netns", getattr(self, peer).name)
         for side in SIDES:
             script = "ip link set lo up\n"
-            for one, dev, end, two, peer_dev, peer_end in LINKS:
+            for one, dev, end, two, peer_dev, peer_end in self.all_links():
                 for where, name, addr in ((one, dev, end), (two, peer_dev, peer_end)):
                     if where != side:
                         continue
-                    for family in (4, 6):
+                    for family in self.families(peer_dev):
                         nodad = "nodad" if family == 6 else ""
                         script += (f"ip addr add {ADDR[family][addr]}/{LENGTH[family]} {nodad} "
                                    f"dev {name}\n")
@@ -117,17 +146,26 @@ class Topology:
                     if not self.gso:
                         script += f"ethtool -K {name} tso off gso off gro off tx off >/dev/null\n"
             getattr(self, side).sh(script)
+        for family in (4, 6):
+            nodad = "nodad" if family == 6 else ""
+            self.server.sh(f"ip addr add {ADDR[family]['server2']}/{LENGTH[family]} {nodad} "
+                           "dev eth0")
+
+    def families(self, link):
+        return self.specs[link].families if link in self.specs else (4, 6)
 
     def routes(self):
         for family in (4, 6):
             a, ip = ADDR[family], f"ip -{family}"
             guests = "10.77.1.0/24" if family == 4 else "fd77:1::/64"
             self.guest.sh(f"{ip} route add default via {a['guest0']}")
-            self.gate.sh(f"{ip} route add default via {a['a']} dev up-a metric 10\n"
-                         f"{ip} route add default via {a['b']} dev up-b metric 20")
+            links = [link for link in self.uplinks() if family in self.families(link)]
+            for n, link in enumerate(links):
+                self.gate.sh(f"{ip} route add default via {a[link]} dev up-{link} "
+                             f"metric {10 * (n + 1)}")
             self.server.sh(f"{ip} route add default via {a['s']}")
-            if not self.masquerade:
-                self.net.sh(f"{ip} route add {guests} via {a['up-a']}")
+            if not self.masquerade and links:
+                self.net.sh(f"{ip} route add {guests} via {a['up-' + links[0]]}")
 
     def sysctls(self, checksum, server_enabled):
         forward = ("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 "
@@ -146,5 +184,7 @@ class Topology:
                        f"net.mptcp.enabled={int(server_enabled)}")
 
     def remove(self):
-        for side in SIDES:
+        if self.emulator:
+            self.emulator.stop()
+        for side in self.sides:
             getattr(self, side).remove()

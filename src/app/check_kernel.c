@@ -195,7 +195,7 @@ static void rules(struct check *c)
 
 	if (check_run(ip, err, sizeof(err)) != 0)
 		check_say(c, CHECK_FAIL, "ip", "there is no such command; `apt install iproute2`");
-	if (rules_up(c->cfg, err, sizeof(err)) < 0)
+	if (rules_up(c->cfg, NULL, err, sizeof(err)) < 0)
 		check_say(c, CHECK_FAIL, "rules",
 			  "they cannot be set up: %s; mend what is said above, or the kernel", err);
 	else

@@ -24,8 +24,6 @@
 #include "io/log.h"
 #include "io/notify.h"
 
-#define SETTLE_US 200000 /* changes of links and routes come in bursts */
-
 static const struct control_extra counters[DAEMON_COUNTERS] = {
 	[DAEMON_TRUNCATED] = {"queue_truncated", "Packets too long for the queue: dropped.", 0},
 	[DAEMON_STRANGE_INTERFACE] = {"queue_strange_interface",
@@ -47,19 +45,6 @@ static void on_signal(void *data)
 	struct daemon *d = data;
 
 	d->signal = loop_signal_read(d->signals);
-}
-
-static void on_monitor(void *data)
-{
-	struct daemon *d = data;
-	unsigned index[ENGINE_PATHS_MAX];
-
-	for (unsigned i = 0; i < d->cfg->n_paths; i++)
-		index[i] = d->host.path[i].link.index;
-	if (rtnl_monitor_drain(d->monitor, index, d->cfg->n_paths))
-		d->routes_lost = true;
-	if (d->look_at_us == UINT64_MAX)
-		d->look_at_us = loop_now_us() + SETTLE_US;
 }
 
 static void on_control(void *data)
@@ -187,10 +172,13 @@ static int open_loop(struct daemon *d, char *err, unsigned err_bytes)
 	}
 	if (!error) {
 		d->monitor = rtnl_monitor_open();
-		error = d->monitor < 0 ? d->monitor : loop_add(&d->loop, d->monitor, on_monitor, d);
+		error = d->monitor < 0 ? d->monitor
+				       : loop_add(&d->loop, d->monitor, daemon_on_monitor, d);
 	}
 	if (!error)
 		error = netlink_open(&d->conntrack, NETLINK_NETFILTER);
+	if (!error)
+		error = routes_open(&d->routes);
 	if (error)
 		snprintf(err, err_bytes, "descriptors for the event loop: %s", strerror(-error));
 	return error ? -1 : 0;
@@ -233,9 +221,13 @@ static int start(struct daemon *d, char *err, unsigned err_bytes)
 	    configure_engine(d, err, err_bytes) < 0 || open_control(d, err, err_bytes) < 0)
 		return -1;
 	if (d->cfg->manage_host) {
-		if (rules_up(d->cfg, err, err_bytes) < 0)
+		if (rules_up(d->cfg, &d->host, err, err_bytes) < 0)
 			return -1;
 		d->rules_are_up = true;
+		for (unsigned i = 0; i < d->cfg->n_paths; i++)
+			d->touched.lost |= 1u << i;
+		d->touched.paths = d->touched.lost;
+		d->again_at_us = 0;
 	}
 	return 0;
 }
@@ -252,6 +244,7 @@ static void end(struct daemon *d)
 	nfqueue_close(d->queue);
 	daemon_devices_close(d);
 	netlink_close(&d->conntrack);
+	routes_close(&d->routes);
 	if (d->region)
 		munmap(d->region, d->region_bytes);
 	if (d->state_fd >= 0) {
@@ -271,8 +264,8 @@ static uint64_t wait_us(const struct daemon *d, uint64_t now_us)
 {
 	uint64_t at_us = engine_deadline_us(d->engine);
 
-	if (d->look_at_us < at_us)
-		at_us = d->look_at_us;
+	if (d->again_at_us < at_us)
+		at_us = d->again_at_us;
 	if (at_us == UINT64_MAX)
 		return UINT64_MAX;
 	return at_us > now_us ? at_us - now_us : 0;
@@ -289,10 +282,8 @@ static int run(struct daemon *d)
 			return 1;
 		}
 		daemon_timeouts(d, now_us);
-		if (d->look_at_us <= now_us) {
-			d->look_at_us = UINT64_MAX;
-			daemon_look(d);
-		}
+		if (d->again_at_us <= now_us)
+			daemon_look_again(d);
 	}
 	return 0;
 }
@@ -305,7 +296,7 @@ static struct daemon *new (const struct config *cfg)
 		return NULL;
 	d->cfg = cfg;
 	d->state_fd = d->signals = d->monitor = d->loop.epoll = -1;
-	d->look_at_us = UINT64_MAX;
+	d->again_at_us = UINT64_MAX;
 	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++)
 		d->path_tun[i].fd = -1;
 	for (unsigned i = 0; i < CONFIG_GUESTS_MAX; i++)

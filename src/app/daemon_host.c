@@ -6,10 +6,13 @@
 #include "app/daemon_state.h"
 #include "app/rules.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "io/bpf.h"
 #include "io/log.h"
+
+#define AGAIN_US 500000
 
 /* What comes out of `tun` goes straight to the interface `to`; without BPF it is routed. */
 static void redirect(struct daemon *d, const struct tun *tun, unsigned to, uint32_t mark)
@@ -57,7 +60,8 @@ int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes)
 		if (tun_open(&d->guest_tun[i], name, err, err_bytes) < 0 ||
 		    drain_add(d, &d->guest_tun[i], err, err_bytes) < 0)
 			return -1;
-		redirect(d, &d->guest_tun[i], d->host.guests[i].index, 0);
+		d->guest_index[i] = d->host.guests[i].index;
+		redirect(d, &d->guest_tun[i], d->guest_index[i], 0);
 	}
 	return 0;
 }
@@ -70,62 +74,188 @@ void daemon_devices_close(struct daemon *d)
 		tun_close(&d->guest_tun[i]);
 }
 
-static void look_at_path(struct daemon *d, unsigned i, const struct host_path *now)
-{
-	const struct host_path *before = &d->host.path[i];
-	const struct config_path *path = &d->cfg->path[i];
-	bool usable = now->link.index != 0 && now->link.up;
+/* ---- what the kernel tells ---- */
 
-	if (now->link.index != before->link.index)
-		redirect(d, &d->path_tun[i], now->link.index, RULES_MARK_CONVERTED);
-	if (memcmp(&now->link, &before->link, sizeof(now->link)) == 0 &&
-	    ip_addr_equal(&now->address4, &before->address4) &&
-	    ip_addr_equal(&now->address6, &before->address6))
+static void on_change(const struct rtnl_change *change, void *data)
+{
+	struct daemon *d = data;
+
+	host_change(d->cfg, &d->host, change, &d->touched);
+}
+
+static bool same_link(const struct rtnl_link *a, const struct rtnl_link *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static void tell_address(const struct config_path *path, uint8_t family, const struct ip_addr *old,
+			 const struct ip_addr *now)
+{
+	int af = family == FLOW_IPV4 ? AF_INET : AF_INET6;
+	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
+
+	if (ip_addr_equal(old, now))
 		return;
-	log_info("path %s: %s is %s, MTU %u", path->name, path->interface, usable ? "up" : "down",
-		 now->link.mtu_bytes);
-	engine_path_set(d->engine, i, usable, &d->engine_cfg.path[i]);
+	inet_ntop(af, old->b, from, sizeof(from));
+	inet_ntop(af, now->b, to, sizeof(to));
+	if (ip_addr_is_zero(now))
+		log_info("path %s: address %s was removed from %s", path->name, from,
+			 path->interface);
+	else if (ip_addr_is_zero(old))
+		log_info("path %s: %s has the address %s", path->name, path->interface, to);
+	else
+		log_info("path %s: the address of %s changed from %s to %s", path->name,
+			 path->interface, from, to);
 }
 
-/* A link that went down and the MTU concern no rule; one that came up has lost its routes. */
-static bool must_renew(const struct host_path *before, const struct host_path *now)
+static void tell_gateway(const struct config_path *path, uint8_t family,
+			 const struct host_path *old, const struct host_path *now)
 {
-	struct host_path p = *now;
+	bool v4 = family == FLOW_IPV4, before = host_has_way(old, family);
+	const struct ip_addr *gateway = v4 ? &now->gateway4 : &now->gateway6;
+	char via[INET6_ADDRSTRLEN];
 
-	if (!now->link.up)
-		return false;
-	p.link.mtu_bytes = before->link.mtu_bytes;
-	return memcmp(&p, before, sizeof(p)) != 0;
+	inet_ntop(v4 ? AF_INET : AF_INET6, gateway->b, via, sizeof(via));
+	if (!host_has_way(now, family)) {
+		if (before && now->link.up)
+			log_info("path %s: there is no way out by %s for IPv%c any more: no "
+				 "gateway",
+				 path->name, path->interface, v4 ? '4' : '6');
+	} else if (!before || !ip_addr_equal(gateway, v4 ? &old->gateway4 : &old->gateway6)) {
+		log_info("path %s: IPv%c goes out through %s", path->name, v4 ? '4' : '6',
+			 ip_addr_is_zero(gateway) ? "the link itself" : via);
+	}
 }
 
-void daemon_look(struct daemon *d)
+/* What happened and why, in words. */
+static void tell(const struct config_path *path, const struct host_path *old,
+		 const struct host_path *now)
 {
-	static struct host now;
-	char err[512];
-	bool renew[ENGINE_PATHS_MAX] = {false};
-	int error = host_look(d->cfg, &now);
+	if (old->link.index && !now->link.index)
+		log_info("path %s: down because %s is gone", path->name, path->interface);
+	else if (old->link.index && old->link.index != now->link.index)
+		log_info("path %s: %s is another interface now (index %u, before %u)", path->name,
+			 path->interface, now->link.index, old->link.index);
+	else if (old->link.up && !now->link.up)
+		log_info("path %s: down because %s %s", path->name, path->interface,
+			 now->link.admin_up ? "lost its carrier" : "was set down");
+	if (now->link.up && (!old->link.up || old->link.index != now->link.index))
+		log_info("path %s: up, %s has carrier, MTU %u", path->name, path->interface,
+			 now->link.mtu_bytes);
+	else if (now->link.up && old->link.mtu_bytes != now->link.mtu_bytes)
+		log_info("path %s: the MTU of %s is %u now, it was %u", path->name, path->interface,
+			 now->link.mtu_bytes, old->link.mtu_bytes);
+	tell_address(path, FLOW_IPV4, &old->address4, &now->address4);
+	tell_address(path, FLOW_IPV6, &old->address6, &now->address6);
+	tell_gateway(path, FLOW_IPV4, old, now);
+	tell_gateway(path, FLOW_IPV6, old, now);
+}
 
+static void renew(struct daemon *d, unsigned i, bool lost)
+{
+	char err[256];
+
+	if (!d->rules_are_up ||
+	    routes_renew(&d->routes, d->cfg, &d->host, i, lost, err, sizeof(err)) == 0)
+		return;
+	/* An address or a connected route may be on its way: what it needs comes with a message. */
+	if (!d->routes_told[i])
+		log_warning("path %s: %s; it is tried again", d->cfg->path[i].name, err);
+	d->routes_told[i] = true;
+	d->again_at_us = loop_now_us() + AGAIN_US;
+}
+
+static void look_at_path(struct daemon *d, unsigned i)
+{
+	static struct host_path old;
+	bool lost = d->touched.lost >> i & 1, usable;
+	const struct host_path *now = &d->host.path[i];
+	int error = 0;
+
+	old = *now;
+	if (d->touched.ask >> i & 1)
+		error = host_ask(&d->host, i);
+	if (error) {
+		log_error("path %s: asking the kernel for addresses and routes: %s",
+			  d->cfg->path[i].name, strerror(-error));
+		d->touched.all = true;
+		d->again_at_us = loop_now_us() + AGAIN_US;
+	}
+	host_settle(d->cfg, &d->host, i);
+	host_engine(d->cfg, &d->host, &d->engine_cfg);
+	usable = now->link.up;
+	/* What goes down goes first; what comes up needs its routes before packets leave. */
+	if (!usable)
+		engine_path_set(d->engine, i, false, &d->engine_cfg.path[i]);
+	if (now->link.index != old.link.index)
+		redirect(d, &d->path_tun[i], now->link.index, RULES_MARK_CONVERTED);
+	if (lost || d->routes.unsure[i] || memcmp(&old, now, sizeof(old)) != 0)
+		renew(d, i, lost);
+	if (usable &&
+	    (!same_link(&old.link, &now->link) || !ip_addr_equal(&old.address4, &now->address4) ||
+	     !ip_addr_equal(&old.address6, &now->address6)))
+		engine_path_set(d->engine, i, true, &d->engine_cfg.path[i]);
+	if (memcmp(&old, now, sizeof(old)) != 0) {
+		d->routes_told[i] = false;
+		tell(&d->cfg->path[i], &old, now);
+	}
+}
+
+/* Messages were lost: everything is asked for again. */
+static void look_at_all(struct daemon *d)
+{
+	static struct host_path old[ENGINE_PATHS_MAX];
+	int error;
+
+	log_info("the kernel had more changes to tell than we could hear: asking for all again");
+	memcpy(old, d->host.path, sizeof(old));
+	error = host_look(d->cfg, &d->host);
 	if (error) {
 		log_error("asking the kernel for interfaces and routes: %s", strerror(-error));
+		d->again_at_us = loop_now_us() + AGAIN_US;
 		return;
 	}
-	if (memcmp(&now, &d->host, sizeof(now)) == 0 && !d->routes_lost)
-		return;
-	host_engine(d->cfg, &now, &d->engine_cfg);
+	/* What was before is what the next step compares with. */
+	memcpy(d->host.path, old, sizeof(old));
+	d->touched = (struct host_touched){.paths = (1u << d->cfg->n_paths) - 1,
+					   .lost = (1u << d->cfg->n_paths) - 1,
+					   .guests = (1u << d->cfg->n_guests) - 1};
+}
+
+static void look(struct daemon *d)
+{
+	struct host_touched done;
+
+	if (d->touched.all)
+		look_at_all(d);
 	for (unsigned i = 0; i < d->cfg->n_paths; i++)
-		look_at_path(d, i, &now.path[i]);
+		if (d->touched.paths >> i & 1)
+			look_at_path(d, i);
 	for (unsigned i = 0; i < d->cfg->n_guests; i++) {
-		if (now.guests[i].index != d->host.guests[i].index)
-			redirect(d, &d->guest_tun[i], now.guests[i].index, 0);
-	}
-	for (unsigned i = 0; i < d->cfg->n_paths; i++)
-		renew[i] = d->routes_lost || must_renew(&d->host.path[i], &now.path[i]);
-	d->host = now;
-	d->routes_lost = false;
-	for (unsigned i = 0; i < d->cfg->n_paths && d->rules_are_up; i++) {
-		if (!renew[i] || rules_renew(d->cfg, &d->host, i, err, sizeof(err)) == 0)
+		if (!(d->touched.guests >> i & 1) || d->guest_index[i] == d->host.guests[i].index)
 			continue;
-		log_error("renewing the rules of path %s: %s", d->cfg->path[i].name, err);
-		d->routes_lost = true; /* again at the next event */
+		d->guest_index[i] = d->host.guests[i].index;
+		log_info("guests: %s is %s", d->cfg->guests[i],
+			 d->guest_index[i] ? "there, another interface than before" : "gone");
+		redirect(d, &d->guest_tun[i], d->guest_index[i], 0);
 	}
+	done = d->touched;
+	d->touched = (struct host_touched){.all = done.all};
+}
+
+void daemon_on_monitor(void *data)
+{
+	struct daemon *d = data;
+
+	rtnl_monitor_read(d->monitor, on_change, d);
+	look(d);
+}
+
+void daemon_look_again(struct daemon *d)
+{
+	d->again_at_us = UINT64_MAX;
+	for (unsigned i = 0; i < d->cfg->n_paths; i++)
+		if (d->routes.unsure[i])
+			d->touched.paths |= 1u << i;
+	look(d);
 }

@@ -8,6 +8,7 @@
 
 #include "app/control.h"
 #include "app/host.h"
+#include "app/routes.h"
 #include "io/ctnl.h"
 #include "io/loop.h"
 #include "io/nfqueue.h"
@@ -44,12 +45,15 @@ struct daemon {
 	int signals, monitor;
 	int signal; /* that ends us, 0: none yet */
 	bool rules_are_up;
-	bool routes_lost;    /* the kernel may have removed routes from our tables */
-	uint64_t look_at_us; /* when to look at the host again; UINT64_MAX: nothing changed */
+	struct routes routes;
+	struct host_touched touched; /* by what the kernel told and was not yet acted upon */
+	uint64_t again_at_us;        /* when to try again what failed; UINT64_MAX: nothing */
 
 	struct tun path_tun[ENGINE_PATHS_MAX];
 	struct tun guest_tun[CONFIG_GUESTS_MAX];
-	bool routed_told; /* that BPF is not to be had */
+	unsigned guest_index[CONFIG_GUESTS_MAX]; /* the interface that guest_tun leads to */
+	bool routed_told;                        /* that BPF is not to be had */
+	bool routes_told[ENGINE_PATHS_MAX];      /* that they could not be installed */
 
 	struct engine_random random;
 	uint64_t random_pool[DAEMON_RANDOM_WORDS];
@@ -76,7 +80,10 @@ void daemon_timeouts(struct daemon *d, uint64_t now_us);
 int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes);
 void daemon_devices_close(struct daemon *d);
 
-/* Something changed: looks at the host, tells the engine, mends devices and rules. */
-void daemon_look(struct daemon *d);
+/* The kernel has told changes: tells the engine, mends devices, routes and rules. */
+void daemon_on_monitor(void *data);
+
+/* What failed is tried again. */
+void daemon_look_again(struct daemon *d);
 
 #endif

@@ -88,7 +88,7 @@ static int rules_main(int argc, char **argv)
 	else if (!cli_config(&cfg, in.file))
 		return CLI_FAILED;
 	else if (strcmp(in.verb, "up") == 0)
-		rc = rules_up(&cfg, err, sizeof(err));
+		rc = rules_up(&cfg, NULL, err, sizeof(err));
 	else
 		rc = rules_print(&cfg, stdout, err, sizeof(err));
 	return rc == 0 ? CLI_GOOD : cli_fail("%s", err);

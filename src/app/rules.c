@@ -7,27 +7,31 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/ports.h"
+#include "app/routes.h"
 #include "app/rules_build.h"
 
-static bool have_v6(void)
+bool rules_have_v6(void)
 {
 	return access("/proc/sys/net/ipv6", F_OK) == 0;
 }
 
-static void build_family(struct rules_list *list, const struct config *cfg, const struct host *host,
-			 uint8_t family)
+static void build_chains(struct rules_list *list, const struct config *cfg, uint8_t family)
 {
-	rules_routes(list, cfg, host, family);
-	rules_chains(list, cfg, host, family);
+	rules_chains(list, cfg, family);
 	rules_jumps(list, family);
 }
 
 void rules_build(struct rules_list *list, const struct config *cfg, const struct host *host,
 		 bool v6)
 {
-	build_family(list, cfg, host, FLOW_IPV4);
-	if (v6)
-		build_family(list, cfg, host, FLOW_IPV6);
+	rules_routes(list, cfg, host, FLOW_IPV4);
+	ports_print(list, cfg);
+	build_chains(list, cfg, FLOW_IPV4);
+	if (!v6)
+		return;
+	rules_routes(list, cfg, host, FLOW_IPV6);
+	build_chains(list, cfg, FLOW_IPV6);
 }
 
 static int need_root(char *err, unsigned err_bytes)
@@ -38,68 +42,89 @@ static int need_root(char *err, unsigned err_bytes)
 	return -1;
 }
 
-static int look(const struct config *cfg, struct host *host, char *err, unsigned err_bytes)
+/* It is too large for the stack. */
+static struct host *look(const struct config *cfg, char *err, unsigned err_bytes)
 {
-	int error = host_look(cfg, host);
+	static struct host host;
+	int error;
 
+	memset(&host, 0, sizeof(host));
+	error = host_look(cfg, &host);
 	if (error)
 		snprintf(err, err_bytes, "asking the kernel for interfaces and routes: %s",
 			 strerror(-error));
-	return error ? -1 : 0;
+	return error ? NULL : &host;
 }
 
-int rules_up(const struct config *cfg, char *err, unsigned err_bytes)
+static int routes_up(const struct config *cfg, const struct host *host, char *err,
+		     unsigned err_bytes)
 {
-	struct rules_list list = {0};
-	struct host host;
-	char waste[8];
-	int result;
+	static struct routes routes;
+	int error = routes_remove(err, err_bytes), result = 0;
 
-	if (need_root(err, err_bytes) < 0 || look(cfg, &host, err, err_bytes) < 0)
+	if (error)
 		return -1;
-	rules_build(&list, cfg, &host, have_v6());
-	result = rules_list_run(&list, err, err_bytes);
-	rules_list_fini(&list);
-	if (result < 0)
-		rules_down(waste, sizeof(waste));
+	error = routes_open(&routes);
+	if (error) {
+		snprintf(err, err_bytes, "rtnetlink: %s", strerror(-error));
+		return -1;
+	}
+	/* A gateway out of reach concerns its path alone. */
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		if (routes_renew(&routes, cfg, host, i, true, err, err_bytes) < 0 &&
+		    host->path[i].link.up && strcmp(host_path_state(&host->path[i]), "up") == 0)
+			result = -1;
+	routes_close(&routes);
 	return result;
 }
 
-int rules_renew(const struct config *cfg, const struct host *host, unsigned path, char *err,
-		unsigned err_bytes)
+static int chains_up(const struct config *cfg, char *err, unsigned err_bytes)
 {
 	struct rules_list list = {0};
 	int result;
 
-	rules_routes_renew(&list, cfg, host, path, FLOW_IPV4);
-	rules_chains(&list, cfg, host, FLOW_IPV4);
-	if (have_v6()) {
-		rules_routes_renew(&list, cfg, host, path, FLOW_IPV6);
-		rules_chains(&list, cfg, host, FLOW_IPV6);
-	}
+	build_chains(&list, cfg, FLOW_IPV4);
+	if (rules_have_v6())
+		build_chains(&list, cfg, FLOW_IPV6);
 	result = rules_list_run(&list, err, err_bytes);
 	rules_list_fini(&list);
 	return result;
+}
+
+int rules_up(const struct config *cfg, const struct host *host, char *err, unsigned err_bytes)
+{
+	char waste[8];
+
+	if (need_root(err, err_bytes) < 0)
+		return -1;
+	if (!host)
+		host = look(cfg, err, err_bytes);
+	if (!host)
+		return -1;
+	ports_release();
+	if (routes_up(cfg, host, err, err_bytes) == 0 && chains_up(cfg, err, err_bytes) == 0) {
+		ports_reserve(cfg);
+		return 0;
+	}
+	rules_down(waste, sizeof(waste));
+	return -1;
 }
 
 int rules_down(char *err, unsigned err_bytes)
 {
-	struct rules_list routes = {0}, chains = {0};
+	struct rules_list chains = {0};
 	int result;
 
 	if (need_root(err, err_bytes) < 0)
 		return -1;
-	rules_routes_remove(&routes, FLOW_IPV4);
 	rules_chains_remove(&chains, FLOW_IPV4);
-	if (have_v6()) {
-		rules_routes_remove(&routes, FLOW_IPV6);
+	if (rules_have_v6())
 		rules_chains_remove(&chains, FLOW_IPV6);
-	}
-	/* Where one of the two tools is missing the other still does its part. */
-	result = rules_list_run(&routes, err, err_bytes);
+	/* Whichever fails, the others still do their part. */
+	ports_release();
+	result = routes_remove(err, err_bytes);
 	if (rules_list_run(&chains, err, err_bytes) < 0)
 		result = -1;
-	rules_list_fini(&routes);
 	rules_list_fini(&chains);
 	return result;
 }
@@ -107,12 +132,12 @@ int rules_down(char *err, unsigned err_bytes)
 int rules_print(const struct config *cfg, FILE *out, char *err, unsigned err_bytes)
 {
 	struct rules_list list = {0};
-	struct host host;
+	struct host *host = look(cfg, err, err_bytes);
 	int result;
 
-	if (look(cfg, &host, err, err_bytes) < 0)
+	if (!host)
 		return -1;
-	rules_build(&list, cfg, &host, have_v6());
+	rules_build(&list, cfg, host, rules_have_v6());
 	result = list.no_memory ? -1 : 0;
 	if (result < 0) {
 		snprintf(err, err_bytes, "out of memory");

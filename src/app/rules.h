@@ -23,22 +23,22 @@
 #define RULES_MARK_GUEST 0x80000000U   /* handshake over a path; or a guest's invalid segment */
 #define RULES_MARK_ALL 0xf0000000U
 
-/*
- * Installs everything, replacing what a predecessor may have left. Interfaces need not exist yet.
- * 0, or -1 with a message in `err`; what was installed before the failure is withdrawn.
- */
-int rules_up(const struct config *cfg, char *err, unsigned err_bytes);
-
 struct host;
 
-/* Routes and rules of one path anew, after its link or address changed. 0, or -1 with a message. */
-int rules_renew(const struct config *cfg, const struct host *host, unsigned path, char *err,
-		unsigned err_bytes);
+/*
+ * Installs everything, replacing what a predecessor may have left. Interfaces need not exist yet.
+ * `host` null: looked at first. 0, or -1 with a message in `err`; what was installed before the
+ * failure is withdrawn.
+ */
+int rules_up(const struct config *cfg, const struct host *host, char *err, unsigned err_bytes);
 
 /* Withdraws everything of ours, also where only a part is present. 0, or -1 with a message. */
 int rules_down(char *err, unsigned err_bytes);
 
 /* The commands of `up` as a shell script that says what each is for. 0 or -1 with a message. */
 int rules_print(const struct config *cfg, FILE *out, char *err, unsigned err_bytes);
+
+/* Whether this kernel has IPv6. */
+bool rules_have_v6(void);
 
 #endif

@@ -32,8 +32,6 @@
 #include "app/rules.h"
 #include "app/rules_build.h"
 
-#include <arpa/inet.h>
-
 #define SYN "-p tcp --tcp-flags SYN,ACK,RST,FIN SYN"
 #define SYNACK "-p tcp --tcp-flags SYN,ACK,RST,FIN SYN,ACK"
 /* Kind 30 is MPTCP (RFC 8684 section 3): MP_CAPABLE or MP_JOIN. */
@@ -42,6 +40,7 @@
 #define HAS_RST "-p tcp --tcp-flags RST RST"
 /* One rule that all other segments of plain connections have to pass, instead of two. */
 #define SYN_OR_RST "-p tcp ! --tcp-flags SYN,RST NONE"
+#define OWN_PORTS "-p tcp ! --tcp-flags SYN,ACK,RST,FIN SYN"
 #define TOO_BIG "-p icmp --icmp-type fragmentation-needed"
 #define TOO_BIG6 "-p ipv6-icmp --icmpv6-type packet-too-big"
 
@@ -229,31 +228,18 @@ static void chain_prerouting(struct rules_list *list, const struct config *cfg)
 			 cfg->queue);
 }
 
-static void address_text(const struct ip_addr *a, uint8_t family, char *text)
-{
-	inet_ntop(family == FLOW_IPV4 ? AF_INET : AF_INET6, a->b, text, INET6_ADDRSTRLEN);
-}
-
-static void chain_net(struct rules_list *list, const struct config *cfg, const struct host *host,
-		      uint8_t family)
+static void chain_net(struct rules_list *list, const struct config *cfg)
 {
 	/*
 	 * The gate's own subflows leave untracked, so conntrack takes their answers for new or
-	 * invalid; a guest's translated connection in the same range is established.
+	 * invalid; a guest's translated connection in the same range is established. They wait for
+	 * the daemon: the host's own stack would answer RST. A SYN is none of theirs.
 	 */
-	for (unsigned i = 0; i < cfg->n_paths; i++) {
-		const struct ip_addr *address =
-			family == FLOW_IPV4 ? &host->path[i].address4 : &host->path[i].address6;
-		char text[INET6_ADDRSTRLEN];
-
-		if (ip_addr_is_zero(address))
-			continue;
-		address_text(address, family, text);
-		rules_list_input(list,
-				 "-A MPGATE-NET -p tcp -d %s --dport %u:%u -m conntrack --ctstate "
-				 "NEW,INVALID,UNTRACKED -j NFQUEUE --queue-num %u --queue-bypass",
-				 text, cfg->port_min, cfg->port_max, cfg->queue);
-	}
+	rules_list_input(list,
+			 "-A MPGATE-NET " OWN_PORTS
+			 " --dport %u:%u -m addrtype --dst-type LOCAL -m "
+			 "conntrack --ctstate NEW,INVALID,UNTRACKED -j NFQUEUE --queue-num %u",
+			 cfg->port_min, cfg->port_max, cfg->queue);
 	/*
 	 * MP_JOIN looks like MP_CAPABLE here; what is not for a connection of ours is let go: to a
 	 * guest it goes the way of a handshake, to the host itself it is none of our business.
@@ -321,8 +307,7 @@ static void chains_small(struct rules_list *list, const struct config *cfg)
 	rules_list_input(list, "-A MPGATE-SET -j MARK --set-xmark 0x0/0x%x", RULES_MARK_ALL);
 }
 
-void rules_chains(struct rules_list *list, const struct config *cfg, const struct host *host,
-		  uint8_t family)
+void rules_chains(struct rules_list *list, const struct config *cfg, uint8_t family)
 {
 	own_devices(list, cfg, family, "raw", "MPGATE-RAW", "-j CT --notrack",
 		    "what the gate re-emits is not tracked: conntrack has seen it once already");
@@ -334,7 +319,7 @@ void rules_chains(struct rules_list *list, const struct config *cfg, const struc
 	chain_forward_inbound(list, cfg);
 	chain_postrouting(list, cfg);
 	chain_prerouting(list, cfg);
-	chain_net(list, cfg, host, family);
+	chain_net(list, cfg);
 	chain_icmp(list, cfg);
 	chains_small(list, cfg);
 	commit(list);

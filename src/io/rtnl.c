@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * rtnl.c - see rtnl.h. Every question opens its own socket: they are rare.
+ * rtnl.c - see rtnl.h: what the kernel tells. Every question opens its own socket: they are rare.
  */
 #include "io/rtnl.h"
 
@@ -9,140 +9,95 @@
 #include <linux/rtnetlink.h>
 #include <stddef.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "io/netlink.h"
+#include "io/rtnl_message.h"
 
 #define ADDRESS_UNFIT (IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_TEMPORARY | IFA_F_DADFAILED)
-
-static uint8_t af_of(uint8_t family)
-{
-	return family == FLOW_IPV4 ? AF_INET : AF_INET6;
-}
-
-static unsigned address_bytes(uint8_t family)
-{
-	return family == FLOW_IPV4 ? 4 : 16;
-}
 
 static void address_get(struct ip_addr *to, uint8_t family, const struct nlattr *attr)
 {
 	memset(to, 0, sizeof(*to));
-	if (mnl_attr_get_payload_len(attr) == address_bytes(family))
-		memcpy(to->b, mnl_attr_get_payload(attr), address_bytes(family));
+	if (mnl_attr_get_payload_len(attr) == rtnl_address_bytes(family))
+		memcpy(to->b, mnl_attr_get_payload(attr), rtnl_address_bytes(family));
 }
 
-/* Sends a question of `bytes` of family header `header`; -errno or 0. */
-static int ask(uint16_t type, uint16_t flags, const void *header, size_t bytes, mnl_cb_t cb,
-	       void *data)
+static uint32_t number_get(const struct nlattr *attr)
 {
-	_Alignas(struct nlmsghdr) char buf[256];
-	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
-	struct netlink nl;
-	int err;
-
-	msg->nlmsg_type = type;
-	msg->nlmsg_flags = NLM_F_REQUEST | flags;
-	memcpy(mnl_nlmsg_put_extra_header(msg, bytes), header, bytes);
-	err = netlink_open(&nl, NETLINK_ROUTE);
-	if (err)
-		return err;
-	err = netlink_ask(&nl, msg, cb, data);
-	netlink_close(&nl);
-	return err;
+	return mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
 }
 
-static int on_link(const struct nlmsghdr *msg, void *data)
+struct teller {
+	rtnl_fn fn;
+	void *data;
+};
+
+static void tell_link(const struct nlmsghdr *msg, const struct teller *t)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(msg);
-	struct rtnl_link *link = data;
+	struct rtnl_change c = {.kind = RTNL_LINK, .gone = msg->nlmsg_type == RTM_DELLINK};
 	struct nlattr *attr;
 
-	if (msg->nlmsg_type != RTM_NEWLINK)
-		return MNL_CB_OK;
-	link->up = (info->ifi_flags & IFF_UP) && (info->ifi_flags & IFF_RUNNING);
+	/* Bridges and IPv6 tell of links in messages of their own, which mean something else. */
+	if (info->ifi_family != AF_UNSPEC)
+		return;
+	c.ifindex = c.link.index = (unsigned)info->ifi_index;
+	c.link.admin_up = info->ifi_flags & IFF_UP;
+	c.link.up = c.link.admin_up && (info->ifi_flags & IFF_RUNNING);
 	mnl_attr_for_each(attr, msg, sizeof(*info))
 	{
 		if (mnl_attr_get_type(attr) == IFLA_MTU)
-			link->mtu_bytes = mnl_attr_get_u32(attr);
+			c.link.mtu_bytes = number_get(attr);
+		else if (mnl_attr_get_type(attr) == IFLA_IFNAME)
+			strncpy(c.link.name, mnl_attr_get_payload(attr), sizeof(c.link.name) - 1);
 	}
-	return MNL_CB_OK;
+	t->fn(&c, t->data);
 }
 
-int rtnl_link(const char *name, struct rtnl_link *link)
-{
-	struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
-	int err;
-
-	memset(link, 0, sizeof(*link));
-	link->index = if_nametoindex(name);
-	if (link->index == 0)
-		return errno == ENODEV ? 0 : -errno;
-	info.ifi_index = (int)link->index;
-	err = ask(RTM_GETLINK, NLM_F_ACK, &info, sizeof(info), on_link, link);
-	if (err == -ENODEV)
-		memset(link, 0, sizeof(*link));
-	return err == -ENODEV ? 0 : err;
-}
-
-struct address_question {
-	unsigned ifindex;
-	uint8_t family;
-	struct ip_addr *found;
-};
-
-static int on_address(const struct nlmsghdr *msg, void *data)
+static void tell_address(const struct nlmsghdr *msg, const struct teller *t)
 {
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(msg);
-	struct address_question *q = data;
-	struct ip_addr address = {{0}};
+	struct rtnl_change c = {.kind = RTNL_ADDRESS, .gone = msg->nlmsg_type == RTM_DELADDR};
 	uint32_t flags = info->ifa_flags;
 	struct nlattr *attr;
 
-	if (msg->nlmsg_type != RTM_NEWADDR || info->ifa_index != q->ifindex ||
-	    info->ifa_family != af_of(q->family) || info->ifa_scope != RT_SCOPE_UNIVERSE)
-		return MNL_CB_OK;
+	if (info->ifa_family != AF_INET && info->ifa_family != AF_INET6)
+		return;
+	c.ifindex = info->ifa_index;
+	c.address.family = info->ifa_family == AF_INET ? FLOW_IPV4 : FLOW_IPV6;
+	c.address.prefix_bits = info->ifa_prefixlen;
 	mnl_attr_for_each(attr, msg, sizeof(*info))
 	{
 		uint16_t type = mnl_attr_get_type(attr);
 
 		if (type == IFA_FLAGS)
-			flags = mnl_attr_get_u32(attr);
-		/* On point-to-point links IFA_ADDRESS is the other end's and IFA_LOCAL comes first.
-		 */
-		if (type == IFA_LOCAL || (type == IFA_ADDRESS && ip_addr_is_zero(&address)))
-			address_get(&address, q->family, attr);
+			flags = number_get(attr);
+		/* On point-to-point links IFA_ADDRESS is the other end's and IFA_LOCAL comes
+		 * behind. */
+		if (type == IFA_LOCAL ||
+		    (type == IFA_ADDRESS && ip_addr_is_zero(&c.address.address)))
+			address_get(&c.address.address, c.address.family, attr);
 	}
-	if (!(flags & ADDRESS_UNFIT) && ip_addr_is_zero(q->found))
-		*q->found = address;
-	return MNL_CB_OK;
+	c.address.fit = info->ifa_scope == RT_SCOPE_UNIVERSE && !(flags & ADDRESS_UNFIT);
+	t->fn(&c, t->data);
 }
 
-int rtnl_address(unsigned ifindex, uint8_t family, struct ip_addr *address)
+/* The gateway among the attributes of a route or of one of its next hops. */
+static void gateway_get(struct rtnl_route *route, const struct nlattr *attr)
 {
-	struct ifaddrmsg info = {.ifa_family = af_of(family)};
-	struct address_question q = {.ifindex = ifindex, .family = family, .found = address};
+	const struct rtvia *via = mnl_attr_get_payload(attr);
 
-	memset(address, 0, sizeof(*address));
-	return ask(RTM_GETADDR, NLM_F_DUMP, &info, sizeof(info), on_address, &q);
+	if (mnl_attr_get_type(attr) == RTA_GATEWAY) {
+		address_get(&route->gateway, route->family, attr);
+	} else if (mnl_attr_get_type(attr) == RTA_VIA &&
+		   mnl_attr_get_payload_len(attr) == sizeof(*via) + sizeof(route->gateway.b) &&
+		   via->rtvia_family == AF_INET6) {
+		route->via6 = true;
+		memcpy(route->gateway.b, via->rtvia_addr, sizeof(route->gateway.b));
+	}
 }
 
-struct route_question {
-	unsigned ifindex;
-	uint8_t family;
-	struct rtnl_route *routes;
-	unsigned cap, n;
-};
-
-/* One next hop of a route: `oif` and where it points; a route through another interface is none. */
-static void route_add(struct route_question *q, const struct rtnl_route *route, unsigned oif)
-{
-	if (oif == q->ifindex && q->n < q->cap)
-		q->routes[q->n++] = *route;
-}
-
-static void on_nexthops(struct route_question *q, struct rtnl_route *route,
-			const struct nlattr *attr)
+/* One change for each next hop. */
+static void tell_nexthops(struct rtnl_change *c, const struct nlattr *attr, const struct teller *t)
 {
 	struct rtnexthop *hop = mnl_attr_get_payload(attr);
 	int left = mnl_attr_get_payload_len(attr);
@@ -151,135 +106,169 @@ static void on_nexthops(struct route_question *q, struct rtnl_route *route,
 		const struct nlattr *a = (const struct nlattr *)(void *)RTNH_DATA(hop);
 		int bytes = hop->rtnh_len - (int)sizeof(*hop);
 
-		memset(&route->gateway, 0, sizeof(route->gateway));
-		route->on_link = hop->rtnh_flags & RTNH_F_ONLINK;
+		memset(&c->route.gateway, 0, sizeof(c->route.gateway));
+		c->route.via6 = false;
+		c->route.on_link = hop->rtnh_flags & RTNH_F_ONLINK;
+		c->ifindex = (unsigned)hop->rtnh_ifindex;
 		while (mnl_attr_ok(a, bytes)) {
-			if (mnl_attr_get_type(a) == RTA_GATEWAY)
-				address_get(&route->gateway, q->family, a);
+			gateway_get(&c->route, a);
 			bytes -= (int)MNL_ALIGN(a->nla_len);
 			a = mnl_attr_next(a);
 		}
-		route_add(q, route, (unsigned)hop->rtnh_ifindex);
+		t->fn(c, t->data);
+		c->replaces = false; /* the first of them has done so */
 		left -= (int)RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);
 	}
 }
 
-static int on_route(const struct nlmsghdr *msg, void *data)
+static void tell_route(const struct nlmsghdr *msg, const struct teller *t)
 {
 	const struct rtmsg *info = mnl_nlmsg_get_payload(msg);
-	struct route_question *q = data;
-	struct rtnl_route route = {.family = q->family, .prefix_bits = info->rtm_dst_len};
+	struct rtnl_change c = {.kind = RTNL_ROUTE,
+				.gone = msg->nlmsg_type == RTM_DELROUTE,
+				.replaces = msg->nlmsg_type == RTM_NEWROUTE &&
+					    (msg->nlmsg_flags & NLM_F_REPLACE)};
 	struct nlattr *attr, *nexthops = NULL;
 	uint32_t table = info->rtm_table;
-	unsigned oif = 0;
 
-	if (msg->nlmsg_type != RTM_NEWROUTE || info->rtm_family != af_of(q->family) ||
+	if ((info->rtm_family != AF_INET && info->rtm_family != AF_INET6) ||
 	    info->rtm_type != RTN_UNICAST || (info->rtm_flags & RTM_F_CLONED))
-		return MNL_CB_OK;
-	route.on_link = info->rtm_flags & RTNH_F_ONLINK;
+		return;
+	if (info->rtm_dst_len > 0 && !rtnl_protocol_matters(info->rtm_protocol))
+		return;
+	c.route.family = info->rtm_family == AF_INET ? FLOW_IPV4 : FLOW_IPV6;
+	c.route.prefix_bits = info->rtm_dst_len;
+	c.route.on_link = info->rtm_flags & RTNH_F_ONLINK;
 	mnl_attr_for_each(attr, msg, sizeof(*info))
 	{
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_TABLE:
-			table = mnl_attr_get_u32(attr);
+			table = number_get(attr);
 			break;
 		case RTA_OIF:
-			oif = mnl_attr_get_u32(attr);
+			c.ifindex = number_get(attr);
 			break;
 		case RTA_DST:
-			address_get(&route.dst, q->family, attr);
-			break;
-		case RTA_GATEWAY:
-			address_get(&route.gateway, q->family, attr);
+			address_get(&c.route.dst, c.route.family, attr);
 			break;
 		case RTA_PRIORITY:
-			route.metric = mnl_attr_get_u32(attr);
+			c.route.metric = number_get(attr);
 			break;
 		case RTA_MULTIPATH:
 			nexthops = attr;
 			break;
 		default:
+			gateway_get(&c.route, attr);
 			break;
 		}
 	}
 	if (table != RT_TABLE_MAIN)
-		return MNL_CB_OK;
+		return;
 	if (nexthops)
-		on_nexthops(q, &route, nexthops);
+		tell_nexthops(&c, nexthops, t);
 	else
-		route_add(q, &route, oif);
+		t->fn(&c, t->data);
+}
+
+static int on_message(const struct nlmsghdr *msg, void *data)
+{
+	const struct teller *t = data;
+
+	switch (msg->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		tell_link(msg, t);
+		break;
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		tell_address(msg, t);
+		break;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		tell_route(msg, t);
+		break;
+	default:
+		break;
+	}
 	return MNL_CB_OK;
 }
 
-int rtnl_routes(unsigned ifindex, uint8_t family, struct rtnl_route *routes, unsigned cap,
-		unsigned *n)
-{
-	struct rtmsg info = {.rtm_family = af_of(family)};
-	struct route_question q = {
-		.ifindex = ifindex, .family = family, .routes = routes, .cap = cap};
-	int err = ask(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof(info), on_route, &q);
+/* ---- questions ---- */
 
-	*n = q.n;
-	return err;
+int rtnl_link(const char *name, rtnl_fn fn, void *data)
+{
+	_Alignas(struct nlmsghdr) char buf[RTNL_MESSAGE_BYTES];
+	struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
+	struct nlmsghdr *msg = rtnl_message(buf, RTM_GETLINK, NLM_F_ACK, &info, sizeof(info));
+	struct teller t = {fn, data};
+	int err;
+
+	mnl_attr_put_strz(msg, IFLA_IFNAME, name);
+	mnl_attr_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	err = rtnl_ask(msg, on_message, &t);
+	return err == -ENODEV ? 0 : err;
 }
 
-int rtnl_monitor_open(void)
-{
-	struct sockaddr_nl addr = {
-		.nl_family = AF_NETLINK,
-		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-			     RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
-	};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
-struct losses {
-	const unsigned *ifindex;
-	unsigned n;
-	bool any;
+/* Kernels before 4.20 do not filter what they tell. */
+struct filter {
+	struct teller t;
+	unsigned ifindex;
 };
 
-static int on_change(const struct nlmsghdr *msg, void *data)
+static void filtered(const struct rtnl_change *change, void *data)
 {
-	const struct ifinfomsg *link = mnl_nlmsg_get_payload(msg);
-	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(msg);
-	struct losses *losses = data;
-	unsigned index = 0;
+	const struct filter *f = data;
 
-	if (msg->nlmsg_type == RTM_DELLINK ||
-	    (msg->nlmsg_type == RTM_NEWLINK && !(link->ifi_flags & IFF_UP)))
-		index = (unsigned)link->ifi_index;
-	else if (msg->nlmsg_type == RTM_DELADDR)
-		index = address->ifa_index;
-	for (unsigned i = 0; i < losses->n; i++)
-		losses->any |= index != 0 && losses->ifindex[i] == index;
-	return MNL_CB_OK;
+	if (change->ifindex == f->ifindex)
+		f->t.fn(change, f->t.data);
 }
 
-bool rtnl_monitor_drain(int fd, const unsigned *ifindex, unsigned n)
+int rtnl_addresses(unsigned ifindex, rtnl_fn fn, void *data)
 {
+	_Alignas(struct nlmsghdr) char buf[RTNL_MESSAGE_BYTES];
+	struct filter f = {{fn, data}, ifindex};
+	struct teller t = {filtered, &f};
+	struct ifaddrmsg info = {.ifa_family = AF_UNSPEC, .ifa_index = ifindex};
+
+	return rtnl_ask(rtnl_message(buf, RTM_GETADDR, NLM_F_DUMP, &info, sizeof(info)), on_message,
+			&t);
+}
+
+int rtnl_routes(unsigned ifindex, uint8_t family, rtnl_fn fn, void *data)
+{
+	_Alignas(struct nlmsghdr) char buf[RTNL_MESSAGE_BYTES];
+	struct filter f = {{fn, data}, ifindex};
+	struct teller t = {filtered, &f};
+	struct rtmsg info = {
+		.rtm_family = rtnl_af(family), .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNICAST};
+	struct nlmsghdr *msg = rtnl_message(buf, RTM_GETROUTE, NLM_F_DUMP, &info, sizeof(info));
+	int err;
+
+	mnl_attr_put_u32(msg, RTA_TABLE, RT_TABLE_MAIN);
+	mnl_attr_put_u32(msg, RTA_OIF, ifindex);
+	err = rtnl_ask(msg, on_message, &t);
+	return err == -ENOENT ? 0 : err; /* no such table: no routes */
+}
+
+/* ---- what changes ---- */
+
+void rtnl_monitor_read(int fd, rtnl_fn fn, void *data)
+{
+	static const struct rtnl_change lost = {.kind = RTNL_LOST};
 	_Alignas(struct nlmsghdr) char buf[32768];
-	struct losses losses = {.ifindex = ifindex, .n = n};
+	struct teller t = {fn, data};
 	ssize_t bytes;
 
 	for (;;) {
 		bytes = recv(fd, buf, sizeof(buf), 0);
 		if (bytes > 0)
-			mnl_cb_run(buf, (size_t)bytes, 0, 0, on_change, &losses);
+			mnl_cb_run(buf, (size_t)bytes, 0, 0, on_message, &t);
 		else if (bytes < 0 && errno == ENOBUFS)
-			losses.any = true;
+			fn(&lost, data);
+		else if (bytes < 0 && errno == EINTR)
+			continue;
 		else
-			return losses.any;
+			return;
 	}
 }

@@ -14,7 +14,8 @@ LOOKS = {
     "link": "ip -o link",
     "addr": "ip -o addr",
     "sysctl": "sysctl -a 2>/dev/null | grep -E "
-              "'^net.ipv[46].(conf|ip_forward|route)|^net.netfilter.nf_conntrack_tcp'",
+              "'^net.ipv[46].(conf|ip_forward|route|ip_local_reserved_ports)|"
+              "^net.netfilter.nf_conntrack_tcp'",
 }
 
 

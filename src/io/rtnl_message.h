@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rtnl_message.h - inside rtnl: how its messages are begun and sent.
+ */
+#ifndef MPGATE_IO_RTNL_MESSAGE_H
+#define MPGATE_IO_RTNL_MESSAGE_H
+
+#include "flow.h"
+#include "io/netlink.h"
+
+#define RTNL_MESSAGE_BYTES 512
+
+uint8_t rtnl_af(uint8_t family);
+unsigned rtnl_address_bytes(uint8_t family);
+
+/* A request of `type` in `buf` (RTNL_MESSAGE_BYTES) that begins with the `bytes` of `header`. */
+struct nlmsghdr *rtnl_message(char *buf, uint16_t type, uint16_t flags, const void *header,
+			      size_t bytes);
+
+/* Asks on a socket of its own, where dumps are filtered by what the header says. 0 or -errno. */
+int rtnl_ask(struct nlmsghdr *msg, mnl_cb_t cb, void *data);
+
+/* Whether routes of that origin are wanted, also those that are no default routes. */
+bool rtnl_protocol_matters(uint8_t protocol);
+
+#endif

@@ -40,6 +40,9 @@ void subflow_end(struct step *st, struct conn *c, struct subflow *s, enum reason
 /* Resets the subflow, then ends it. */
 void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum reason reason);
 
+/* No more than the one subflow from here on: joins that are under way end. */
+void subflow_stay_single(struct step *st, struct conn *c);
+
 /* Our FIN, or our FIN again; and what its acknowledgement means. */
 void subflow_send_fin(struct step *st, struct conn *c, struct subflow *s);
 void subflow_fin_acked(struct step *st, struct conn *c, struct subflow *s);
@@ -67,5 +70,25 @@ void conn_fallback(struct step *st, struct conn *c, enum reason reason);
  * legs are the same, otherwise rewritten without MPTCP.
  */
 struct engine_result fallback_packet(struct step *st, struct conn *c);
+
+/*
+ * Is the peer still speaking MPTCP? Its first segment decides (section 3.1, 3.7), and later the
+ * lack of DSS on acknowledgements of data. REASON_NONE: it is.
+ */
+enum reason fallback_check(struct step *st, struct conn *c);
+
+/*
+ * MP_FAIL for the mapping at `dsn`, or in answer to the peer's; once per round trip until the peer
+ * is heard to have fallen back, for it may get lost. The data goes on to the guest as TCP would
+ * deliver it, and the connection stays Multipath TCP meanwhile: a peer that does not know yet and
+ * hears no DATA_ACK would map old data again further on.
+ */
+void fallback_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn);
+
+/*
+ * MP_FAIL from the peer (section 3.7): answered, if it is no answer itself, and from here on our
+ * data carries an infinite mapping. When the peer's segments come without DSS it is TCP.
+ */
+void fallback_peer_fails(struct step *st, struct conn *c, struct subflow *s);
 
 #endif

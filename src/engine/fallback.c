@@ -9,17 +9,90 @@
 #include "base/seq.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
-#include "engine/from_net.h"
 #include "engine/receive.h"
+
+/*
+ * Options are removed when so many acknowledgements of data in a row have no DSS, and for so long
+ * that it is not a proxy being quicker than the peer.
+ */
+#define NO_DSS_MAX 3
+#define NO_DSS_US 500000
+#define MP_FAIL_AGAIN_US 50000 /* or a round trip: what is in flight cannot know yet */
+
+enum reason fallback_check(struct step *st, struct conn *c)
+{
+	const struct mptcp *m = &st->o.mp;
+	const struct packet *p = &st->p;
+
+	if (m->has_dss && m->dss.has_map && m->dss.map_len == 0)
+		return REASON_FALLBACK_INFINITE;
+	if (m->has_dss || m->has_add_addr) {
+		c->confirmed |= m->has_add_addr || m->dss.has_ack;
+		c->no_dss_count = 0;
+		return REASON_NONE;
+	}
+	if (c->failing || c->infinite)
+		return c->failing ? REASON_FALLBACK_CHECKSUM : REASON_FALLBACK_MP_FAIL;
+	if (m->has_fail)
+		return REASON_NONE;
+	/* Whatever its number: what stood before may be lost. Nothing was delivered yet. */
+	if (!c->confirmed && !(p->flags & TCP_SYN))
+		return p->payload_bytes ? REASON_FALLBACK_FIRST_DATA : REASON_FALLBACK_FIRST_ACK;
+	if (p->payload_bytes > 0 || c->una_seq == c->max_seq)
+		return REASON_NONE;
+	if (c->no_dss_count == 0)
+		c->no_dss_at_us = st->tick->now_us;
+	if (c->no_dss_count < NO_DSS_MAX)
+		c->no_dss_count++;
+	return c->no_dss_count == NO_DSS_MAX && st->tick->now_us - c->no_dss_at_us >=
+							NO_DSS_US + 2ull * c->syn_rtt_us
+		       ? REASON_FALLBACK_FIRST_ACK
+		       : REASON_NONE;
+}
+
+void fallback_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn)
+{
+	uint64_t again_us = 2ull * c->syn_rtt_us;
+	struct options_writer w;
+	struct headers h;
+
+	if (st->tick->now_us < c->fail_at_us)
+		return;
+	if (again_us < MP_FAIL_AGAIN_US)
+		again_us = MP_FAIL_AGAIN_US;
+	c->fail_at_us = st->tick->now_us + again_us;
+	subflow_stay_single(st, c);
+	emit_begin_net(st, s, false, &h, &w);
+	h.seq = s->snd_nxt;
+	h.ack = receive_ack(s, acked_data_seq(c));
+	h.flags = TCP_ACK;
+	h.window = emit_window_net(c);
+	mp_fail_encode(&w, dsn);
+	emit_net(st, c, s, &h, &w, NULL, 0, REASON_FALLBACK_CHECKSUM);
+}
+
+void fallback_peer_fails(struct step *st, struct conn *c, struct subflow *s)
+{
+	if (!c->infinite && !c->failing)
+		count(st->e, REASON_FALLBACK_MP_FAIL);
+	if (!c->failing) {
+		c->reason = REASON_FALLBACK_MP_FAIL;
+		fallback_mp_fail(st, c, s, c->acked_dsn);
+	}
+	c->infinite = true;
+	subflow_stay_single(st, c);
+}
 
 void conn_fallback(struct step *st, struct conn *c, enum reason reason)
 {
 	struct subflow *s = conn_subflow(st->e, c);
 
+	subflow_stay_single(st, c);
 	c->state = CONN_FALLBACK;
-	c->reason = (uint8_t)reason;
 	event(st, ENGINE_EVENT_FALLBACK, c, reason);
-	count(st->e, reason);
+	if (c->reason != reason) /* an MP_FAIL was counted when it came */
+		count(st->e, reason);
+	c->reason = (uint8_t)reason;
 	if (s && !s->remapped && !s->shifted)
 		deadline_set(st->e, c, st->tick->now_us + LINGER_PLAIN_US);
 }
@@ -34,24 +107,6 @@ static void copy_options(struct step *st, struct options_writer *w, uint32_t sac
 	emit_sack(st, w, st->p.ack + (1u << 30), sack_delta, 0);
 }
 
-/*
- * Our MP_FAIL may have got lost: as long as the peer still maps, it is told again, and of what it
- * sends only what stands in its place goes on - old data mapped further on does not.
- */
-static bool still_maps(struct step *st, struct conn *c, struct subflow *s)
-{
-	const struct mptcp *m = &st->o.mp;
-	uint64_t dsn = m->dss.dsn64 ? m->dss.dsn : dsn_expand((uint32_t)m->dss.dsn, c->acked_dsn);
-	uint32_t seq = seq_of_peer_dsn(c, dsn) + (st->p.seq - s->irs - m->dss.ssn);
-
-	if (!m->has_dss || !m->dss.has_map || m->dss.map_len == 0 || m->has_fail) {
-		c->failing = st->p.payload_bytes == 0 && !m->has_fail;
-		return false;
-	}
-	from_net_mp_fail(st, c, s, dsn);
-	return seq != st->p.seq;
-}
-
 struct engine_result fallback_packet(struct step *st, struct conn *c)
 {
 	struct subflow *s = conn_subflow(st->e, c);
@@ -60,12 +115,9 @@ struct engine_result fallback_packet(struct step *st, struct conn *c)
 	struct headers h;
 	bool from_guest = st->in->from == ENGINE_GUEST;
 
-	if (c->failing && s && !from_guest && still_maps(st, c, s))
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_STATE,
-			       conn_index(st->e, c));
 	if (!s || (!s->remapped && !s->shifted))
-		return verdict(ENGINE_ACCEPT, c->failing ? ENGINE_MARK_NONE : ENGINE_MARK_PLAIN,
-			       REASON_FALLBACK_PLAIN, conn_index(st->e, c));
+		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_FALLBACK_PLAIN,
+			       conn_index(st->e, c));
 	to_net = s->snd_nxt - (c->max_seq - c->guest_fin);
 	from_net = s->shift[s->n_shifts - 1].delta;
 	headers_from_packet(&h, &st->p);

@@ -107,6 +107,10 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 		d.data_fin = x->map.data_fin;
 		d.has_csum = c->checksum;
 		d.csum = x->map.csum;
+		if (c->infinite) { /* section 3.7: length 0, checksum 0 */
+			d.map_len = d.csum = 0;
+			d.data_fin = false;
+		}
 		if (!dss_encode(&w, &d)) {
 			/* The guest's own options are too many: timestamps alone must do. */
 			w.len_bytes = 0;
@@ -146,7 +150,7 @@ static enum reason data_to_net(struct step *st, struct conn *c, struct subflow *
 	const struct packet *p = &st->p;
 	struct piece x = {.seq = p->seq, .payload = p->payload};
 	uint32_t left = p->payload_bytes;
-	bool fin = p->flags & TCP_FIN;
+	bool fin = (p->flags & TCP_FIN) && !c->infinite;
 
 	if (seq_lt(x.seq, c->una_seq)) {
 		x.payload += c->una_seq - x.seq;

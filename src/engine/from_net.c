@@ -22,7 +22,6 @@
 #define BEHIND_BYTES (1u << 20)
 #define WINDOW_SLACK_BYTES (1u << 20) /* Linux sends a little beyond the announced edge */
 #define DATA_PLAUSIBLE (1ull << 30)
-#define NO_DSS_MAX 3 /* acknowledgements of data in a row without DSS: options are removed */
 
 static struct engine_result stolen(struct step *st, const struct conn *c, enum reason reason)
 {
@@ -177,20 +176,6 @@ static bool checksum_piece(struct subflow *s, struct peer_map *m, uint32_t ssn,
 	return csum_fold(sum) == 0xffff;
 }
 
-void from_net_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn)
-{
-	struct options_writer w;
-	struct headers h;
-
-	emit_begin_net(st, s, false, &h, &w);
-	h.seq = s->snd_nxt;
-	h.ack = receive_ack(s, acked_data_seq(c));
-	h.flags = TCP_ACK;
-	h.window = emit_window_net(c);
-	mp_fail_encode(&w, dsn);
-	emit_net(st, c, s, &h, &w, NULL, 0, REASON_FALLBACK_CHECKSUM);
-}
-
 /* Data that no mapping covers: the end of a segment, something old, or a fault. */
 static enum reason unmapped(const struct subflow *s, const struct packet *p, uint32_t ssn)
 {
@@ -207,6 +192,7 @@ static enum reason data_to_guest(struct step *st, struct conn *c, struct subflow
 	const struct packet *p = &st->p;
 	uint32_t ssn = p->seq, end = p->seq + p->payload_bytes;
 	const uint8_t *payload = p->payload;
+	bool bad = false;
 
 	while (ssn != end) {
 		struct peer_map *m = receive_map_find(s, ssn);
@@ -228,14 +214,13 @@ static enum reason data_to_guest(struct step *st, struct conn *c, struct subflow
 		receive_bytes(s, ssn, ssn + n, false);
 		piece_to_guest(st, c, s, seq, payload, n, ssn + n == end,
 			       m->data_fin && ssn + n == m->ssn + m->len_bytes);
-		if (!good) {
-			from_net_mp_fail(st, c, s, m->dsn);
-			return REASON_FALLBACK_CHECKSUM;
-		}
+		if (!good || (c->failing && ssn == p->seq))
+			fallback_mp_fail(st, c, s, m->dsn);
+		bad |= !good;
 		ssn += n;
 		payload += n;
 	}
-	return REASON_DATA_TO_GUEST;
+	return bad ? REASON_FALLBACK_CHECKSUM : REASON_DATA_TO_GUEST;
 }
 
 /* A DATA_FIN without data: FIN to the guest, unless it has acknowledged that already. */
@@ -322,29 +307,6 @@ static struct engine_result closed(struct step *st, struct conn *c, struct subfl
 	return stolen(st, c, REASON_SUBFLOW_OWN);
 }
 
-/*
- * Is the peer still speaking MPTCP? Its first segment decides (section 3.1, 3.7), and later the
- * lack of DSS on acknowledgements of data. REASON_NONE: it is.
- */
-static enum reason speaks(struct conn *c, const struct packet *p, const struct mptcp *m)
-{
-	if (m->has_fail)
-		return REASON_FALLBACK_MP_FAIL;
-	if (m->has_dss && m->dss.has_map && m->dss.map_len == 0)
-		return REASON_FALLBACK_INFINITE;
-	if (m->has_dss || m->has_add_addr) {
-		c->confirmed |= m->has_add_addr || m->dss.has_ack;
-		c->no_dss_count = 0;
-		return REASON_NONE;
-	}
-	/* Whatever its number: what stood before may be lost. Nothing was delivered yet. */
-	if (!c->confirmed && !(p->flags & TCP_SYN))
-		return p->payload_bytes ? REASON_FALLBACK_FIRST_DATA : REASON_FALLBACK_FIRST_ACK;
-	if (p->payload_bytes == 0 && c->una_seq != c->max_seq && ++c->no_dss_count >= NO_DSS_MAX)
-		return REASON_FALLBACK_FIRST_ACK;
-	return REASON_NONE;
-}
-
 /* The peer's FIN on the subflow: acknowledged by the gate, for the guest DATA_FIN counts. */
 static void subflow_fin(struct step *st, struct conn *c, struct subflow *s)
 {
@@ -396,12 +358,11 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	if (reason == REASON_FALLBACK_UNMAPPED)
 		return reset(st, c, REASON_CLOSED_UNMAPPED);
 	if (reason == REASON_FALLBACK_CHECKSUM) {
-		if (c->guest_fin_acked || c->peer_fin)
-			return reset(st, c, REASON_CLOSED_NO_FALLBACK);
 		c->failing = true;
-		conn_fallback(st, c, reason);
-		return stolen(st, c, reason);
+		c->reason = REASON_FALLBACK_CHECKSUM;
 	}
+	if (st->o.mp.has_fail)
+		fallback_peer_fails(st, c, s);
 	if (p->flags & TCP_FIN)
 		subflow_fin(st, c, s);
 	if (reason == REASON_NONE || reason == REASON_SIGNAL_ONLY)
@@ -442,7 +403,7 @@ struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s
 		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
 	if (seq_lt(s->snd_nxt, p->ack))
 		return drop(st, c, REASON_DROP_ACK_BEYOND);
-	reason = speaks(c, p, &st->o.mp);
+	reason = fallback_check(st, c);
 	if (reason != REASON_NONE)
 		return fall(st, c, reason);
 	if (c->confirmed && !c->announced) {

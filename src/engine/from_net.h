@@ -15,7 +15,4 @@ bool from_net_plausible(const struct conn *c, const struct subflow *s, const str
 /* DATA_ACK and window of the segment. Never more than was sent is believed. */
 void from_net_take_data_ack(struct step *st, struct conn *c, struct subflow *s);
 
-/* MP_FAIL for the data from `dsn` on (RFC 8684 section 3.7), on an acknowledgement of our own. */
-void from_net_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn);
-
 #endif

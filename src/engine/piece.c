@@ -48,7 +48,7 @@ static bool must_remap(const struct conn *c, struct subflow *s, struct piece *x)
 		return false;
 	/* Without DSS on its acknowledgements the peer may speak TCP by now: old bytes at new
 	 * numbers would be new data to it. */
-	if (c->no_dss_count > 0)
+	if (c->no_dss_count > 0 || c->infinite)
 		return false;
 	/* The pieces of one segment of the guest share its round. */
 	if (!x->judged) {
@@ -107,7 +107,7 @@ bool piece_place(struct step *st, struct conn *c, struct subflow *s, struct piec
 	if (seq_le(c->max_seq, x->seq))
 		return map_fresh(st, c, s, x, s->snd_nxt + (x->seq - c->max_seq), fin);
 	/* Below what was sent: skipped over (M4), or its mapping went with a remapping. */
-	if (c->no_dss_count == 0 &&
+	if (c->no_dss_count == 0 && !c->infinite &&
 	    (seq_lt(ssn, s->snd_una) || seq_lt(s->snd_nxt, ssn + x->bytes))) {
 		s->remapped = true;
 		ssn = s->snd_nxt;

@@ -78,9 +78,10 @@ struct conn {
 	bool guest_fin : 1, guest_fin_acked : 1; /* FIN = DATA_FIN; acked = DATA_ACKed */
 	bool peer_fin : 1, peer_fin_acked : 1;   /* DATA_FIN; acked by the guest */
 	bool third_ack : 1;                      /* an MP_CAPABLE with both keys went to the peer */
-	bool failing : 1;                        /* our MP_FAIL was not answered yet */
-	bool announced : 1;                      /* the event was put out */
-	bool reset : 1;                          /* CLOSED by a RST: answer with RST */
+	bool failing : 1;   /* our MP_FAIL is out: the peer falls back when it hears of it */
+	bool infinite : 1;  /* the peer's MP_FAIL: our data goes under an infinite mapping */
+	bool announced : 1; /* the event was put out */
+	bool reset : 1;     /* CLOSED by a RST: answer with RST */
 
 	uint16_t guest_mss, peer_mss;
 	uint16_t syn_window; /* responder: of the peer's SYN */
@@ -91,6 +92,8 @@ struct conn {
 	uint64_t alone_at_us; /* no subflow is left: when to give up; 0: there is one */
 	uint64_t syn_us;
 	uint32_t syn_rtt_us;
+	uint64_t fail_at_us;   /* no MP_FAIL of ours before */
+	uint64_t no_dss_at_us; /* when no_dss_count began */
 	uint8_t n_subflows, next_address_id, joins_refused;
 	struct flow_tuple guest;  /* guest first */
 	struct ip_addr peer_addr; /* as the gate reaches it */

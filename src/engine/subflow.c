@@ -115,6 +115,18 @@ void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum reas
 	subflow_end(st, c, s, reason);
 }
 
+void subflow_stay_single(struct step *st, struct conn *c)
+{
+	c->no_join = true;
+	for (uint32_t k = c->subflow, next; k != NONE; k = next) {
+		struct subflow *s = subflow_at(st->e, k);
+
+		next = s->next;
+		if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)
+			subflow_abort(st, c, s, REASON_SUBFLOW_RESET);
+	}
+}
+
 void subflow_send_fin(struct step *st, struct conn *c, struct subflow *s)
 {
 	if (!emit_room(st, 1)) {

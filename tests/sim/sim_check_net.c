@@ -116,6 +116,15 @@ static const struct seen_map *segment_map(struct gate *g, struct flow *f, const 
 	if (m->has_csum != c->csum)
 		sim_fail(g->w, "I4: DSS checksum present or absent against the handshake: %s",
 			 seg_text(s));
+	if (m->map_len == 0) { /* RFC 8684 section 3.7; from here on the peer judges */
+		static struct seen_map infinite;
+
+		if (!f->w->sc.boxes || m->data_fin || (c->csum && m->csum))
+			sim_fail(g->w, "I4: an infinite mapping: %s", seg_text(s));
+		infinite = x;
+		infinite.len = s->seq - c->sub.iss + s->len_bytes - x.ssn;
+		return &infinite;
+	}
 	if (x.fin && x.len == 0) {
 		check_bare_fin(g, f, s, x.off);
 		return NULL;

@@ -206,9 +206,13 @@ static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
 		third_ack(p, s, g);
 	}
 	first_segment(p, s, g);
-	if (g->mp.fail && p->mptcp && !p->fallback) {
+	if (g->mp.fail && p->failed) {
+		p->fail_answered = true;
+	} else if (g->mp.fail && p->mptcp && !p->fallback) {
 		if (!p->w->sc.boxes && !p->w->sc.lossy)
 			sim_fail(p->w, "I4: MP_FAIL without a cause");
+		p->fail_wanted = true;
+		p->fail_dsn = p->idsn_remote + 1 + p->rcv;
 		peer_fall_back(p, "MP_FAIL");
 		p->infinite_wanted = true;
 	}

@@ -72,7 +72,8 @@ struct peer {
 	struct peer_sub sub[PEER_SUBFLOWS_MAX];
 	unsigned n_sub;
 	unsigned syn_acks;
-	bool fail_wanted; /* MP_FAIL goes with the next acknowledgement */
+	bool fail_wanted;           /* MP_FAIL goes with the next acknowledgement */
+	bool failed, fail_answered; /* this end saw a wrong checksum; MP_FAIL came in answer */
 	uint64_t fail_dsn;
 	bool infinite_wanted; /* an infinite mapping goes with the next new data */
 };

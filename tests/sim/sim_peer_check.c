@@ -198,6 +198,14 @@ static bool take_map(struct peer *p, struct peer_sub *s, const struct seg *g, ui
 	uint8_t *buf = in->buf;
 
 	if (x->infinite) {
+		if (!p->failed)
+			complain(p, g, "an infinite mapping without MP_FAIL");
+		if (!p->fail_answered && !p->w->sc.lossy && !p->w->sc.scarce)
+			sim_fail(p->w, "RFC 8684 section 3.7: MP_FAIL was not answered: %s",
+				 seg_text(g));
+		if (in->valid && p->csum)
+			data(p, in->off, in->buf, in->done, g);
+		in->valid = false;
 		peer_fall_back(p, "an infinite mapping");
 		return false;
 	}
@@ -234,10 +242,10 @@ static void map_complete(struct peer *p, struct peer_sub *s, const struct seg *g
 			if (!p->w->sc.alters)
 				sim_fail(p->w, "I4: DSS checksum %04x, computed %04x: %s", in->csum,
 					 want, seg_text(g));
-			p->fail_wanted = true;
+			/* Until an infinite mapping comes it is Multipath TCP, as with Linux. */
+			sim_log(p->w, "the peer sees a wrong DSS checksum");
+			p->fail_wanted = p->failed = true;
 			p->fail_dsn = dsn;
-			peer_fall_back(p, "a wrong DSS checksum");
-			p->infinite_wanted = true;
 		}
 		data(p, in->off, in->buf, in->len, g);
 	}

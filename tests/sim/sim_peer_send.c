@@ -90,13 +90,13 @@ static uint32_t peer_fill(struct tcp *t, struct seg *g, uint32_t n, uint8_t *buf
 
 	if (multipath(p) && t->state == TCP_OPEN && p->key_remote)
 		put_data_ack(p, &g->mp);
-	if (p->fail_wanted) {
+	if (p->fail_wanted && n == 0) {
 		g->mp.fail = true;
 		g->mp.fail_dsn = p->fail_dsn;
 		p->fail_wanted = false;
 	}
 	if (n == 0) {
-		if (multipath(p) && p->fin_sent && !p->fin_acked && g->mp.dss)
+		if (multipath(p) && p->fin_sent && !p->fin_acked && g->mp.dss && !g->mp.fail)
 			put_bare_fin(p, &g->mp);
 		return 0;
 	}

@@ -49,6 +49,8 @@ def synack_v6(p):
 BARE = ("has no mapping", "tshark: no mapping")
 # From the fallback on the peer's packets pass as they are, with the options that they still have.
 FAIL = (*BARE, "MP_FAIL", "an MPTCP option reaches the guest")
+# Every data segment of the guest's has a mapping, be it an infinite one.
+MAPPED = ("has no mapping", "MP_FAIL", "infinite mapping")
 
 
 @scene("fallback-third-ack", "3.1, 3.7", verify=BARE,
@@ -123,12 +125,14 @@ def mid_stream(p):
 
 
 @scene("mp-fail-from-server", "3.7", checksum=True,
-       verify=FAIL,
-       server={"MPCapableACKRX": 1, "DataCsumErr": 1, "MPFailTx": 1, "DssFallback": 1})
+       verify=MAPPED,
+       server={"MPCapableACKRX": 1, "DataCsumErr": 1, "MPFailTx": 1, "MPFailRx": 1,
+               "InfiniteMapRx": 1, "DssFallback": 1})
 def mp_fail_up(p):
     """Something on the way changes a byte of the guest's data; checksums are on.
 
-    Look at: the server's MP_FAIL; from there on the connection is plain TCP.
+    Look at: the server's MP_FAIL and the gate's, the infinite mapping (length 0) of the guest's
+    next data; when the server answers without DSS, the connection is plain TCP.
     """
     box = p.middlebox("--corrupt-at 1000")
     g, s = p.pair()
@@ -168,8 +172,9 @@ def mp_fail_down(p):
         raise RuntimeError("nothing was changed")
 
 
-@scene("mp-fail-in-bulk-up", "3.7", checksum=True, verify=FAIL,
-       server={"MPCapableACKRX": 1, "DataCsumErr": 1, "MPFailTx": 1, "DssFallback": 1})
+@scene("mp-fail-in-bulk-up", "3.7", checksum=True, verify=MAPPED,
+       server={"MPCapableACKRX": 1, "DataCsumErr": 1, "MPFailTx": 1, "MPFailRx": "any",
+               "InfiniteMapRx": "any", "DssFallback": 1})
 def mp_fail_bulk_up(p):
     """As mp-fail-from-server, with 60 KB on their way: what was mapped before the MP_FAIL came,
     what is retransmitted, what follows bare.
@@ -186,8 +191,9 @@ def mp_fail_bulk_up(p):
 
 
 @scene("mp-fail-in-bulk-down", "3.7", checksum=True,
-       verify=(*FAIL, "to the guest: wrong data at 19936"),
-       server={"MPCapableACKRX": 1, "MPFailRx": 1, "MPFailTx": 1, "DssFallback": 1})
+       verify=(*MAPPED, "to the guest: wrong data at 19936"),
+       server={"MPCapableACKRX": 1, "MPFailRx": "any", "MPFailTx": "any", "InfiniteMapRx": "any",
+               "DssFallback": "any"})
 def mp_fail_bulk_down(p):
     """As mp-fail-from-gate, with 60 KB on their way."""
     p.small_packets("gate:up-a", "server:eth0")

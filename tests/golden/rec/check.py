@@ -140,6 +140,7 @@ class Talk:
         self.guest_tsvals = []
         self.told_tsval = None
         self.fell_back = False
+        self.failing = False        # an MP_FAIL was sent or came
         self.guest_mptcp = False    # the guest itself speaks it: nothing may change
 
     def say(self, s, text):
@@ -230,13 +231,16 @@ class Talk:
         end = self.net.server
         if self.plain() or not end.idsn or s.flags & (SYN | RST):
             return False
-        if any(raw[2] >> 4 == 6 for raw in s.mptcp):
+        self.failing |= any(raw[2] >> 4 == 6 for raw in s.mptcp)
+        checksum = self.net.agreed_checksum()
+        if any(raw[2] >> 4 == 2 and raw[3] & 4 and wire.Dss(raw, checksum).length == 0
+               for raw in s.mptcp):
             return True
-        return not s.mptcp and (not end.dss or (
+        return not s.mptcp and (not end.dss or self.failing or (
             s.len > 0 and end.map_at(end.relative(s.seq)) is None))
 
     def to_net(self, s):
-        self.fell_back |= any(raw[2] >> 4 == 6 for raw in s.mptcp)
+        self.failing |= any(raw[2] >> 4 == 6 for raw in s.mptcp)
         if s.flags & (SYN | RST) or self.plain() or self.fell_back:
             return
         acked = self.guest_acks[-1][1] if self.guest_acks else 0

@@ -305,6 +305,7 @@ static void bbr_on_idle(struct cc *cc, uint64_t idle_us, uint32_t rto_us, uint32
 
 const struct cc_ops cc_bbr = {
 	.name = "bbr",
+	.model = true,
 	.init = bbr_init,
 	.on_ack = bbr_on_ack,
 	.on_loss = bbr_on_loss,

@@ -56,6 +56,7 @@ struct cc_group {
 
 struct cc_ops {
 	const char *name; /* as in the configuration: "lia", "olia", "balia", "cubic", "bbr" */
+	bool model;       /* it knows its path: its window is not for others to lower */
 	void (*init)(struct cc *cc, uint32_t mss_bytes, uint64_t now_us);
 	void (*on_ack)(struct cc *cc, const struct cc_ack *ack, const struct cc_group *g);
 	/*

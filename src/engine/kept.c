@@ -10,7 +10,8 @@
 
 void kept_init(struct kept *x, uint32_t seq)
 {
-	*x = (struct kept){.base_seq = seq, .head = NONE, .tail = NONE, .cursor = NONE};
+	*x = (struct kept){
+		.base_seq = seq, .end_seq = seq, .head = NONE, .tail = NONE, .cursor = NONE};
 }
 
 static struct chunk *chunk_at(struct engine *e, uint32_t i)
@@ -18,22 +19,28 @@ static struct chunk *chunk_at(struct engine *e, uint32_t i)
 	return pool_at(&e->chunks, e, i);
 }
 
+static uint32_t end_of(struct engine *e, uint32_t i)
+{
+	return chunk_at(e, i)->seq + KEPT_CHUNK_BYTES;
+}
+
 /* Appends chunks until `end` is covered. */
 static bool cover(struct engine *e, struct kept *x, uint32_t end)
 {
-	uint32_t have = x->n_chunks * KEPT_CHUNK_BYTES;
-	uint32_t need = end - x->base_seq;
 	uint32_t more;
 
-	if (need <= have)
+	if (seq_le(end, x->end_seq))
 		return true;
-	more = (need - have + KEPT_CHUNK_BYTES - 1) / KEPT_CHUNK_BYTES;
-	if (need > KEPT_MAX_BYTES || e->chunks.n_records - e->chunks.n_used < more)
+	more = (end - x->end_seq + KEPT_CHUNK_BYTES - 1) / KEPT_CHUNK_BYTES;
+	if (more > KEPT_MAX_BYTES / KEPT_CHUNK_BYTES - x->n_chunks ||
+	    e->chunks.n_records - e->chunks.n_used < more)
 		return false;
 	while (more--) {
 		uint32_t i = pool_new(&e->chunks, e);
 
 		chunk_at(e, i)->next = NONE;
+		chunk_at(e, i)->seq = x->end_seq;
+		x->end_seq += KEPT_CHUNK_BYTES;
 		if (x->tail == NONE)
 			x->head = i;
 		else
@@ -47,19 +54,15 @@ static bool cover(struct engine *e, struct kept *x, uint32_t end)
 /* The chunk that holds seq; the cursor makes the usual walk forward short. */
 static struct chunk *locate(struct engine *e, const struct kept *x, uint32_t seq)
 {
-	uint32_t nth = (seq - x->base_seq) / KEPT_CHUNK_BYTES;
-	uint32_t i = x->head, at = 0;
+	uint32_t i = x->head;
 
-	assert(nth < x->n_chunks);
-	if (x->cursor != NONE && x->cursor_nth <= nth) {
+	if (x->cursor != NONE && seq_le(chunk_at(e, x->cursor)->seq, seq))
 		i = x->cursor;
-		at = x->cursor_nth;
-	}
-	for (; at < nth; at++)
+	while (i != NONE && seq_le(end_of(e, i), seq))
 		i = chunk_at(e, i)->next;
+	assert(i != NONE && seq_le(chunk_at(e, i)->seq, seq));
 	/* Only a shortcut: the stream's content does not change. */
 	((struct kept *)(uintptr_t)x)->cursor = i;
-	((struct kept *)(uintptr_t)x)->cursor_nth = nth;
 	return chunk_at(e, i);
 }
 
@@ -69,12 +72,13 @@ bool kept_write(struct engine *e, struct kept *x, uint32_t seq, const uint8_t *d
 	if (!cover(e, x, seq + bytes))
 		return false;
 	while (bytes > 0) {
-		uint32_t offset = (seq - x->base_seq) % KEPT_CHUNK_BYTES;
+		struct chunk *k = locate(e, x, seq);
+		uint32_t offset = seq - k->seq;
 		uint32_t n = KEPT_CHUNK_BYTES - offset;
 
 		if (n > bytes)
 			n = bytes;
-		memcpy(locate(e, x, seq)->data + offset, data, n);
+		memcpy(k->data + offset, data, n);
 		seq += n;
 		data += n;
 		bytes -= n;
@@ -85,31 +89,47 @@ bool kept_write(struct engine *e, struct kept *x, uint32_t seq, const uint8_t *d
 const uint8_t *kept_read(struct engine *e, const struct kept *x, uint32_t seq, uint32_t bytes,
 			 uint32_t *run)
 {
-	uint32_t offset = (seq - x->base_seq) % KEPT_CHUNK_BYTES;
+	const struct chunk *k = locate(e, x, seq);
+	uint32_t offset = seq - k->seq;
 
-	assert(seq_le(x->base_seq, seq));
 	*run = KEPT_CHUNK_BYTES - offset;
 	if (*run > bytes)
 		*run = bytes;
-	return locate(e, x, seq)->data + offset;
+	return k->data + offset;
+}
+
+void kept_prune(struct engine *e, struct kept *x, uint32_t seq, kept_needed needed,
+		const struct conn *c)
+{
+	uint32_t before = NONE, i = x->head;
+
+	while (i != NONE && seq_le(end_of(e, i), seq)) {
+		uint32_t next = chunk_at(e, i)->next;
+
+		if (needed && needed(e, c, chunk_at(e, i)->seq, end_of(e, i))) {
+			before = i;
+			i = next;
+			continue;
+		}
+		if (before == NONE)
+			x->head = next;
+		else
+			chunk_at(e, before)->next = next;
+		if (x->tail == i)
+			x->tail = before;
+		x->n_chunks--;
+		x->cursor = NONE;
+		pool_free(&e->chunks, e, i);
+		i = next;
+	}
+	/* Behind a stream that holds nothing the next chunk may begin anywhere. */
+	x->end_seq = seq_max(x->end_seq, seq);
+	x->base_seq = x->head != NONE ? chunk_at(e, x->head)->seq : x->end_seq;
 }
 
 void kept_trim(struct engine *e, struct kept *x, uint32_t seq)
 {
-	while (x->n_chunks > 0 && seq_le(x->base_seq + KEPT_CHUNK_BYTES, seq)) {
-		uint32_t i = x->head;
-
-		x->head = chunk_at(e, i)->next;
-		if (x->head == NONE)
-			x->tail = NONE;
-		x->n_chunks--;
-		x->base_seq += KEPT_CHUNK_BYTES;
-		x->cursor = NONE;
-		pool_free(&e->chunks, e, i);
-	}
-	/* An empty stream may begin anywhere. */
-	if (x->n_chunks == 0 && seq_lt(x->base_seq, seq))
-		x->base_seq = seq;
+	kept_prune(e, x, seq, NULL, NULL);
 }
 
 void kept_free(struct engine *e, struct kept *x)

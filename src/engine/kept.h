@@ -3,9 +3,10 @@
  * kept.h - payload that the gate keeps while several subflows are in use: one direction's bytes
  * by sequence number, in chunks from a common pool.
  *
- * S1  Chunks cover [base_seq, base_seq + n_chunks * KEPT_CHUNK_BYTES) without gaps; which bytes
- *     of that were really written is the user's to know.
- * S2  Nothing below the last kept_trim() is readable.
+ * S1  Chunks are ascending and cover everything from the last kept_trim() or kept_prune() on
+ *     without gaps; which bytes of that were really written is the user's to know.
+ * S2  Below that only what kept_prune() was told to spare is readable: a dead path may miss bytes
+ *     for long that everybody else has, and they must not hold all that came after them.
  */
 #ifndef MPGATE_ENGINE_KEPT_H
 #define MPGATE_ENGINE_KEPT_H
@@ -16,8 +17,8 @@
 void kept_init(struct kept *x, uint32_t seq);
 
 /*
- * Copies bytes to their place; at most KEPT_MAX_BYTES from the base. False, and nothing
- * written, when there are not enough free chunks.
+ * Copies bytes to their place; at most KEPT_MAX_BYTES are kept. False, and nothing written, when
+ * there are not enough free chunks.
  */
 bool kept_write(struct engine *e, struct kept *x, uint32_t seq, const uint8_t *data,
 		uint32_t bytes);
@@ -28,6 +29,11 @@ const uint8_t *kept_read(struct engine *e, const struct kept *x, uint32_t seq, u
 
 /* Gives back what lies wholly below seq. */
 void kept_trim(struct engine *e, struct kept *x, uint32_t seq);
+
+/* The same, but spares the chunks of which `needed` says so for [start, end). */
+typedef bool (*kept_needed)(struct engine *e, const struct conn *c, uint32_t start, uint32_t end);
+void kept_prune(struct engine *e, struct kept *x, uint32_t seq, kept_needed needed,
+		const struct conn *c);
 void kept_free(struct engine *e, struct kept *x);
 
 #endif

@@ -36,6 +36,7 @@ bool multi_new(struct step *st, struct conn *c)
 	m->early = m->again = m->spans = NONE;
 	m->hand_seq = m->end_seq = m->nxt_seq = c->max_seq - c->guest_fin;
 	m->told_seq = c->told_guest_edge_seq;
+	m->pruned_seq = c->una_seq;
 	m->rx_hand_seq = m->rx_nxt_seq = c->sent_seq - c->peer_fin;
 	m->fin_out = c->guest_fin;
 	if (c->guest_fin && !c->guest_fin_acked)
@@ -177,28 +178,35 @@ uint16_t multi_checksum(struct engine *e, const struct conn *c, const struct sub
 	return (uint16_t)~csum_fold(sum);
 }
 
+/* 0: none. */
+static uint64_t sooner(uint64_t a_us, uint64_t b_us)
+{
+	return b_us && b_us < a_us ? b_us : a_us;
+}
+
 uint64_t multi_deadline_us(struct engine *e, const struct conn *c)
 {
 	const struct multi *m = multi_at(e, c->multi);
 	uint64_t at_us = UINT64_MAX;
 
+	bool waits = to_net_waits(e, c);
+
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
+		const struct sender *x;
 
-		if (s->sender != NONE && sender_deadline_us(sender_at(e, s->sender)) < at_us)
-			at_us = sender_deadline_us(sender_at(e, s->sender));
-		if (s->sender != NONE && to_net_waits(e, c) &&
-		    sender_at(e, s->sender)->pace_at_us &&
-		    sender_at(e, s->sender)->cc.pacing_bytes_per_s &&
-		    sender_at(e, s->sender)->pace_at_us < at_us)
-			at_us = sender_at(e, s->sender)->pace_at_us;
-		if (s->ack_pending && s->ack_at_us < at_us)
-			at_us = s->ack_at_us;
+		if (s->ack_pending)
+			at_us = sooner(at_us, s->ack_at_us);
+		if (s->sender == NONE)
+			continue;
+		x = sender_at(e, s->sender);
+		at_us = sooner(at_us, sender_deadline_us(x));
+		if (waits && sender_room(s, x) >= s->mss)
+			at_us = sooner(at_us, sender_pace_us(s, x));
 	}
-	if (m->guest_rto_at_us && m->guest_rto_at_us < at_us)
-		at_us = m->guest_rto_at_us;
-	if (m->fin_at_us && m->fin_at_us < at_us)
-		at_us = m->fin_at_us;
+	at_us = sooner(at_us, m->guest_rto_at_us);
+	at_us = sooner(at_us, m->fin_at_us);
+	at_us = sooner(at_us, m->data_at_us);
 	return at_us;
 }
 
@@ -212,10 +220,13 @@ void multi_timeout(struct step *st, struct conn *c)
 
 		if (s->ack_pending && s->ack_at_us <= now_us)
 			multi_ack(st, c, s, 0);
-		if (s->sender != NONE)
-			sender_timeout(st, c, s);
+		if (s->sender == NONE)
+			continue;
+		sender_path(st, s);
+		sender_timeout(st, c, s);
 	}
 	to_guest_timeout(st, c);
 	to_net_timeout(st, c);
+	push_timeout(st, c);
 	multi_push(st, c);
 }

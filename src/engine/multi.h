@@ -54,9 +54,6 @@ void multi_ack_guest(struct step *st, struct conn *c);
 uint16_t multi_checksum(struct engine *e, const struct conn *c, const struct subflow *s,
 			const struct txseg *t);
 
-/* The subflow is silent: what only it carries is sent on the others as well. */
-void multi_suspect(struct step *st, struct conn *c, struct subflow *s);
-
 /* A subflow ends (its record stays with the caller): its data moves to the others. */
 void multi_lost(struct step *st, struct conn *c, struct subflow *s);
 

@@ -38,6 +38,24 @@ struct txseg *scoreboard_add(struct engine *e, struct sender *x)
 	return t;
 }
 
+/* Marks a segment lost that was in flight. What only the guest has waits for the guest. */
+static void lose(struct sender *x, struct txseg *t)
+{
+	t->lost = true;
+	x->in_flight_bytes -= t->bytes;
+	if (!t->foreign)
+		x->lost_bytes += t->bytes;
+}
+
+void scoreboard_unlose(struct sender *x, struct txseg *t)
+{
+	if (!t->lost)
+		return;
+	t->lost = false;
+	if (!t->foreign)
+		x->lost_bytes -= t->bytes;
+}
+
 bool scoreboard_cut(struct engine *e, struct sender *x, struct txseg *t, uint32_t bytes)
 {
 	uint32_t i = pool_new(&e->txsegs, e);
@@ -65,9 +83,11 @@ static void delivered(struct sender *x, struct txseg *t, uint64_t now_us,
 
 	if (in_flight(t))
 		x->in_flight_bytes -= t->bytes;
+	scoreboard_unlose(x, t);
 	news->acked_bytes += t->bytes;
 	x->delivered_bytes += t->bytes;
 	x->delivered_us = now_us;
+	news->again |= t->n_sent > 1;
 	/* A segment sent twice whose answer is too quick was answered the first time. */
 	if (t->n_sent > 1 && rtt_us < x->min_rtt_us)
 		return;
@@ -132,7 +152,6 @@ void scoreboard_sack(struct engine *e, struct sender *x, const struct sack_block
 				break;
 			delivered(x, t, now_us, news);
 			t->sacked = true;
-			t->lost = false;
 			x->dup_bytes += t->bytes;
 			news->any_sacked = true;
 		}
@@ -166,11 +185,10 @@ uint64_t scoreboard_detect(struct engine *e, struct sender *x, uint64_t now_us,
 			      (t->sent_us == x->rack_sent_us &&
 			       seq_lt(t->ssn + t->bytes, x->rack_end_ssn));
 
-		if (t->sacked || t->lost || t->foreign || !before)
+		if (t->sacked || t->lost || !before)
 			continue;
 		if (t->sent_us + wait_us <= now_us) {
-			t->lost = true;
-			x->in_flight_bytes -= t->bytes;
+			lose(x, t);
 			news->lost_bytes += t->bytes;
 		} else if (next_us == 0 || t->sent_us + wait_us < next_us) {
 			next_us = t->sent_us + wait_us;
@@ -184,19 +202,74 @@ void scoreboard_lose_all(struct engine *e, struct sender *x)
 	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
 		struct txseg *t = txseg_at(e, i);
 
-		if (t->sacked || t->lost || t->foreign)
+		if (in_flight(t))
+			lose(x, t);
+	}
+}
+
+void scoreboard_undo(struct engine *e, struct sender *x)
+{
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
+		struct txseg *t = txseg_at(e, i);
+
+		if (!t->lost || t->n_sent != 1)
 			continue;
-		t->lost = true;
-		x->in_flight_bytes -= t->bytes;
+		scoreboard_unlose(x, t);
+		x->in_flight_bytes += t->bytes;
 	}
 }
 
 struct txseg *scoreboard_first_lost(struct engine *e, const struct sender *x)
 {
+	if (x->lost_bytes == 0)
+		return NULL;
 	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next)
-		if (txseg_at(e, i)->lost)
+		if (txseg_at(e, i)->lost && !txseg_at(e, i)->foreign)
 			return txseg_at(e, i);
 	return NULL;
+}
+
+bool scoreboard_needs(struct engine *e, const struct sender *x, uint32_t start, uint32_t end)
+{
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
+		const struct txseg *t = txseg_at(e, i);
+
+		if (!t->foreign && seq_lt(t->seq, end) && seq_lt(start, t->seq + t->bytes))
+			return true;
+	}
+	return false;
+}
+
+uint32_t scoreboard_adopt(struct engine *e, struct sender *x, uint32_t seq, uint32_t end)
+{
+	uint32_t bytes = 0;
+
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
+		struct txseg *t = txseg_at(e, i);
+
+		if (!t->foreign || seq_le(end, t->seq) || seq_le(t->seq + t->bytes, seq))
+			continue;
+		if (seq_lt(t->seq, seq)) {
+			/* The rest comes next in the list. */
+			scoreboard_cut(e, x, t, seq - t->seq);
+			continue;
+		}
+		if (seq_lt(end, t->seq + t->bytes) && !scoreboard_cut(e, x, t, end - t->seq))
+			continue;
+		if (in_flight(t))
+			lose(x, t);
+		t->foreign = false;
+		t->n_sent = 2; /* the guest did */
+		if (t->lost)
+			x->lost_bytes += t->bytes;
+		if (t->map_len_bytes == 0) {
+			t->map_ssn = t->ssn;
+			t->map_seq = t->seq;
+			t->map_len_bytes = (uint16_t)t->bytes;
+		}
+		bytes += t->bytes;
+	}
+	return bytes;
 }
 
 void scoreboard_free(struct engine *e, struct sender *x)
@@ -208,5 +281,5 @@ void scoreboard_free(struct engine *e, struct sender *x)
 		pool_free(&e->txsegs, e, i);
 	}
 	x->tail = NONE;
-	x->in_flight_bytes = 0;
+	x->in_flight_bytes = x->lost_bytes = 0;
 }

@@ -12,6 +12,7 @@ struct scoreboard_news {
 	uint32_t acked_bytes; /* newly acknowledged or SACKed */
 	uint32_t lost_bytes;
 	uint32_t rtt_us; /* of the newest segment that was sent once; 0: none */
+	bool again; /* something of it was sent twice: send times say nothing of the RTT (Karn) */
 	bool any_sacked; /* something new was SACKed above the cumulative acknowledgement */
 	/* of the newest segment delivered, for the rate sample */
 	uint64_t prior_delivered_bytes, prior_delivered_us, first_sent_us, sent_us;
@@ -35,6 +36,21 @@ uint64_t scoreboard_detect(struct engine *e, struct sender *x, uint64_t now_us,
 
 /* After a timeout: all that is not SACKed is lost. */
 void scoreboard_lose_all(struct engine *e, struct sender *x);
+
+/* The episode's loss was none (RFC 3522): what was not sent again is in flight after all. */
+void scoreboard_undo(struct engine *e, struct sender *x);
+
+/* The segment is to be sent again, or has arrived: it counts as lost no more. */
+void scoreboard_unlose(struct sender *x, struct txseg *t);
+
+/* May bytes of the guest's [start, end) have to be sent again? */
+bool scoreboard_needs(struct engine *e, const struct sender *x, uint32_t start, uint32_t end);
+
+/*
+ * The guest sent [seq, end) again and the gate keeps it now: what is foreign of it becomes the
+ * sender's own, lost as the guest believes. How many bytes that were.
+ */
+uint32_t scoreboard_adopt(struct engine *e, struct sender *x, uint32_t seq, uint32_t end);
 
 /* First lost segment that was not sent again yet; null when none. */
 struct txseg *scoreboard_first_lost(struct engine *e, const struct sender *x);

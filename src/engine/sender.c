@@ -8,19 +8,19 @@
 
 #include "base/seq.h"
 #include "engine/emit.h"
+#include "engine/mapping.h"
 #include "engine/multi.h"
 #include "engine/receive.h"
 #include "engine/scoreboard.h"
-#include "engine/kept.h"
 
 #define RTO_INITIAL_US 1000000u
-#define RTO_MIN_US 200000u /* Linux; RFC 6298 says 1 s, every stack says less */
+#define RTO_MIN_US 200000u /* above the RTT, as Linux; RFC 6298 says 1 s in all */
 #define RTO_MAX_US 60000000u
 /* While other subflows carry the data, a dead path is probed this often: it may have healed. */
 #define RTO_PROBE_MAX_US 1000000u
 #define TLP_MIN_US 10000u
 #define DELAYED_ACK_US 25000u /* the peer may wait that long with a lone segment's ACK */
-#define PACE_QUANTUM_US 1000u
+#define SILENCE_SLACK_US 30000u
 
 static const struct cc_ops *ops_of(const struct engine *e)
 {
@@ -65,11 +65,64 @@ static void rtt_sample(struct sender *x, uint32_t rtt_us)
 		if (rtt_us < x->min_rtt_us)
 			x->min_rtt_us = rtt_us;
 	}
-	x->rto_us = x->srtt_us + 4 * x->rttvar_us;
-	if (x->rto_us < RTO_MIN_US)
-		x->rto_us = RTO_MIN_US;
+	x->rto_us = x->srtt_us + (4 * x->rttvar_us > RTO_MIN_US ? 4 * x->rttvar_us : RTO_MIN_US);
 	if (x->rto_us > RTO_MAX_US)
 		x->rto_us = RTO_MAX_US;
+}
+
+/* What is in flight when the sender takes over becomes foreign, a txseg for each mapping. */
+static void take_over(struct step *st, struct conn *c, struct subflow *s, struct sender *x)
+{
+	struct engine *e = st->e;
+	uint32_t seq = seq_max(c->una_seq, s->snd_una - s->delta_freed);
+	uint32_t max_seq = c->max_seq - c->guest_fin;
+	struct mapping_view v;
+	uint32_t ssn, until;
+	struct txseg *t;
+
+	if (!seq_lt(s->snd_una, s->snd_nxt))
+		return;
+	if (s->remapped) {
+		/* Then one does not follow from the other: only counted. */
+		t = scoreboard_add(e, x);
+		if (!t)
+			return;
+		*t = (struct txseg){.next = NONE,
+				    .ssn = s->snd_una,
+				    .seq = c->una_seq,
+				    .bytes = s->snd_nxt - s->snd_una};
+	}
+	for (; !s->remapped && seq_lt(seq, max_seq); seq = until) {
+		bool mapped = mapping_find(e, s, seq, &v, &ssn, &until);
+
+		if (mapped) {
+			until = v.seq + v.len_bytes;
+			ssn = v.ssn + (seq - v.seq);
+		}
+		until = seq_min(until, max_seq);
+		t = scoreboard_add(e, x);
+		if (!t)
+			return; /* then these bytes are simply not counted */
+		*t = (struct txseg){.next = NONE, .ssn = ssn, .seq = seq, .bytes = until - seq};
+		/* What the guest sent and the gate never saw is not in flight. */
+		t->lost = !mapped;
+		if (mapped) {
+			t->map_ssn = v.ssn;
+			t->map_seq = v.seq;
+			t->map_len_bytes = v.len_bytes;
+			t->map_csum = v.csum;
+		}
+	}
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
+		t = txseg_at(e, i);
+		t->foreign = true;
+		t->n_sent = 1;
+		t->sent_us = st->tick->now_us;
+		x->in_flight_bytes += t->lost ? 0 : t->bytes;
+	}
+	/* The path carries that much already. */
+	if (x->cc.cwnd_bytes < x->in_flight_bytes)
+		x->cc.cwnd_bytes = x->in_flight_bytes;
 }
 
 bool sender_new(struct step *st, struct conn *c, struct subflow *s)
@@ -78,7 +131,6 @@ bool sender_new(struct step *st, struct conn *c, struct subflow *s)
 	uint32_t i = pool_new(&e->senders, e);
 	uint64_t now_us = st->tick->now_us;
 	struct sender *x;
-	struct txseg *t;
 
 	if (i == NONE)
 		return false;
@@ -86,25 +138,12 @@ bool sender_new(struct step *st, struct conn *c, struct subflow *s)
 	memset(x, 0, sizeof(*x));
 	x->head = x->tail = NONE;
 	x->rto_us = RTO_INITIAL_US;
-	x->heard_us = x->last_sent_us = x->first_sent_us = x->delivered_us = now_us;
+	x->last_sent_us = x->first_sent_us = x->delivered_us = now_us;
 	s->sender = i;
 	ops_of(e)->init(&x->cc, s->mss, now_us);
 	if (s->syn_rtt_us)
 		rtt_sample(x, s->syn_rtt_us);
-	if (seq_lt(s->snd_una, s->snd_nxt)) {
-		t = scoreboard_add(e, x);
-		if (!t)
-			return true; /* then these bytes are simply not counted */
-		t->ssn = s->snd_una;
-		t->seq = c->una_seq;
-		t->bytes = s->snd_nxt - s->snd_una;
-		t->foreign = true;
-		t->n_sent = 1;
-		t->sent_us = now_us;
-		x->in_flight_bytes = t->bytes;
-		if (x->cc.cwnd_bytes < t->bytes)
-			x->cc.cwnd_bytes = t->bytes;
-	}
+	take_over(st, c, s, x);
 	return true;
 }
 
@@ -117,14 +156,29 @@ void sender_free(struct engine *e, struct subflow *s)
 	s->sender = NONE;
 }
 
-static void arm(struct step *st, const struct conn *c, struct sender *x)
+/*
+ * Silence: nothing was delivered for two round trips although something is on its way. The path
+ * may be dead; a timeout would say so much later.
+ */
+static uint64_t silence_us(struct engine *e, const struct sender *x)
 {
+	uint64_t from_us = x->delivered_us, sent_us = txseg_at(e, x->head)->sent_us;
+	uint64_t slack_us = 4ull * x->rttvar_us;
+
+	if (slack_us < SILENCE_SLACK_US)
+		slack_us = SILENCE_SLACK_US;
+	return (from_us > sent_us ? from_us : sent_us) + 2ull * x->srtt_us + slack_us;
+}
+
+void sender_arm(struct step *st, const struct conn *c, struct subflow *s, bool acked)
+{
+	struct sender *x = sender_at(st->e, s->sender);
 	uint64_t now_us = st->tick->now_us,
 		 rto_us = (uint64_t)x->rto_us << (x->n_rto < 8 ? x->n_rto : 8);
 	uint64_t pto_us = 2ull * x->srtt_us;
 
-	x->tlp_at_us = 0;
-	if (x->in_flight_bytes == 0 && x->head == NONE) {
+	x->tlp_at_us = x->suspect_at_us = 0;
+	if (x->head == NONE) {
 		x->rto_at_us = 0;
 		return;
 	}
@@ -132,9 +186,13 @@ static void arm(struct step *st, const struct conn *c, struct sender *x)
 		rto_us = RTO_MAX_US;
 	if (c->n_subflows > 1 && rto_us > RTO_PROBE_MAX_US)
 		rto_us = RTO_PROBE_MAX_US;
-	x->rto_at_us = now_us + rto_us;
+	/* Sending starts the timer, only an answer starts it anew (RFC 6298 section 5). */
+	if (acked || x->rto_at_us == 0)
+		x->rto_at_us = now_us + rto_us;
+	if (x->srtt_us && !x->suspect && c->n_subflows > 1)
+		x->suspect_at_us = silence_us(st->e, x);
 	/* A probe for a lost tail, unless recovery is under way anyway (RFC 8985 section 7.2). */
-	if (x->srtt_us == 0 || x->in_recovery || x->n_rto > 0 || x->tlp_out)
+	if (x->srtt_us == 0 || x->in_recovery || x->in_loss || x->tlp_out)
 		return;
 	if (x->head == x->tail)
 		pto_us += DELAYED_ACK_US;
@@ -144,18 +202,103 @@ static void arm(struct step *st, const struct conn *c, struct sender *x)
 		x->tlp_at_us = now_us + pto_us;
 }
 
+void sender_idle(struct step *st, const struct subflow *s, struct sender *x)
+{
+	uint64_t idle_us = st->tick->now_us - x->last_sent_us;
+
+	if (x->head == NONE && idle_us > x->rto_us)
+		ops_of(st->e)->on_idle(&x->cc, idle_us, x->rto_us, s->mss, st->tick->now_us);
+}
+
+static void episode_begin(struct subflow *s, struct sender *x)
+{
+	x->recover_ssn = s->snd_nxt;
+	x->again_bytes = 0;
+	x->undoable = true;
+	x->tlp_at_us = 0;
+	x->tlp_out = false;
+}
+
 static void recovery_begin(struct step *st, struct conn *c, struct subflow *s, struct sender *x,
 			   const struct cc_ack *a)
 {
 	struct cc_group g;
 
+	episode_begin(s, x);
 	x->in_recovery = true;
-	x->recover_ssn = s->snd_nxt;
 	x->prr_delivered_bytes = x->prr_out_bytes = 0;
 	x->prr_from_bytes = a->prior_in_flight_bytes ? a->prior_in_flight_bytes : s->mss;
 	group_of(st->e, c, s, &g);
 	ops_of(st->e)->on_loss(&x->cc, a, &g);
-	x->tlp_at_us = 0;
+}
+
+static void episode_end(struct step *st, struct sender *x)
+{
+	if (x->in_recovery)
+		ops_of(st->e)->on_recovery_exit(&x->cc, st->tick->now_us);
+	x->in_recovery = x->in_loss = x->undoable = false;
+	x->again_bytes = 0;
+}
+
+/*
+ * Was the loss none? The acknowledgement that first covers something sent again answers the first
+ * sending (timestamps: Eifel, RFC 3522), or all that was sent again had arrived before (DSACK, RFC
+ * 3708). Then the window is as before, and what counted as lost is in flight.
+ */
+static void undo(struct step *st, struct sender *x)
+{
+	ops_of(st->e)->on_undo(&x->cc);
+	scoreboard_undo(st->e, x);
+	x->reordering = true;
+	x->n_rto = 0;
+	episode_end(st, x);
+}
+
+static bool eifel(const struct step *st, const struct subflow *s, const struct sender *x)
+{
+	return s->timestamps && st->o.has_timestamps && st->o.tsecr != 0 &&
+	       seq_lt(st->o.tsecr, x->again_tsval);
+}
+
+/* Bytes that the first SACK block reports as received twice (RFC 2883); 0: it does not. */
+static uint32_t dsack_bytes(const struct step *st)
+{
+	const struct sack_block *b = st->o.sack;
+
+	if (st->o.n_sack == 0)
+		return 0;
+	if (seq_le(b[0].end, st->p.ack))
+		return b[0].end - b[0].start;
+	if (st->o.n_sack > 1 && seq_le(b[1].start, b[0].start) && seq_le(b[0].end, b[1].end))
+		return b[0].end - b[0].start;
+	return 0;
+}
+
+static void check_undo(struct step *st, const struct subflow *s, struct sender *x, bool advanced)
+{
+	uint32_t twice = dsack_bytes(st);
+
+	if (!x->undoable || x->again_bytes == 0)
+		return;
+	if (twice && twice >= x->again_bytes) {
+		undo(st, x);
+	} else if (twice) {
+		x->again_bytes -= twice;
+	} else if (advanced) {
+		if (eifel(st, s, x))
+			undo(st, x);
+		else if (s->timestamps)
+			x->undoable = false;
+	}
+}
+
+/* The probe's answer: if the probe repaired a loss, that loss counts (RFC 8985 section 7.4). */
+static bool tlp_repaired(const struct step *st, struct sender *x)
+{
+	if (!x->tlp_out || seq_lt(st->p.ack, x->tlp_end_ssn))
+		return false;
+	x->tlp_out = false;
+	return x->tlp_again && !dsack_bytes(st);
 }
 
 static void ack_congestion(struct step *st, struct conn *c, struct subflow *s, struct sender *x,
@@ -171,16 +314,16 @@ static void ack_congestion(struct step *st, struct conn *c, struct subflow *s, s
 			   .prior_in_flight_bytes = prior_bytes,
 			   .delivered_bytes = x->delivered_bytes,
 			   .prior_delivered_bytes = n->prior_delivered_bytes,
-			   .app_limited = n->app_limited || !x->cwnd_limited};
+			   .app_limited = n->app_limited};
 	struct cc_group g;
 
 	if (n->sent_us && n->prior_delivered_us)
 		a.interval_us = send_us > ack_us ? send_us : ack_us;
-	if (x->in_recovery && seq_le(x->recover_ssn, s->snd_una)) {
-		x->in_recovery = false;
-		ops_of(st->e)->on_recovery_exit(&x->cc, st->tick->now_us);
-	}
-	if (n->lost_bytes && !x->in_recovery && x->n_rto == 0)
+	if (n->sent_us)
+		x->first_sent_us = n->sent_us;
+	if ((x->in_recovery || x->in_loss) && seq_le(x->recover_ssn, s->snd_una))
+		episode_end(st, x);
+	if (n->lost_bytes && !x->in_recovery && !x->in_loss)
 		recovery_begin(st, c, s, x, &a);
 	a.in_recovery = x->in_recovery;
 	if (x->in_recovery)
@@ -189,224 +332,100 @@ static void ack_congestion(struct step *st, struct conn *c, struct subflow *s, s
 	ops_of(st->e)->on_ack(&x->cc, &a, &g);
 }
 
+/* Timestamps tell also the round trip of what was sent twice (RFC 7323 section 4). */
+static uint32_t timestamp_rtt_us(const struct step *st, const struct subflow *s)
+{
+	uint32_t ms = emit_tsval(st, s) - st->o.tsecr;
+
+	if (!s->timestamps || !st->o.has_timestamps || st->o.tsecr == 0 || ms > RTO_MAX_US / 1000)
+		return 0;
+	return ms ? ms * 1000 : 1000;
+}
+
 void sender_on_ack(struct step *st, struct conn *c, struct subflow *s)
 {
 	struct sender *x = sender_at(st->e, s->sender);
 	struct scoreboard_news n = {0};
 	uint32_t prior_bytes = x->in_flight_bytes;
+	bool advanced = seq_lt(s->snd_una, st->p.ack);
 
-	x->heard_us = st->tick->now_us;
 	scoreboard_ack(st->e, x, st->p.ack, st->tick->now_us, &n);
-	if (seq_lt(s->snd_una, st->p.ack))
+	if (advanced)
 		s->snd_una = st->p.ack;
 	if (st->o.n_sack)
 		scoreboard_sack(st->e, x, st->o.sack, st->o.n_sack, st->tick->now_us, &n);
+	if (n.again)
+		n.rtt_us = 0;
+	if (n.acked_bytes && n.rtt_us == 0 && advanced)
+		n.rtt_us = timestamp_rtt_us(st, s);
 	if (n.rtt_us)
 		rtt_sample(x, n.rtt_us);
 	if (n.acked_bytes) {
 		x->n_rto = 0;
-		x->tlp_out = false;
-		x->stale = false;
+		x->stale = x->suspect = false;
 	}
+	check_undo(st, s, x, advanced);
 	x->reo_at_us = scoreboard_detect(st->e, x, st->tick->now_us, &n);
+	if (tlp_repaired(st, x) && n.lost_bytes == 0 && !x->in_recovery && !x->in_loss)
+		n.lost_bytes = s->mss;
 	if (n.acked_bytes || n.lost_bytes) {
 		ack_congestion(st, c, s, x, &n, prior_bytes);
-		arm(st, c, x);
-	}
-}
-
-uint32_t sender_room(const struct step *st, const struct subflow *s, const struct sender *x)
-{
-	uint32_t cwnd = x->cc.cwnd_bytes;
-	uint64_t allowed;
-
-	if (x->cc.pacing_bytes_per_s && st->tick->now_us < x->pace_at_us)
-		return 0;
-	if (x->in_recovery && x->cc.pacing_bytes_per_s == 0) {
-		/* PRR (RFC 6937): down to ssthresh in proportion, then up to it. */
-		if (x->in_flight_bytes > x->cc.ssthresh_bytes)
-			allowed = ((uint64_t)x->prr_delivered_bytes * x->cc.ssthresh_bytes +
-				   x->prr_from_bytes - 1) /
-				  x->prr_from_bytes;
-		else
-			allowed = (uint64_t)x->prr_delivered_bytes + s->mss;
-		if (allowed <= x->prr_out_bytes)
-			return 0;
-		allowed -= x->prr_out_bytes;
-		if (x->in_flight_bytes <= x->cc.ssthresh_bytes &&
-		    allowed > x->cc.ssthresh_bytes - x->in_flight_bytes + s->mss)
-			allowed = x->cc.ssthresh_bytes - x->in_flight_bytes + s->mss;
-		return (uint32_t)allowed;
-	}
-	return cwnd > x->in_flight_bytes ? cwnd - x->in_flight_bytes : 0;
-}
-
-static void paced(struct step *st, struct sender *x, uint32_t bytes)
-{
-	uint64_t now_us = st->tick->now_us;
-
-	if (x->cc.pacing_bytes_per_s == 0)
-		return;
-	/* A quantum of burst, so that timers need not fire for every segment. */
-	if (x->pace_at_us + PACE_QUANTUM_US < now_us)
-		x->pace_at_us = now_us - PACE_QUANTUM_US;
-	x->pace_at_us += bytes * 1000000ull / x->cc.pacing_bytes_per_s;
-}
-
-/* The headers and the mapping of one txseg; its bytes come from the stream in runs. */
-static bool transmit(struct step *st, struct conn *c, struct subflow *s, struct sender *x,
-		     struct txseg *t)
-{
-	struct multi *m = multi_at(st->e, c->multi);
-	uint32_t at = 0, run;
-
-	if (!emit_room(st, 2 + t->bytes / KEPT_CHUNK_BYTES))
-		return false;
-	while (at < t->bytes) {
-		const uint8_t *payload = kept_read(st->e, &m->tx, t->seq + at, t->bytes - at, &run);
-		struct dss d = emit_data_ack(c);
-		struct options_writer w;
-		struct headers h;
-
-		multi_begin_net(st, c, s, &h, &w);
-		h.seq = t->ssn + at;
-		h.flags = TCP_ACK | (at + run == t->bytes ? TCP_PSH : 0);
-		d.has_map = d.dsn64 = true;
-		d.dsn = dsn_of_guest(c, t->map_seq);
-		d.ssn = t->map_ssn - s->iss;
-		d.map_len = t->map_len_bytes;
-		d.has_csum = c->checksum;
-		d.csum = t->map_csum;
-		dss_encode(&w, &d);
-		emit_net(st, c, s, &h, &w, payload, run, REASON_DATA_TO_NET);
-		at += run;
-	}
-	multi_acked(s);
-	t->n_sent++;
-	t->sent_us = st->tick->now_us;
-	t->prior_delivered_bytes = x->delivered_bytes;
-	t->prior_delivered_us = x->delivered_us;
-	if (x->in_flight_bytes == 0)
-		x->first_sent_us = x->delivered_us = st->tick->now_us;
-	t->first_sent_us = x->first_sent_us;
-	x->first_sent_us = st->tick->now_us;
-	x->in_flight_bytes += t->bytes;
-	x->last_sent_us = st->tick->now_us;
-	if (x->in_recovery)
-		x->prr_out_bytes += t->bytes;
-	x->cwnd_limited = x->in_flight_bytes + 2u * s->mss >= x->cc.cwnd_bytes;
-	t->app_limited = !x->cwnd_limited;
-	paced(st, x, t->bytes);
-	return true;
-}
-
-bool sender_send(struct step *st, struct conn *c, struct subflow *s, uint32_t seq, uint32_t bytes)
-{
-	struct sender *x = sender_at(st->e, s->sender);
-	uint64_t idle_us = st->tick->now_us - x->last_sent_us;
-	struct txseg *t;
-
-	assert(bytes > 0 && bytes < UINT16_MAX);
-	if (!emit_room(st, 2 + bytes / KEPT_CHUNK_BYTES))
-		return false;
-	if (x->in_flight_bytes == 0 && idle_us > x->rto_us)
-		ops_of(st->e)->on_idle(&x->cc, idle_us, x->rto_us, s->mss, st->tick->now_us);
-	t = scoreboard_add(st->e, x);
-	if (!t)
-		return false;
-	t->ssn = t->map_ssn = s->snd_nxt;
-	t->seq = t->map_seq = seq;
-	t->bytes = bytes;
-	t->map_len_bytes = (uint16_t)bytes;
-	if (c->checksum)
-		t->map_csum = multi_checksum(st->e, c, s, t);
-	s->snd_nxt += bytes;
-	transmit(st, c, s, x, t);
-	if (x->rto_at_us == 0 || x->n_rto == 0)
-		arm(st, c, x);
-	return true;
-}
-
-void sender_retransmit(struct step *st, struct conn *c, struct subflow *s)
-{
-	struct sender *x = sender_at(st->e, s->sender);
-	const uint32_t mss = s->mss;
-	struct txseg *t;
-
-	assert(mss > 0);
-	while ((t = scoreboard_first_lost(st->e, x)) != NULL) {
-		uint32_t room = sender_room(st, s, x);
-
-		/* One segment at least, or a timeout could starve. */
-		if (room < mss && x->in_flight_bytes > 0)
-			return;
-		if (room < mss)
-			room = mss;
-		room -= room % mss;
-		if (t->bytes > room && !scoreboard_cut(st->e, x, t, room))
-			return;
-		t->lost = false;
-		if (!transmit(st, c, s, x, t)) {
-			t->lost = true;
-			return;
-		}
-		s->retransmits++;
+		sender_arm(st, c, s, true);
 	}
 }
 
 uint64_t sender_deadline_us(const struct sender *x)
 {
+	const uint64_t at[] = {x->rto_at_us, x->tlp_at_us, x->reo_at_us, x->suspect_at_us};
 	uint64_t at_us = UINT64_MAX;
 
-	if (x->rto_at_us && x->rto_at_us < at_us)
-		at_us = x->rto_at_us;
-	if (x->tlp_at_us && x->tlp_at_us < at_us)
-		at_us = x->tlp_at_us;
-	if (x->reo_at_us && x->reo_at_us < at_us)
-		at_us = x->reo_at_us;
+	for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++)
+		if (at[i] && at[i] < at_us)
+			at_us = at[i];
 	return at_us;
 }
 
-/* Tail loss probe: the last segment again (RFC 8985 section 7.3); silence makes the path suspect.
- */
+/* Tail loss probe: the last segment again (RFC 8985 section 7.3). */
 static void probe(struct step *st, struct conn *c, struct subflow *s, struct sender *x)
 {
 	struct txseg *t = x->tail == NONE ? NULL : txseg_at(st->e, x->tail);
 
 	x->tlp_at_us = 0;
-	x->tlp_out = true;
-	if (t && !t->sacked && !t->foreign && !t->lost) {
-		uint32_t before = x->in_flight_bytes;
-
-		if (t->bytes > s->mss && !scoreboard_cut(st->e, x, t, t->bytes - s->mss))
-			return;
-		t = txseg_at(st->e, x->tail);
-		x->in_flight_bytes -= t->bytes;
-		if (transmit(st, c, s, x, t))
-			s->retransmits++;
-		else
-			x->in_flight_bytes = before;
+	if (!t || t->sacked || t->foreign || t->lost)
+		return;
+	if (t->bytes > s->mss && !scoreboard_cut(st->e, x, t, t->bytes - s->mss))
+		return;
+	t = txseg_at(st->e, x->tail);
+	x->in_flight_bytes -= t->bytes;
+	if (!sender_transmit(st, c, s, t)) {
+		x->in_flight_bytes += t->bytes;
+		return;
 	}
-	multi_suspect(st, c, s);
+	s->retransmits++;
+	x->tlp_out = x->tlp_again = true;
+	x->tlp_end_ssn = s->snd_nxt;
 }
 
 static void rto(struct step *st, struct conn *c, struct subflow *s, struct sender *x)
 {
+	uint32_t prior_bytes = x->in_flight_bytes;
 	struct cc_group g;
 
 	if (x->n_rto < UINT8_MAX)
 		x->n_rto++;
 	x->stale = true;
-	x->in_recovery = false;
+	x->suspect = true;
 	group_of(st->e, c, s, &g);
-	if (x->n_rto == 1)
-		ops_of(st->e)->on_rto(&x->cc, x->in_flight_bytes, &g, st->tick->now_us);
+	if (x->n_rto == 1) {
+		episode_begin(s, x);
+		ops_of(st->e)->on_rto(&x->cc, prior_bytes, &g, st->tick->now_us);
+	}
+	x->in_recovery = false;
+	x->in_loss = true;
 	scoreboard_lose_all(st->e, x);
-	x->reo_at_us = 0;
-	x->pace_at_us = 0;
+	x->reo_at_us = x->pace_at_us = 0;
 	sender_retransmit(st, c, s);
-	arm(st, c, x);
-	multi_suspect(st, c, s);
+	sender_arm(st, c, s, true);
 }
 
 void sender_timeout(struct step *st, struct conn *c, struct subflow *s)
@@ -421,10 +440,30 @@ void sender_timeout(struct step *st, struct conn *c, struct subflow *s)
 		if (n.lost_bytes)
 			ack_congestion(st, c, s, x, &n, prior);
 	}
+	if (x->suspect_at_us && x->suspect_at_us <= now_us) {
+		x->suspect_at_us = 0;
+		x->suspect = true;
+	}
 	if (x->tlp_at_us && x->tlp_at_us <= now_us)
 		probe(st, c, s, x);
 	if (x->rto_at_us && x->rto_at_us <= now_us)
 		rto(st, c, s, x);
+}
+
+void sender_path(struct step *st, struct subflow *s)
+{
+	struct sender *x = sender_at(st->e, s->sender);
+	bool down = !st->e->path_usable[s->path];
+
+	if (down == x->down)
+		return;
+	x->down = down;
+	x->suspect |= down && x->head != NONE;
+	/* Back again: asked at once, not when the timer's backoff would have it. */
+	if (!down && x->head != NONE) {
+		x->n_rto = 0;
+		x->rto_at_us = st->tick->now_us;
+	}
 }
 
 uint32_t sender_oldest_seq(struct engine *e, const struct subflow *s, uint32_t none)

@@ -8,9 +8,16 @@
  * to send on it is decided above (to_net.c); what was once sent on it is sent again on it, the
  * same bytes at the same place under the same mapping, until acknowledged.
  *
+ * Silence for two round trips makes a subflow `suspect`: it gets nothing new, and what it carries
+ * is sent on others as well (push.c). The timer makes it `stale` too. Either ends with the first
+ * thing that it delivers; what it carries is sent again on it all the same (I4), which is the probe
+ * for a path that healed.
+ *
  * T1  txsegs are ascending and contiguous: head.ssn = snd_una, tail's end = snd_nxt (less a FIN).
- * T2  in_flight_bytes is the sum over txsegs that are neither SACKed nor (lost and not sent again).
- * T3  A foreign txseg (sent before the gate kept bytes) is never sent again from here.
+ * T2  in_flight_bytes is the sum over txsegs that are neither SACKed nor (lost and not sent again),
+ *     lost_bytes over those that are lost and that the gate can send again.
+ * T3  A foreign txseg (sent before the gate kept bytes) is sent again only when the guest has sent
+ *     its bytes again.
  */
 #ifndef MPGATE_ENGINE_SENDER_H
 #define MPGATE_ENGINE_SENDER_H
@@ -24,8 +31,10 @@ void sender_free(struct engine *e, struct subflow *s);
 /* The acknowledgement and SACK blocks of the packet at hand. */
 void sender_on_ack(struct step *st, struct conn *c, struct subflow *s);
 
-/* Bytes that may be sent now. */
-uint32_t sender_room(const struct step *st, const struct subflow *s, const struct sender *x);
+/* Bytes that window and recovery allow; what of it pacing lets out now; when it lets out more. */
+uint32_t sender_room(const struct subflow *s, const struct sender *x);
+uint32_t sender_pace_bytes(const struct step *st, const struct subflow *s, const struct sender *x);
+uint64_t sender_pace_us(const struct subflow *s, const struct sender *x);
 
 /*
  * Sends [seq, seq + bytes) of the guest's data as one fresh mapping. False: no record or no place
@@ -36,9 +45,21 @@ bool sender_send(struct step *st, struct conn *c, struct subflow *s, uint32_t se
 /* Sends lost segments again while there is room. */
 void sender_retransmit(struct step *st, struct conn *c, struct subflow *s);
 
+/* One txseg as it stands, under its mapping. False: no place in the output. */
+bool sender_transmit(struct step *st, struct conn *c, struct subflow *s, struct txseg *t);
+
+/* Sets the timers; `acked`: something was answered or repaired, so the timeout begins anew. */
+void sender_arm(struct step *st, const struct conn *c, struct subflow *s, bool acked);
+
+/* Before something is sent: the window forgets what an idle time made uncertain. */
+void sender_idle(struct step *st, const struct subflow *s, struct sender *x);
+
 /* Earliest deadline of the subflow's timers; what is due of them. */
 uint64_t sender_deadline_us(const struct sender *x);
 void sender_timeout(struct step *st, struct conn *c, struct subflow *s);
+
+/* Takes note of the path's going down or coming back. */
+void sender_path(struct step *st, struct subflow *s);
 
 /* The lowest guest sequence that may have to be sent again on this subflow; `none` if nothing. */
 uint32_t sender_oldest_seq(struct engine *e, const struct subflow *s, uint32_t none);

@@ -212,14 +212,17 @@ struct mapping {
 
 /*
  * What a sender sent in one go and has not seen acknowledged; cut where SACK blocks cut. Its
- * mapping stays that of the first sending, whatever is cut.
+ * mapping stays that of the first sending, whatever is cut. A foreign one was sent before the gate
+ * kept bytes: only the guest has them, until it sends them again (map_len_bytes 0: it was lost
+ * before the gate, nothing was mapped).
  */
 struct txseg {
 	uint32_t pool_link, next;
 	uint32_t ssn, seq, bytes; /* seq: the guest's */
 	uint32_t map_ssn, map_seq;
 	uint16_t map_len_bytes, map_csum;
-	bool sacked, lost, foreign; /* foreign: sent before; only the guest has the bytes */
+	bool sacked, lost, foreign;
+	bool reinjected; /* its data went out on another subflow as well */
 	bool app_limited;
 	uint8_t n_sent;
 	uint64_t sent_us; /* the last time */
@@ -229,19 +232,29 @@ struct txseg {
 /* The gate's own TCP sender of one subflow: RFC 5681, 6298, 6675, 8985 (RACK-TLP), 6937 (PRR). */
 struct sender {
 	uint32_t pool_link;
-	uint32_t head, tail; /* txsegs, ascending by ssn, contiguous from snd_una to snd_nxt */
-	uint32_t in_flight_bytes;
+	uint32_t head, tail; /* txsegs, ascending by ssn, from snd_una to snd_nxt */
+	uint32_t in_flight_bytes, lost_bytes;
 	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
 	uint32_t recover_ssn;
 	uint32_t prr_delivered_bytes, prr_out_bytes, prr_from_bytes;
 	uint32_t rack_rtt_us, rack_end_ssn;
-	uint32_t dup_bytes; /* SACKed above the cumulative acknowledgement */
-	bool in_recovery, reordering, tlp_out, stale, cwnd_limited;
+	uint32_t dup_bytes;   /* SACKed above the cumulative acknowledgement */
+	uint32_t again_bytes; /* sent again in this episode and not yet reported twice (DSACK) */
+	uint32_t again_tsval; /* of the first thing sent again in this episode */
+	uint32_t tlp_end_ssn;
+	bool in_recovery; /* loss was found by acknowledgements: PRR */
+	bool in_loss;     /* the timer fired: slow start until recover_ssn */
+	bool undoable;    /* nothing yet proves that the episode's loss was one */
+	bool reordering, tlp_out, tlp_again;
+	bool suspect; /* silent with data outstanding: what it carries goes elsewhere too */
+	bool stale;   /* the timer fired and nothing was acknowledged since */
+	bool down;    /* its path was down when we last looked */
 	uint8_t n_rto;
 	uint64_t rack_sent_us;
-	uint64_t rto_at_us, tlp_at_us, reo_at_us, pace_at_us;
+	uint64_t rto_at_us, tlp_at_us, reo_at_us, suspect_at_us, pace_at_us;
 	uint64_t delivered_bytes, delivered_us, first_sent_us;
-	uint64_t heard_us, last_sent_us;
+	uint64_t app_limited_bytes; /* until so much is delivered, samples say little */
+	uint64_t last_sent_us, penalised_us;
 	struct cc cc;
 };
 
@@ -256,14 +269,16 @@ struct span {
 
 struct chunk {
 	uint32_t pool_link, next;
-	uint8_t zero[56];
+	uint32_t seq; /* of its first byte */
+	uint8_t zero[52];
 	uint8_t data[KEPT_CHUNK_BYTES];
 };
 
 struct kept {
-	uint32_t base_seq, n_chunks;
-	uint32_t head, tail;
-	uint32_t cursor, cursor_nth;
+	uint32_t base_seq; /* nothing below is kept */
+	uint32_t end_seq;  /* where the next chunk begins */
+	uint32_t n_chunks;
+	uint32_t head, tail, cursor;
 };
 
 #define TSMARKS 32
@@ -288,8 +303,9 @@ struct multi {
 	uint32_t
 		told_seq; /* right edge told to the guest: what was granted, less what is bounded */
 	bool fin_out;
-	uint64_t fin_at_us;
-	uint8_t n_fin;
+	uint64_t fin_at_us, data_at_us; /* DATA_FIN again; the data level's own timer */
+	uint8_t n_fin, n_data;
+	uint32_t pruned_seq; /* una_seq when memory was last given back */
 	uint8_t n_tsmarks;
 	struct tsmark tsmark[TSMARKS];
 	uint32_t ts_echo; /* TSecr for the guest */

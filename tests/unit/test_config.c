@@ -88,7 +88,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(cfg.multipath.after_ms, 0);
 	CU_ASSERT_TRUE(cfg.multipath.on_congestion);
 	CU_ASSERT_EQUAL(cfg.multipath.max_subflows, 8);
-	CU_ASSERT_STRING_EQUAL(cfg.scheduler, "lowest-rtt");
+	CU_ASSERT_STRING_EQUAL(cfg.scheduler, "blest");
 	CU_ASSERT_STRING_EQUAL(cfg.congestion, "lia");
 	CU_ASSERT_EQUAL(cfg.memory_mb, 256);
 	CU_ASSERT_EQUAL(cfg.max_connections, 65536);

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * push.c - see to_net.h and multi.h: what goes next, on which subflow. In this order: what a
+ * subflow lost, on itself; what a silent subflow carries, on the others; what nobody carries any
+ * more; new data; and when the window is shut by what a slow path carries, that on a fast one.
+ */
+#include "base/seq.h"
+#include "engine/emit.h"
+#include "engine/from_guest.h"
+#include "engine/multi.h"
+#include "engine/scoreboard.h"
+#include "engine/sender.h"
+#include "engine/spans.h"
+#include "engine/to_net.h"
+
+#define PIECE_MAX_BYTES 62000u
+#define FIN_AGAIN_US 300000u
+#define ENDLESS_BYTES (1u << 30)
+#define OUTS_MIN 8 /* a piece takes some; what is left is for acknowledgements */
+
+/* What is to be placed, besides [seq, seq + bytes). */
+struct piece_kind {
+	uint32_t not_on;       /* index of the subflow that carries it already, or NONE */
+	uint32_t window_bytes; /* left, from seq on */
+	uint32_t unsent_bytes;
+	bool tail;
+};
+
+static struct multi *multi_of(struct engine *e, const struct conn *c)
+{
+	return multi_at(e, c->multi);
+}
+
+static bool alive(struct engine *e, const struct subflow *s)
+{
+	return s->sender != NONE && s->state == SUBFLOW_ESTABLISHED && e->path_usable[s->path] &&
+	       !sender_at(e, s->sender)->stale;
+}
+
+static void describe(struct step *st, const struct subflow *s, struct sched_subflow *d)
+{
+	struct engine *e = st->e;
+	const struct sender *x = sender_at(e, s->sender);
+	uint32_t room = sender_room(s, x), pace = sender_pace_bytes(st, s, x);
+
+	*d = (struct sched_subflow){.usable = alive(e, s) && !x->suspect,
+				    .slow_start = congestion_slow_start(&x->cc),
+				    .backup = s->backup,
+				    .srtt_us = x->srtt_us,
+				    .rttvar_us = x->rttvar_us,
+				    .in_flight_bytes = x->in_flight_bytes,
+				    /* What recovery allows is the window that counts. */
+				    .cwnd_bytes = x->in_flight_bytes + room,
+				    .held_bytes = room > pace ? room - pace : 0,
+				    .mss_bytes = s->mss,
+				    .price_milli = (uint32_t)(e->cfg.path[s->path].price * 1000)};
+}
+
+/* Fills the scheduler's view; `who` maps its numbers to subflows. */
+static void view(struct step *st, struct conn *c, const struct piece_kind *k,
+		 struct sched_input *in, uint32_t *who)
+{
+	struct engine *e = st->e;
+	bool any = false;
+
+	in->n = 0;
+	for (uint32_t i = c->subflow; i != NONE && in->n < SCHED_SUBFLOWS_MAX;
+	     i = subflow_at(e, i)->next) {
+		const struct subflow *s = subflow_at(e, i);
+
+		if (s->sender == NONE || i == k->not_on)
+			continue;
+		describe(st, s, &in->s[in->n]);
+		any |= in->s[in->n].usable;
+		who[in->n++] = i;
+	}
+	/* All are suspect: then those must do that were not given up. */
+	for (unsigned i = 0; i < in->n && !any; i++)
+		in->s[i].usable = alive(e, subflow_at(e, who[i]));
+}
+
+/* One piece on one subflow: how many bytes, 0 when nothing could be sent. */
+static uint32_t place(struct step *st, struct conn *c, uint32_t seq, uint32_t bytes,
+		      const struct piece_kind *k)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	uint32_t who[SCHED_SUBFLOWS_MAX] = {0};
+	struct sched_input in = {.unsent_bytes = k->unsent_bytes,
+				 .window_bytes = k->window_bytes,
+				 .last = m->last_to,
+				 .tail = k->tail};
+	struct sched_pick pick;
+
+	if (!emit_room(st, OUTS_MIN))
+		return 0;
+	view(st, c, k, &in, who);
+	pick = scheduler_at(e->cfg.scheduler)->pick(&m->sched, &in);
+	if (pick.subflow < 0)
+		return 0;
+	bytes = bytes < pick.bytes ? bytes : pick.bytes;
+	bytes = bytes < PIECE_MAX_BYTES ? bytes : PIECE_MAX_BYTES;
+	if (bytes == 0 || !sender_send(st, c, subflow_at(e, who[pick.subflow]), seq, bytes))
+		return 0;
+	if (k->not_on == NONE)
+		m->last_to = pick.subflow;
+	for (unsigned i = 0; i < in.n; i++)
+		if (pick.also_mask & 1u << i && (int)i != pick.subflow)
+			sender_send(st, c, subflow_at(e, who[i]), seq, bytes);
+	return bytes;
+}
+
+/* The txseg is sent on another subflow as well, as far as there is room. */
+static bool place_again(struct step *st, struct conn *c, uint32_t on, struct txseg *t)
+{
+	struct engine *e = st->e;
+	uint32_t seq = seq_max(t->seq, c->una_seq - c->guest_fin_acked);
+	uint32_t end = t->seq + t->bytes, sent;
+	struct piece_kind k = {.not_on = on,
+			       .window_bytes = ENDLESS_BYTES,
+			       .unsent_bytes = end - seq,
+			       .tail = true};
+
+	sent = place(st, c, seq, end - seq, &k);
+	if (sent == 0)
+		return false;
+	if (seq_lt(seq + sent, end))
+		scoreboard_cut(e, sender_at(e, subflow_at(e, on)->sender), t, seq + sent - t->seq);
+	t->reinjected = true;
+	return true;
+}
+
+/* The first thing that the subflow carries alone and that the peer still needs. */
+static struct txseg *first_alone(struct engine *e, const struct conn *c, const struct subflow *s)
+{
+	uint32_t una = c->una_seq - c->guest_fin_acked;
+
+	for (uint32_t i = sender_at(e, s->sender)->head; i != NONE; i = txseg_at(e, i)->next) {
+		struct txseg *t = txseg_at(e, i);
+
+		if (!t->foreign && !t->sacked && !t->reinjected && seq_lt(una, t->seq + t->bytes))
+			return t;
+	}
+	return NULL;
+}
+
+static bool others(struct engine *e, const struct conn *c, const struct subflow * not )
+{
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (s != not &&alive(e, s) && !sender_at(e, s->sender)->suspect)
+			return true;
+	}
+	return false;
+}
+
+/* False when something waits for room. */
+static bool reinject(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		struct subflow *s = subflow_at(e, k);
+		struct txseg *t;
+
+		if (s->sender == NONE || !sender_at(e, s->sender)->suspect || !others(e, c, s))
+			continue;
+		while ((t = first_alone(e, c, s)) != NULL)
+			if (!place_again(st, c, k, t))
+				return false;
+	}
+	return true;
+}
+
+/* What no subflow carries any more: those that ended, and what the peer threw away. */
+static bool push_orphans(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	uint32_t start, end, sent;
+
+	while (spans_first(e, m->again, &start, &end)) {
+		struct piece_kind k = {.not_on = NONE,
+				       .window_bytes = ENDLESS_BYTES,
+				       .unsent_bytes = end - start,
+				       .tail = true};
+
+		sent = place(st, c, start, end - start, &k);
+		if (sent == 0)
+			return false;
+		spans_trim(e, &m->again, start + sent);
+	}
+	return true;
+}
+
+static void push_new(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	uint32_t edge = seq_min(c->told_guest_edge_seq, c->una_seq + to_net_keep_bytes(e, c));
+	uint32_t end = seq_min(m->end_seq, c->told_guest_edge_seq), sent;
+	/* The guest has room and sends nothing: this is all there is. */
+	bool tail =
+		c->guest_fin || seq_lt(m->end_seq, m->told_seq - (m->told_seq - c->una_seq) / 8);
+
+	while (seq_lt(m->nxt_seq, end)) {
+		struct piece_kind k = {.not_on = NONE,
+				       .window_bytes =
+					       seq_lt(m->nxt_seq, edge) ? edge - m->nxt_seq : 0,
+				       .unsent_bytes = m->end_seq - m->nxt_seq,
+				       .tail = tail};
+
+		sent = place(st, c, m->nxt_seq, end - m->nxt_seq, &k);
+		if (sent == 0)
+			return;
+		m->nxt_seq += sent;
+	}
+}
+
+/* The subflow that carries what the peer waits for first, if one does. */
+static struct txseg *first_missing(struct engine *e, const struct conn *c, uint32_t *on)
+{
+	uint32_t una = c->una_seq - c->guest_fin_acked;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		for (uint32_t i = s->sender == NONE ? NONE : sender_at(e, s->sender)->head;
+		     i != NONE; i = txseg_at(e, i)->next) {
+			struct txseg *t = txseg_at(e, i);
+
+			if (seq_le(t->seq, una) && seq_lt(una, t->seq + t->bytes) && !t->foreign &&
+			    !t->sacked) {
+				*on = k;
+				return t;
+			}
+		}
+	}
+	return NULL;
+}
+
+/* Is there a path with room that brings the piece much sooner than it could come by itself? */
+static bool faster(struct step *st, const struct conn *c, const struct sender *slow)
+{
+	struct engine *e = st->e;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+		const struct sender *x;
+
+		if (!alive(e, s) || s->backup)
+			continue;
+		x = sender_at(e, s->sender);
+		if (x != slow && !x->suspect && 2ull * x->srtt_us < slow->srtt_us &&
+		    sender_room(s, x) >= s->mss)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Nothing new may go, the peer waits for what a slow path carries, and a fast one has room: that
+ * piece goes on the fast one too. If it is the peer's window that is shut, the slow path had too
+ * much (Raiciu et al., "How hard can it be?", NSDI 2012: opportunistic retransmission and
+ * penalisation); if it is the end of the data, it comes sooner.
+ */
+static void unblock(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	bool shut = seq_lt(m->nxt_seq, m->end_seq);
+	uint32_t on = NONE;
+	struct txseg *t;
+	struct sender *x;
+
+	if (shut && seq_lt(m->nxt_seq + PIECE_MAX_BYTES, c->told_guest_edge_seq))
+		return;
+	t = first_missing(e, c, &on);
+	if (!t || t->reinjected)
+		return;
+	x = sender_at(e, subflow_at(e, on)->sender);
+	if (!faster(st, c, x) || !place_again(st, c, on, t))
+		return;
+	if (shut && x->cc.cwnd_bytes > 4u * subflow_at(e, on)->mss &&
+	    !congestion_at(e->cfg.congestion)->model &&
+	    st->tick->now_us - x->penalised_us > x->srtt_us) {
+		x->penalised_us = st->tick->now_us;
+		x->cc.cwnd_bytes /= 2;
+		x->cc.ssthresh_bytes = x->cc.cwnd_bytes;
+	}
+}
+
+/* Rate samples of a sender that had nothing to send say little about its path. */
+static void note_idle(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+		struct sender *x;
+
+		if (s->sender == NONE)
+			continue;
+		x = sender_at(e, s->sender);
+		if (x->lost_bytes == 0 && sender_room(s, x) >= s->mss &&
+		    sender_pace_bytes(st, s, x) >= s->mss)
+			x->app_limited_bytes = x->delivered_bytes + x->in_flight_bytes + 1;
+	}
+}
+
+/* DATA_FIN on every living subflow, once all data was sent. */
+static void push_fin(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	struct dss d = emit_data_ack(c);
+
+	d.has_map = d.dsn64 = d.data_fin = true;
+	d.dsn = dsn_of_guest(c, c->fin_seq);
+	d.map_len = 1;
+	d.has_csum = c->checksum;
+	d.csum = from_guest_checksum(d.dsn, 0, 1, NULL, 0);
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		struct subflow *s = subflow_at(e, k);
+		struct options_writer w;
+		struct headers h;
+
+		if (s->state != SUBFLOW_ESTABLISHED)
+			continue;
+		multi_begin_net(st, c, s, &h, &w);
+		h.seq = s->snd_nxt;
+		h.flags = TCP_ACK;
+		dss_encode(&w, &d);
+		emit_net(st, c, s, &h, &w, NULL, 0, REASON_FIN_TO_NET);
+	}
+	m->fin_out = true;
+	m->fin_at_us = st->tick->now_us + ((uint64_t)FIN_AGAIN_US << (m->n_fin < 6 ? m->n_fin : 6));
+	if (m->n_fin < UINT8_MAX)
+		m->n_fin++;
+}
+
+void multi_push(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		if (subflow_at(e, k)->sender != NONE)
+			sender_retransmit(st, c, subflow_at(e, k));
+	if (reinject(st, c) && push_orphans(st, c)) {
+		push_new(st, c);
+		unblock(st, c);
+	}
+	note_idle(st, c);
+	if (c->guest_fin && !m->fin_out && m->nxt_seq == c->fin_seq)
+		push_fin(st, c);
+	to_net_arm(st, c);
+}
+
+void push_timeout(struct step *st, struct conn *c)
+{
+	struct multi *m = multi_of(st->e, c);
+
+	if (m->fin_at_us == 0 || st->tick->now_us < m->fin_at_us)
+		return;
+	m->fin_at_us = 0;
+	if (!c->guest_fin_acked)
+		push_fin(st, c);
+}
+
+void multi_lost(struct step *st, struct conn *c, struct subflow *s)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	uint32_t una = c->una_seq - c->guest_fin_acked;
+
+	if (s->sender == NONE)
+		return;
+	for (uint32_t i = sender_at(e, s->sender)->head; i != NONE; i = txseg_at(e, i)->next) {
+		const struct txseg *t = txseg_at(e, i);
+		uint32_t start = seq_max(t->seq, una);
+
+		/* What it delivered on its own level may never have reached the data level. */
+		if (!t->foreign && seq_lt(start, t->seq + t->bytes))
+			spans_add(e, &m->again, start, t->seq + t->bytes);
+	}
+	sender_free(e, s);
+}

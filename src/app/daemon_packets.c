@@ -16,7 +16,8 @@
 #include "io/log.h"
 
 #define TOLD_PER_SECOND 20
-#define BATCHES 4 /* per wake-up, then the others get their turn */
+#define BATCHES 8       /* per wake-up, then the others get their turn */
+#define FLUSH_BATCHES 4 /* whose drops one message tells the kernel */
 
 static void count(struct daemon *d, enum daemon_counter which)
 {
@@ -295,7 +296,9 @@ void daemon_on_queue(void *data)
 		n = nfqueue_receive(d->queue, d->packet);
 		for (int i = 0; i < n; i++)
 			one_packet(d, &d->packet[i], now_us);
-		nfqueue_flush(d->queue);
+		if (batch % FLUSH_BATCHES == FLUSH_BATCHES - 1)
+			nfqueue_flush(d->queue);
 	}
+	nfqueue_flush(d->queue);
 	d->counter[DAEMON_VERDICT_FAILED].value = nfqueue_failures(d->queue);
 }

@@ -4,7 +4,7 @@
  *
  * Use: nfqueue_open(), then whenever the descriptor is readable nfqueue_receive() a batch, one of
  * the nfqueue_drop(), nfqueue_accept() or nfqueue_repeat() for every packet of it in their order,
- * nfqueue_flush(). Nothing is allocated after nfqueue_open().
+ * and nfqueue_flush() after a few batches. Nothing is allocated after nfqueue_open().
  */
 #ifndef MPGATE_IO_NFQUEUE_H
 #define MPGATE_IO_NFQUEUE_H
@@ -13,7 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NFQUEUE_BATCH 16
+/* So few that large packets' buffers stay in the processor's own cache between the two copies. */
+#define NFQUEUE_BATCH 6
 
 struct nfqueue;
 
@@ -42,7 +43,7 @@ int nfqueue_fd(const struct nfqueue *q);
  */
 int nfqueue_receive(struct nfqueue *q, struct nfqueue_packet *packets);
 
-/* Drops are collected: one message for all of a batch, at nfqueue_flush(). */
+/* Drops are collected: one message for all of them, at nfqueue_flush(). */
 void nfqueue_drop(struct nfqueue *q, const struct nfqueue_packet *packet);
 
 /* On to the next table with this mark; with other bytes when `bytes` is not null. */

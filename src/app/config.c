@@ -298,6 +298,34 @@ static int parse(struct config_reader *r)
 	return r->failed ? -1 : 0;
 }
 
+static bool addresses_differ(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return !ip_addr_is_zero(a) && !ip_addr_is_zero(b) && !ip_addr_equal(a, b);
+}
+
+/* Paths may share an interface if the file itself tells their addresses apart. */
+static int shared_check(struct config_reader *r)
+{
+	const struct config *cfg = r->cfg;
+
+	for (unsigned i = 0; i < cfg->n_paths; i++) {
+		for (unsigned k = 0; k < i; k++) {
+			const struct config_path *a = &cfg->path[i], *b = &cfg->path[k];
+
+			if (strcmp(a->interface, b->interface) != 0 ||
+			    addresses_differ(&a->address4, &b->address4) ||
+			    addresses_differ(&a->address6, &b->address6))
+				continue;
+			return config_fail(
+				r, a->line,
+				"interface \"%s\" is path \"%s\" already; give every path an "
+				"interface of its own, or both of them an address of their own",
+				a->interface, b->name);
+		}
+	}
+	return 0;
+}
+
 /* What only the whole file can tell. */
 static int whole_check(struct config_reader *r)
 {
@@ -321,6 +349,8 @@ static int whole_check(struct config_reader *r)
 						   "interface \"%s\" is among the guests too; "
 						   "an interface leads to guests or is a path",
 						   cfg->guests[k]);
+	if (shared_check(r) < 0)
+		return -1;
 	config_engine(cfg, &engine);
 	if (engine_region_bytes(&engine))
 		return 0;

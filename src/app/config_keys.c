@@ -153,12 +153,6 @@ static int set_interface(struct config_reader *r, const struct config_key *key, 
 {
 	if (interface_check(r, key->name, line, value) < 0)
 		return -1;
-	for (unsigned i = 0; i < r->cfg->n_paths; i++)
-		if (strcmp(r->cfg->path[i].interface, value) == 0)
-			return config_fail(r, line,
-					   "interface \"%s\" is path \"%s\" already; give every "
-					   "path an interface of its own",
-					   value, r->cfg->path[i].name);
 	snprintf(r->path.interface, sizeof(r->path.interface), "%s", value);
 	return 0;
 }

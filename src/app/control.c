@@ -172,6 +172,7 @@ void control_dispatch(struct control *c, const struct engine *e, const struct co
 {
 	struct control_view v = {.engine = e,
 				 .cfg = cfg,
+				 .host = c->host,
 				 .extra = c->extra,
 				 .n_extra = c->n_extra,
 				 .now_us = now_us};

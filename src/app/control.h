@@ -23,11 +23,13 @@ struct control_extra {
 };
 
 struct control_server;
+struct host;
 
 struct control {
 	struct control_server *server; /* null: not open */
 	const struct control_extra *extra;
 	unsigned n_extra;
+	const struct host *host; /* what `paths` says of addresses and gateways; may be null */
 };
 
 /*

@@ -8,6 +8,7 @@
 #define MPGATE_APP_CONTROL_ANSWER_H
 
 #include "app/control.h"
+#include "app/host.h"
 
 #define CONTROL_ITEM_MAX 16384
 
@@ -15,6 +16,7 @@
 struct control_view {
 	const struct engine *engine;
 	const struct config *cfg;
+	const struct host *host; /* may be null */
 	const struct control_extra *extra;
 	unsigned n_extra;
 	uint64_t now_us;

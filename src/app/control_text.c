@@ -60,22 +60,58 @@ unsigned control_text_connection(const struct control_view *v, const struct engi
 	return n;
 }
 
+/* ": ADDRESS through GATEWAY" for each family that has an address. */
+static unsigned text_host(const struct host_path *p, char *buf, unsigned room)
+{
+	unsigned n = 0;
+
+	for (unsigned k = 0; k < 2; k++) {
+		uint8_t family = k ? FLOW_IPV6 : FLOW_IPV4;
+		const struct ip_addr *a = k ? &p->address6 : &p->address4;
+		const struct ip_addr *via = k ? &p->gateway6 : &p->gateway4;
+		char address[INET6_ADDRSTRLEN], gateway[INET6_ADDRSTRLEN] = "the link itself";
+
+		if (ip_addr_is_zero(a))
+			continue;
+		control_address(address, sizeof(address), family, a);
+		if (!ip_addr_is_zero(via))
+			control_address(gateway, sizeof(gateway), family, via);
+		else if (!host_has_way(p, family))
+			snprintf(gateway, sizeof(gateway), "no gateway");
+		n += cut(snprintf(buf + n, room - n, ", %s through %s", address, gateway),
+			 room - n);
+	}
+	n += cut(snprintf(buf + n, room - n, ", MTU %u, table %u", p->link.mtu_bytes, p->table),
+		 room - n);
+	return n;
+}
+
 unsigned control_text_path(const struct control_view *v, unsigned path, char *buf, unsigned room)
 {
 	const struct config_path *p = &v->cfg->path[path];
+	const struct host_path *host = v->host ? &v->host->path[path] : NULL;
 	struct engine_path_info info;
+	unsigned n;
 
 	engine_path_info(v->engine, path, &info);
-	return cut(snprintf(buf, room,
-			    "%s on %s: %s%s, price %g, %u subflows, to net %llu B in %llu packets, "
-			    "from net %llu B in %llu packets\n",
-			    p->name, p->interface, info.usable ? "usable" : "not usable",
-			    p->backup ? ", backup" : "", p->price, info.subflows,
-			    (unsigned long long)info.to_net_bytes,
-			    (unsigned long long)info.to_net_pkts,
-			    (unsigned long long)info.from_net_bytes,
-			    (unsigned long long)info.from_net_pkts),
-		   room);
+	n = cut(snprintf(buf, room, "%s on %s: %s%s%s%s", p->name, p->interface,
+			 info.usable ? "usable" : "not usable",
+			 host && strcmp(host_path_state(host), "up") != 0 ? ", " : "",
+			 host && strcmp(host_path_state(host), "up") != 0 ? host_path_state(host)
+									  : "",
+			 p->backup ? ", backup" : ""),
+		room);
+	if (host)
+		n += text_host(host, buf + n, room - n);
+	n += cut(snprintf(buf + n, room - n,
+			  ", price %g, %u subflows, to net %llu B in %llu packets, "
+			  "from net %llu B in %llu packets\n",
+			  p->price, info.subflows, (unsigned long long)info.to_net_bytes,
+			  (unsigned long long)info.to_net_pkts,
+			  (unsigned long long)info.from_net_bytes,
+			  (unsigned long long)info.from_net_pkts),
+		 room - n);
+	return n;
 }
 
 unsigned control_text_counter(const struct control_counter *c, char *buf, unsigned room)

@@ -206,6 +206,7 @@ static int open_control(struct daemon *d, char *err, unsigned err_bytes)
 		return 0;
 	if (control_open(&d->control, d->cfg->control, err, err_bytes) < 0)
 		return -1;
+	d->control.host = &d->host;
 	d->control.extra = d->counter;
 	d->control.n_extra = DAEMON_COUNTERS;
 	error = loop_add(&d->loop, control_fd(&d->control), on_control, d);

@@ -34,6 +34,12 @@ static bool reachable(const struct rtnl_route *routes, unsigned n, const struct 
 	return false;
 }
 
+bool host_reaches(const struct host_path *path, const struct rtnl_route *route)
+{
+	return route->family == FLOW_IPV4 ? reachable(path->routes4, path->n_routes4, route)
+					  : reachable(path->routes6, path->n_routes6, route);
+}
+
 bool host_has_way(const struct host_path *path, uint8_t family)
 {
 	bool v4 = family == FLOW_IPV4;

@@ -66,6 +66,9 @@ int host_ask(struct host *host, unsigned path);
 /* What the path is now. */
 void host_settle(const struct config *cfg, struct host *host, unsigned path);
 
+/* Whether the route's gateway is reachable by one of the path's connected routes. */
+bool host_reaches(const struct host_path *path, const struct rtnl_route *route);
+
 /* Whether the path has a way to that family's gateway, or to all the world without one. */
 bool host_has_way(const struct host_path *path, uint8_t family);
 

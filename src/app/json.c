@@ -63,21 +63,47 @@ unsigned json_connection(const struct control_view *v, const struct engine_conn_
 			 buf, room);
 }
 
+/* A null where there is none. */
+static json_t *address(uint8_t family, const struct ip_addr *a)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (ip_addr_is_zero(a))
+		return json_null();
+	control_address(text, sizeof(text), family, a);
+	return json_string(text);
+}
+
+static json_t *path_host(const struct host_path *p)
+{
+	return json_pack("{s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "state", host_path_state(p), "mtu",
+			 (int)p->link.mtu_bytes, "table", (json_int_t)p->table, "address4",
+			 address(FLOW_IPV4, &p->address4), "address6",
+			 address(FLOW_IPV6, &p->address6), "gateway4",
+			 address(FLOW_IPV4, &p->gateway4), "gateway6",
+			 address(FLOW_IPV6, &p->gateway6));
+}
+
 unsigned json_path(const struct control_view *v, unsigned path, char *buf, unsigned room)
 {
 	const struct config_path *p = &v->cfg->path[path];
 	struct engine_path_info info;
+	json_t *object, *host;
 
 	engine_path_info(v->engine, path, &info);
-	return write_out(json_pack("{s:s, s:s, s:b, s:b, s:f, s:I, s:I, s:I, s:I, s:I}", "name",
-				   p->name, "interface", p->interface, "usable", (int)info.usable,
-				   "backup", (int)p->backup, "price", p->price, "subflows",
-				   (json_int_t)info.subflows, "to_net_bytes",
-				   (json_int_t)info.to_net_bytes, "from_net_bytes",
-				   (json_int_t)info.from_net_bytes, "to_net_packets",
-				   (json_int_t)info.to_net_pkts, "from_net_packets",
-				   (json_int_t)info.from_net_pkts),
-			 buf, room);
+	object = json_pack("{s:s, s:s, s:b, s:b, s:f, s:I, s:I, s:I, s:I, s:I}", "name", p->name,
+			   "interface", p->interface, "usable", (int)info.usable, "backup",
+			   (int)p->backup, "price", p->price, "subflows", (json_int_t)info.subflows,
+			   "to_net_bytes", (json_int_t)info.to_net_bytes, "from_net_bytes",
+			   (json_int_t)info.from_net_bytes, "to_net_packets",
+			   (json_int_t)info.to_net_pkts, "from_net_packets",
+			   (json_int_t)info.from_net_pkts);
+	if (object && v->host) {
+		host = path_host(&v->host->path[path]);
+		json_object_update(object, host);
+		json_decref(host);
+	}
+	return write_out(object, buf, room);
 }
 
 unsigned json_counter(const struct control_counter *c, char *buf, unsigned room)

@@ -90,12 +90,15 @@ void rules_plan(struct rules_plan *plan, const struct config *cfg, const struct 
 	/* A link that is down takes no routes; it gets them when it comes up. */
 	if (!hp->link.index || !hp->link.admin_up)
 		return;
-	/* Gateways must be reachable when their routes are added: connected ones first. */
+	/*
+	 * Gateways must be reachable when their routes are added: connected ones first; and what is
+	 * out of reach comes with the connected route that leads there.
+	 */
 	for (unsigned i = 0; i < n; i++)
 		if (ip_addr_is_zero(&routes[i].gateway))
 			plan->routes[plan->n_routes++] = routes[i];
 	for (unsigned i = 0; i < n; i++)
-		if (!ip_addr_is_zero(&routes[i].gateway))
+		if (!ip_addr_is_zero(&routes[i].gateway) && host_reaches(hp, &routes[i]))
 			plan->routes[plan->n_routes++] = routes[i];
 }
 

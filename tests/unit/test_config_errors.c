@@ -56,8 +56,9 @@ static const struct bad bad[] = {
 	 "f:3: interface is given twice; keep one of them"},
 	{27, PATH_A "path \"a\" { interface = \"eth1\" }\n",
 	 "f:2: found duplicate title 'a'; give every path a name of its own"},
-	{28, PATH_A "path \"b\" {\n interface = \"eth0\" }\n",
-	 "f:3: interface \"eth0\" is path \"a\" already; give every path an interface of its own"},
+	{28, GUESTS PATH_A "path \"b\" {\n interface = \"eth0\" }\n",
+	 "f:3: interface \"eth0\" is path \"a\" already; give every path an interface of its own, "
+	 "or both of them an address of their own"},
 	{29, "path \"a\" { interface = x table = 7 } path \"b\" { table = 7 }\n",
 	 "f:1: table = 7 is path \"a\"'s already; give every path a table of its own"},
 	/* types and ranges */

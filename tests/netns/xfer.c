@@ -269,6 +269,8 @@ static void print(const struct xfer_result *r, const struct xfer_opts *o)
 		print_hex("sent_sha256", r->sent_sha);
 		print_hex("received_sha256", r->received_sha);
 	}
+	if (o->times)
+		times_print();
 	printf("}\n");
 }
 
@@ -276,7 +278,7 @@ static void print(const struct xfer_result *r, const struct xfer_opts *o)
 enum { HOST = 1, PORT, BIND, BIND_PORT, MPTCP, SEND, SEND_AFTER, SEND_AFTER_EOF, FIN_AFTER_EOF,
 	RESET_SENT, RESET_RECEIVED, PAUSE_AT, PAUSE_MS, IDLE_AT, IDLE_MS, URGENT_AT, CHUNK, RCVBUF,
 	SNDBUF, CONNECTIONS, CONCURRENCY, PINGS, TIMEOUT, ECHO_BACK, KEEPALIVE, NODELAY, NO_DIGEST,
-	NO_PATTERN,
+	NO_PATTERN, TIMES,
 	SEED, ISN, FAST_OPEN };
 static const struct option options[] = {
 	{"host", 1, 0, HOST}, {"port", 1, 0, PORT}, {"bind", 1, 0, BIND},
@@ -289,7 +291,7 @@ static const struct option options[] = {
 	{"sndbuf", 1, 0, SNDBUF}, {"connections", 1, 0, CONNECTIONS},
 	{"concurrency", 1, 0, CONCURRENCY}, {"pings", 1, 0, PINGS}, {"timeout", 1, 0, TIMEOUT},
 	{"echo", 0, 0, ECHO_BACK}, {"keepalive", 0, 0, KEEPALIVE}, {"nodelay", 0, 0, NODELAY},
-	{"no-digest", 0, 0, NO_DIGEST}, {"no-pattern", 0, 0, NO_PATTERN},
+	{"no-digest", 0, 0, NO_DIGEST}, {"no-pattern", 0, 0, NO_PATTERN}, {"times", 0, 0, TIMES},
 	{"seed", 1, 0, SEED}, {"isn", 1, 0, ISN},
 	{"fast-open", 0, 0, FAST_OPEN}, {0, 0, 0, 0}};
 
@@ -329,6 +331,7 @@ static void read_options(int argc, char **argv, struct xfer_opts *o)
 		case NODELAY: o->nodelay = true; break;
 		case NO_DIGEST: o->digest = false; break;
 		case NO_PATTERN: o->pattern = o->digest = false; break;
+		case TIMES: o->times = true; break;
 		case FAST_OPEN: o->fast_open = true; break;
 		case ISN: o->isn = number(optarg); break;
 		case SEED: o->seed = number(optarg); break;

@@ -24,6 +24,7 @@ struct xfer_opts {
 	bool fin_after_eof;  /* the own end of data waits for the peer's */
 	bool keepalive;      /* after 1 s of silence, each second */
 	bool nodelay;
+	bool times;     /* say when data came */
 	bool fast_open; /* client: data in the SYN, when the kernel has a cookie */
 	struct sockaddr_storage addr, bind;
 	socklen_t addr_len, bind_len;
@@ -52,6 +53,7 @@ struct xfer_conn {
 	bool was_mptcp;  /* at its start */
 	bool ran, fin_sent, eof;
 	uint64_t sent, received;
+	uint64_t start_us;
 	uint64_t pause_until_us, idle_until_us;
 	uint64_t bad_offset; /* of what came; XFER_NEVER: none */
 	uint64_t echo_due;
@@ -89,6 +91,11 @@ bool conn_is_due(const struct xfer_conn *c);
 /* What epoll shall watch now, and in *wake_us when to look again without it. */
 uint32_t conn_wants(const struct xfer_conn *c, const struct xfer_opts *o, uint64_t *wake_us);
 void conn_end(struct xfer_conn *c, const char *error, struct xfer_result *r);
+
+/* When data came and how long connections lasted; printed as more fields of the result. */
+void times_received(unsigned n_bytes);
+void times_connection(uint64_t us);
+void times_print(void);
 
 int xfer_ping(const struct xfer_opts *o);
 

@@ -74,6 +74,7 @@ void conn_start(struct xfer_conn *c, int fd, const struct xfer_opts *o)
 	c->fd = fd;
 	c->state = o->server ? XFER_OPEN : XFER_CONNECTING;
 	c->bad_offset = XFER_NEVER;
+	c->start_us = xfer_now_us();
 	sha256_init(&c->sent_sha);
 	sha256_init(&c->received_sha);
 	if (o->nodelay || o->echo)
@@ -140,6 +141,8 @@ void conn_end(struct xfer_conn *c, const char *error, struct xfer_result *r)
 		r->bad_offset = c->bad_offset;
 	count_digests(c, r);
 	r->end_us = xfer_now_us();
+	if (!error)
+		times_connection(r->end_us - c->start_us);
 }
 
 static bool end_by_errno(struct xfer_conn *c, struct xfer_result *r)
@@ -244,6 +247,8 @@ static int receive_some(struct xfer_conn *c, const struct xfer_opts *o, struct x
 		c->eof = true;
 		return 1;
 	}
+	if (o->times)
+		times_received(n);
 	if (!r->first_byte_us)
 		r->first_byte_us = xfer_now_us();
 	if (o->digest)

@@ -45,6 +45,11 @@ static void on_signal(void *data)
 	struct daemon *d = data;
 
 	d->signal = loop_signal_read(d->signals);
+	if (d->signal != SIGHUP)
+		return;
+	d->reload = daemon_reloadable(d);
+	if (!d->reload)
+		d->signal = 0;
 }
 
 static void on_control(void *data)
@@ -237,9 +242,9 @@ static void end(struct daemon *d)
 {
 	char err[512];
 
-	if (d->signal && d->engine)
+	if (d->signal && d->engine && !d->reload)
 		daemon_shutdown(d, loop_now_us());
-	if (d->rules_are_up && rules_down(err, sizeof(err)) < 0)
+	if (d->rules_are_up && !d->reload && rules_down(err, sizeof(err)) < 0)
 		log_error("withdrawing the rules: %s", err);
 	control_close(&d->control);
 	nfqueue_close(d->queue);
@@ -250,7 +255,7 @@ static void end(struct daemon *d)
 		munmap(d->region, d->region_bytes);
 	if (d->state_fd >= 0) {
 		/* Without the rules nothing of what stands there stays true. */
-		if (d->signal)
+		if (d->signal && !d->reload)
 			unlink(d->cfg->state);
 		close(d->state_fd);
 	}
@@ -272,7 +277,7 @@ static uint64_t wait_us(const struct daemon *d, uint64_t now_us)
 	return at_us > now_us ? at_us - now_us : 0;
 }
 
-static int run(struct daemon *d)
+static enum daemon_end run(struct daemon *d)
 {
 	while (!d->signal) {
 		int error = loop_wait(&d->loop, wait_us(d, loop_now_us()));
@@ -280,13 +285,13 @@ static int run(struct daemon *d)
 
 		if (error) {
 			log_error("waiting for events: %s", strerror(-error));
-			return 1;
+			return DAEMON_FAILED;
 		}
 		daemon_timeouts(d, now_us);
 		if (d->again_at_us <= now_us)
 			daemon_look_again(d);
 	}
-	return 0;
+	return d->reload ? DAEMON_RELOAD : DAEMON_ENDED;
 }
 
 static struct daemon *new (const struct config *cfg)
@@ -309,16 +314,17 @@ static struct daemon *new (const struct config *cfg)
 	return d;
 }
 
-int daemon_run(const struct config *cfg)
+enum daemon_end daemon_run(const struct config *cfg, const char *file)
 {
 	struct daemon *d = new (cfg);
 	char err[1024];
-	int status = 1;
+	enum daemon_end status = DAEMON_FAILED;
 
 	if (!d) {
 		log_error("out of memory");
-		return 1;
+		return DAEMON_FAILED;
 	}
+	d->file = file;
 	if (start(d, err, sizeof(err)) < 0) {
 		log_error("%s", err);
 	} else {
@@ -328,8 +334,9 @@ int daemon_run(const struct config *cfg)
 			 d->region_bytes >> 20);
 		notify_state("READY=1");
 		status = run(d);
-		notify_state("STOPPING=1");
-		log_info("ending");
+		notify_state(status == DAEMON_RELOAD ? "RELOADING=1" : "STOPPING=1");
+		log_info(status == DAEMON_RELOAD ? "beginning anew with the file as it is now"
+						 : "ending");
 	}
 	end(d);
 	free(d);

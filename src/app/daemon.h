@@ -7,10 +7,20 @@
 
 #include "config.h"
 
+enum daemon_end {
+	DAEMON_ENDED,  /* SIGTERM or SIGINT; everything is withdrawn */
+	DAEMON_FAILED, /* it could not start or had to give up */
+	/*
+	 * SIGHUP: the file has changed. Rules, routes and the state file stay; a new process is to
+	 * take over at once, as after a crash.
+	 */
+	DAEMON_RELOAD,
+};
+
 /*
- * Runs until SIGTERM or SIGINT, then withdraws everything. Messages go to the log. 0 after such
- * an end, 1 when it could not start or had to give up.
+ * Runs until a signal ends it. Messages go to the log. `file` is what `cfg` was read from, and read
+ * again before a reload; null: SIGHUP does nothing.
  */
-int daemon_run(const struct config *cfg);
+enum daemon_end daemon_run(const struct config *cfg, const char *file);
 
 #endif

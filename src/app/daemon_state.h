@@ -30,6 +30,7 @@ enum daemon_counter {
 
 struct daemon {
 	const struct config *cfg;
+	const char *file; /* of the configuration, or null */
 	struct host host;
 	struct engine_cfg engine_cfg;
 	struct engine *engine;
@@ -43,7 +44,8 @@ struct daemon {
 	struct control control;
 	struct control_extra counter[DAEMON_COUNTERS];
 	int signals, monitor;
-	int signal; /* that ends us, 0: none yet */
+	int signal;  /* that ends us, 0: none yet */
+	bool reload; /* it is SIGHUP: another process takes over */
 	bool rules_are_up;
 	struct routes routes;
 	struct host_touched touched; /* by what the kernel told and was not yet acted upon */
@@ -82,6 +84,10 @@ void daemon_devices_close(struct daemon *d);
 
 /* The kernel has told changes: tells the engine, mends devices, routes and rules. */
 void daemon_on_monitor(void *data);
+
+/* Whether a process with the file as it is now can take over from this one; the log says why not.
+ */
+bool daemon_reloadable(const struct daemon *d);
 
 /* What failed is tried again. */
 void daemon_look_again(struct daemon *d);

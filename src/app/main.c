@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "app/cli.h"
 #include "app/daemon.h"
@@ -55,7 +57,8 @@ static int run_main(int argc, char **argv)
 		.parser = on_option,
 		.doc = "Runs the daemon in the foreground. It sets up its rules and routes unless "
 		       "the file says manage_host = false, and withdraws them on SIGTERM or "
-		       "SIGINT."};
+		       "SIGINT. On SIGHUP it begins anew with the file as it is then and takes "
+		       "over its connections."};
 	static struct config cfg;
 	struct main_input in = {.file = CLI_CONFIG};
 	int code;
@@ -64,7 +67,17 @@ static int run_main(int argc, char **argv)
 		return code;
 	if (!cli_config(&cfg, in.file))
 		return CLI_FAILED;
-	return daemon_run(&cfg) == 0 ? CLI_GOOD : CLI_FAILED;
+	switch (daemon_run(&cfg, in.file)) {
+	case DAEMON_ENDED:
+		return CLI_GOOD;
+	case DAEMON_RELOAD:
+		/* The same program, also when another one has its name by now. */
+		execl("/proc/self/exe", "mpgate", "run", "-c", in.file, NULL);
+		return cli_fail("beginning anew: %s", strerror(errno));
+	case DAEMON_FAILED:
+		break;
+	}
+	return CLI_FAILED;
 }
 
 static int rules_main(int argc, char **argv)

@@ -34,8 +34,8 @@ int loop_wait(struct loop *loop, uint64_t timeout_us);
 uint64_t loop_now_us(void);
 
 /*
- * A descriptor that is readable when one of SIGTERM, SIGINT came; SIGPIPE is ignored from here
- * on. Or -errno.
+ * A descriptor that is readable when one of SIGTERM, SIGINT, SIGHUP came; SIGPIPE is ignored from
+ * here on. Or -errno.
  */
 int loop_signals(void);
 

@@ -279,7 +279,7 @@ int main(int argc, char **argv)
 	mkdir(file, 0777);
 	open_writers(recorder.seen, "");
 	open_writers(recorder.live, "live/");
-	rc = daemon_run(&recorder.cfg);
+	rc = daemon_run(&recorder.cfg, NULL);
 	close_writers(recorder.seen);
 	close_writers(recorder.live);
 	write_clock();

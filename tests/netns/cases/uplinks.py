@@ -481,3 +481,40 @@ def pulled(way, device):
 for way_ in ("download", "upload"):
     for device_ in ("a", "b"):
         pulled(way_, device_)
+
+
+def edit(ctx, old, new):
+    with open(ctx.daemon.config, encoding="utf-8") as f:
+        text = f.read()
+    expect(old in text, f"no '{old}' in {text}")
+    with open(ctx.daemon.config, "w", encoding="utf-8") as f:
+        f.write(text.replace(old, new))
+
+
+def hang_up(ctx, words):
+    """SIGHUP, and what the log must say of it."""
+    before = ctx.daemon.log_tail(1000).count(words)
+    ctx.daemon.process.send_signal(signal.SIGHUP)
+    ctx.wait(f"'{words}' in the log",
+             lambda: ctx.daemon.log_tail(1000).count(words) > before)
+
+
+@uplinks("reload")
+def reload_(ctx):
+    """SIGHUP: the file as it is then, the connections as they were; a bad file changes nothing."""
+    pid = ctx.daemon.pid()
+    moving = Moving(ctx)
+    both_joined(ctx)
+    edit(ctx, 'interface = "up-b"', 'interface = "up-b" price = 7.5')
+    hang_up(ctx, "took over 1 connections")
+    ctx.wait("the new price", lambda: ctx.daemon.show("paths", check=False) and
+             paths(ctx)["b"]["price"] == 7.5)
+    expect(ctx.daemon.alive() and ctx.daemon.pid() == pid, "another process")
+    edit(ctx, "memory_mb = 64", "memory_mb = 65")
+    hang_up(ctx, "another layout of memory")
+    edit(ctx, "memory_mb = 65", "memory = 64")
+    hang_up(ctx, "no such option 'memory'")
+    edit(ctx, "memory = 64", "memory_mb = 64")
+    hang_up(ctx, "took over 1 connections")
+    moving.result()
+    ctx.converted("--send 100k", "--send 100k")

@@ -65,6 +65,8 @@ static void decode_ports(const struct nlattr *part, struct flow_tuple *tuple)
 
 	mnl_attr_for_each_nested(attr, part)
 	{
+		if (mnl_attr_get_payload_len(attr) != 2)
+			continue;
 		if (mnl_attr_get_type(attr) == CTA_PROTO_SRC_PORT)
 			tuple->src_port = ntohs(mnl_attr_get_u16(attr));
 		else if (mnl_attr_get_type(attr) == CTA_PROTO_DST_PORT)
@@ -102,7 +104,7 @@ static int on_entry(const struct nlmsghdr *msg, void *data)
 			decode_tuple(attr, &answer->orig);
 		else if (mnl_attr_get_type(attr) == CTA_TUPLE_REPLY)
 			decode_tuple(attr, &answer->reply);
-		else if (mnl_attr_get_type(attr) == CTA_MARK)
+		else if (mnl_attr_get_type(attr) == CTA_MARK && mnl_attr_get_payload_len(attr) == 4)
 			answer->mark = ntohl(mnl_attr_get_u32(attr));
 	}
 	return MNL_CB_OK;
@@ -122,7 +124,7 @@ int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct 
 	 * The kernel finds an entry by the tuple of either direction. The peer opened this one: the
 	 * guest names it like the answers, and on the wire stands what came.
 	 */
-	if (flow_tuple_equal(&answer.reply, guest)) {
+	if (flow_tuple_equal(&answer.reply, guest) && answer.orig.family == guest->family) {
 		*net = flow_tuple_reverse(&answer.orig);
 		return 0;
 	}

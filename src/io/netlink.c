@@ -37,6 +37,21 @@ void netlink_close(struct netlink *nl)
 	nl->socket = NULL;
 }
 
+bool netlink_whole(const void *buf, size_t bytes)
+{
+	const struct nlmsghdr *msg = buf;
+
+	while (bytes >= sizeof(*msg) && msg->nlmsg_len >= sizeof(*msg) && msg->nlmsg_len <= bytes) {
+		size_t step = MNL_ALIGN(msg->nlmsg_len);
+
+		if (step >= bytes)
+			return true;
+		bytes -= step;
+		msg = (const struct nlmsghdr *)(const void *)((const char *)msg + step);
+	}
+	return false;
+}
+
 int netlink_ask(struct netlink *nl, struct nlmsghdr *msg, mnl_cb_t cb, void *data)
 {
 	_Alignas(struct nlmsghdr) static _Thread_local char answer[ANSWER_BYTES];
@@ -52,6 +67,8 @@ int netlink_ask(struct netlink *nl, struct nlmsghdr *msg, mnl_cb_t cb, void *dat
 		n = mnl_socket_recvfrom(nl->socket, answer, sizeof(answer));
 		if (n < 0)
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		if (!netlink_whole(answer, (size_t)n))
+			return -EBADMSG;
 		more = mnl_cb_run(answer, (size_t)n, seq, portid, cb, data);
 		/* A late answer to a question that timed out. */
 		if (more < 0 && errno == EPROTO)

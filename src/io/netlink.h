@@ -6,6 +6,7 @@
 #define MPGATE_IO_NETLINK_H
 
 #include <libmnl/libmnl.h>
+#include <stdbool.h>
 
 struct netlink {
 	struct mnl_socket *socket;
@@ -22,5 +23,9 @@ void netlink_close(struct netlink *nl);
  * NLM_F_ACK. 0 or -errno.
  */
 int netlink_ask(struct netlink *nl, struct nlmsghdr *msg, mnl_cb_t cb, void *data);
+
+/* Whether the `bytes` at `buf` are whole messages; libmnl does not mind lengths of 2 GB and more.
+ */
+bool netlink_whole(const void *buf, size_t bytes);
 
 #endif

@@ -20,6 +20,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "io/netlink.h"
+
 #define BUFFER_BYTES (72U << 10)
 #define HUGE_PAGE_BYTES (2UL << 20)
 #define CACHE_LINE_BYTES 64U
@@ -203,7 +205,7 @@ uint64_t nfqueue_failures(const struct nfqueue *q)
 
 static uint32_t attr_be32(const struct nlattr *attr)
 {
-	return attr ? ntohl(mnl_attr_get_u32(attr)) : 0;
+	return attr && mnl_attr_get_payload_len(attr) == 4 ? ntohl(mnl_attr_get_u32(attr)) : 0;
 }
 
 /* False when the message is no packet. */
@@ -213,7 +215,8 @@ static bool decode(const struct nlmsghdr *msg, struct nfqueue_packet *p)
 	const struct nfqnl_msg_packet_hdr *header;
 
 	if (NFNL_MSG_TYPE(msg->nlmsg_type) != NFQNL_MSG_PACKET || nfq_nlmsg_parse(msg, attr) < 0 ||
-	    !attr[NFQA_PACKET_HDR])
+	    !attr[NFQA_PACKET_HDR] ||
+	    mnl_attr_get_payload_len(attr[NFQA_PACKET_HDR]) < sizeof(*header))
 		return false;
 	header = mnl_attr_get_payload(attr[NFQA_PACKET_HDR]);
 	p->id = ntohl(header->packet_id);
@@ -243,7 +246,7 @@ int nfqueue_receive(struct nfqueue *q, struct nfqueue_packet *packets)
 	for (int i = 0; i < n; i++) {
 		const struct nlmsghdr *msg = q->iov[i].iov_base;
 
-		if (mnl_nlmsg_ok(msg, (int)q->msgs[i].msg_len) && decode(msg, &packets[n_packets]))
+		if (netlink_whole(msg, q->msgs[i].msg_len) && decode(msg, &packets[n_packets]))
 			n_packets++;
 	}
 	if (n_packets > 0)

@@ -21,11 +21,6 @@ static void address_get(struct ip_addr *to, uint8_t family, const struct nlattr 
 		memcpy(to->b, mnl_attr_get_payload(attr), rtnl_address_bytes(family));
 }
 
-static uint32_t number_get(const struct nlattr *attr)
-{
-	return mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
-}
-
 struct teller {
 	rtnl_fn fn;
 	void *data;
@@ -38,7 +33,7 @@ static void tell_link(const struct nlmsghdr *msg, const struct teller *t)
 	struct nlattr *attr;
 
 	/* Bridges and IPv6 tell of links in messages of their own, which mean something else. */
-	if (info->ifi_family != AF_UNSPEC)
+	if (!rtnl_has_body(msg, sizeof(*info)) || info->ifi_family != AF_UNSPEC)
 		return;
 	c.ifindex = c.link.index = (unsigned)info->ifi_index;
 	c.link.admin_up = info->ifi_flags & IFF_UP;
@@ -46,9 +41,9 @@ static void tell_link(const struct nlmsghdr *msg, const struct teller *t)
 	mnl_attr_for_each(attr, msg, sizeof(*info))
 	{
 		if (mnl_attr_get_type(attr) == IFLA_MTU)
-			c.link.mtu_bytes = number_get(attr);
+			c.link.mtu_bytes = rtnl_number(attr);
 		else if (mnl_attr_get_type(attr) == IFLA_IFNAME)
-			strncpy(c.link.name, mnl_attr_get_payload(attr), sizeof(c.link.name) - 1);
+			rtnl_name(c.link.name, sizeof(c.link.name), attr);
 	}
 	t->fn(&c, t->data);
 }
@@ -57,11 +52,13 @@ static void tell_address(const struct nlmsghdr *msg, const struct teller *t)
 {
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(msg);
 	struct rtnl_change c = {.kind = RTNL_ADDRESS, .gone = msg->nlmsg_type == RTM_DELADDR};
-	uint32_t flags = info->ifa_flags;
 	struct nlattr *attr;
+	uint32_t flags;
 
-	if (info->ifa_family != AF_INET && info->ifa_family != AF_INET6)
+	if (!rtnl_has_body(msg, sizeof(*info)) ||
+	    (info->ifa_family != AF_INET && info->ifa_family != AF_INET6))
 		return;
+	flags = info->ifa_flags;
 	c.ifindex = info->ifa_index;
 	c.address.family = info->ifa_family == AF_INET ? FLOW_IPV4 : FLOW_IPV6;
 	c.address.prefix_bits = info->ifa_prefixlen;
@@ -70,7 +67,7 @@ static void tell_address(const struct nlmsghdr *msg, const struct teller *t)
 		uint16_t type = mnl_attr_get_type(attr);
 
 		if (type == IFA_FLAGS)
-			flags = number_get(attr);
+			flags = rtnl_number(attr);
 		/* On point-to-point links IFA_ADDRESS is the other end's and IFA_LOCAL comes
 		 * behind. */
 		if (type == IFA_LOCAL ||
@@ -130,13 +127,15 @@ static void tell_route(const struct nlmsghdr *msg, const struct teller *t)
 				.replaces = msg->nlmsg_type == RTM_NEWROUTE &&
 					    (msg->nlmsg_flags & NLM_F_REPLACE)};
 	struct nlattr *attr, *nexthops = NULL;
-	uint32_t table = info->rtm_table;
+	uint32_t table;
 
-	if ((info->rtm_family != AF_INET && info->rtm_family != AF_INET6) ||
+	if (!rtnl_has_body(msg, sizeof(*info)) ||
+	    (info->rtm_family != AF_INET && info->rtm_family != AF_INET6) ||
 	    info->rtm_type != RTN_UNICAST || (info->rtm_flags & RTM_F_CLONED))
 		return;
 	if (info->rtm_dst_len > 0 && !rtnl_protocol_matters(info->rtm_protocol))
 		return;
+	table = info->rtm_table;
 	c.route.family = info->rtm_family == AF_INET ? FLOW_IPV4 : FLOW_IPV6;
 	c.route.prefix_bits = info->rtm_dst_len;
 	c.route.on_link = info->rtm_flags & RTNH_F_ONLINK;
@@ -144,16 +143,16 @@ static void tell_route(const struct nlmsghdr *msg, const struct teller *t)
 	{
 		switch (mnl_attr_get_type(attr)) {
 		case RTA_TABLE:
-			table = number_get(attr);
+			table = rtnl_number(attr);
 			break;
 		case RTA_OIF:
-			c.ifindex = number_get(attr);
+			c.ifindex = rtnl_number(attr);
 			break;
 		case RTA_DST:
 			address_get(&c.route.dst, c.route.family, attr);
 			break;
 		case RTA_PRIORITY:
-			c.route.metric = number_get(attr);
+			c.route.metric = rtnl_number(attr);
 			break;
 		case RTA_MULTIPATH:
 			nexthops = attr;
@@ -262,8 +261,10 @@ void rtnl_monitor_read(int fd, rtnl_fn fn, void *data)
 
 	for (;;) {
 		bytes = recv(fd, buf, sizeof(buf), 0);
-		if (bytes > 0)
+		if (bytes > 0 && netlink_whole(buf, (size_t)bytes))
 			mnl_cb_run(buf, (size_t)bytes, 0, 0, on_message, &t);
+		else if (bytes > 0)
+			continue;
 		else if (bytes < 0 && errno == ENOBUFS)
 			fn(&lost, data);
 		else if (bytes < 0 && errno == EINTR)

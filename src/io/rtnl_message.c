@@ -38,6 +38,25 @@ struct nlmsghdr *rtnl_message(char *buf, uint16_t type, uint16_t flags, const vo
 	return msg;
 }
 
+bool rtnl_has_body(const struct nlmsghdr *msg, size_t bytes)
+{
+	return mnl_nlmsg_get_payload_len(msg) >= bytes;
+}
+
+uint32_t rtnl_number(const struct nlattr *attr)
+{
+	return mnl_attr_get_payload_len(attr) == sizeof(uint32_t) ? mnl_attr_get_u32(attr) : 0;
+}
+
+void rtnl_name(char *to, size_t cap, const struct nlattr *attr)
+{
+	size_t n = mnl_attr_get_payload_len(attr);
+
+	n = n < cap ? n : cap - 1;
+	memcpy(to, mnl_attr_get_payload(attr), n);
+	to[n] = '\0';
+}
+
 int rtnl_ask(struct nlmsghdr *msg, mnl_cb_t cb, void *data)
 {
 	struct netlink nl;

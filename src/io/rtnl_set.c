@@ -87,7 +87,7 @@ static bool rule_read(const struct nlmsghdr *msg, struct rule_read *read)
 	struct nlattr *attr;
 
 	memset(read, 0, sizeof(*read));
-	if (msg->nlmsg_type != RTM_NEWRULE)
+	if (msg->nlmsg_type != RTM_NEWRULE || !rtnl_has_body(msg, sizeof(*header)))
 		return false;
 	r->family = header->family == AF_INET ? FLOW_IPV4 : FLOW_IPV6;
 	r->table = header->table;
@@ -98,20 +98,23 @@ static bool rule_read(const struct nlmsghdr *msg, struct rule_read *read)
 
 		switch (mnl_attr_get_type(attr)) {
 		case FRA_PRIORITY:
-			r->preference = mnl_attr_get_u32(attr);
+			r->preference = rtnl_number(attr);
 			break;
 		case FRA_PROTOCOL:
-			read->protocol = mnl_attr_get_u8(attr);
+			if (mnl_attr_get_payload_len(attr) == 1)
+				read->protocol = mnl_attr_get_u8(attr);
 			break;
 		case FRA_TABLE:
-			r->table = mnl_attr_get_u32(attr);
+			r->table = rtnl_number(attr);
 			break;
 		case FRA_IIFNAME:
-			strncpy(r->iif, mnl_attr_get_payload(attr), sizeof(r->iif) - 1);
+			rtnl_name(r->iif, sizeof(r->iif), attr);
 			break;
 		case FRA_SPORT_RANGE:
-			r->port_min = range->start;
-			r->port_max = range->end;
+			if (mnl_attr_get_payload_len(attr) == sizeof(*range)) {
+				r->port_min = range->start;
+				r->port_max = range->end;
+			}
 			break;
 		default:
 			break;
@@ -189,13 +192,12 @@ int rtnl_route_put(struct netlink *nl, const struct rtnl_route *route, unsigned 
 
 	mnl_attr_put_u32(msg, RTA_OIF, ifindex);
 	if (route->via6) {
-		struct {
-			struct rtvia via;
-			uint8_t address[16];
-		} via = {.via.rtvia_family = AF_INET6};
+		const struct rtvia head = {.rtvia_family = AF_INET6};
+		uint8_t via[sizeof(head) + sizeof(route->gateway.b)];
 
-		memcpy(via.address, route->gateway.b, sizeof(via.address));
-		mnl_attr_put(msg, RTA_VIA, sizeof(via.via) + sizeof(via.address), &via);
+		memcpy(via, &head, sizeof(head));
+		memcpy(via + sizeof(head), route->gateway.b, sizeof(route->gateway.b));
+		mnl_attr_put(msg, RTA_VIA, sizeof(via), via);
 	} else if (!ip_addr_is_zero(&route->gateway)) {
 		put_address(msg, RTA_GATEWAY, route->family, &route->gateway);
 	}
@@ -256,8 +258,8 @@ static int on_our_route(const struct nlmsghdr *msg, void *data)
 	const struct rtmsg *info = mnl_nlmsg_get_payload(msg);
 	struct pile *pile = data;
 
-	if (msg->nlmsg_type == RTM_NEWROUTE && info->rtm_protocol == pile->protocol &&
-	    !(info->rtm_flags & RTM_F_CLONED))
+	if (msg->nlmsg_type == RTM_NEWROUTE && rtnl_has_body(msg, sizeof(*info)) &&
+	    info->rtm_protocol == pile->protocol && !(info->rtm_flags & RTM_F_CLONED))
 		pile_add(pile, msg);
 	return MNL_CB_OK;
 }
@@ -325,15 +327,17 @@ static int on_any_route(const struct nlmsghdr *msg, void *data)
 {
 	const struct rtmsg *info = mnl_nlmsg_get_payload(msg);
 	struct table_question *q = data;
-	uint32_t table = info->rtm_table;
 	struct nlattr *attr;
+	uint32_t table;
 
-	if (msg->nlmsg_type != RTM_NEWROUTE || (info->rtm_flags & RTM_F_CLONED))
+	if (msg->nlmsg_type != RTM_NEWROUTE || !rtnl_has_body(msg, sizeof(*info)) ||
+	    (info->rtm_flags & RTM_F_CLONED))
 		return MNL_CB_OK;
+	table = info->rtm_table;
 	mnl_attr_for_each(attr, msg, sizeof(*info))
 	{
 		if (mnl_attr_get_type(attr) == RTA_TABLE)
-			table = mnl_attr_get_u32(attr);
+			table = rtnl_number(attr);
 	}
 	q->taken |= table == q->table && info->rtm_protocol != q->protocol;
 	return MNL_CB_OK;

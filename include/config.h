@@ -39,8 +39,12 @@ struct config {
 		unsigned ndiffports;
 		uint64_t after_bytes;
 		uint32_t after_ms;
+		uint32_t after_mbit; /* per second; 0: never */
 		bool on_congestion;
 		unsigned max_subflows;
+		char announce[12]; /* "responder", "always", "never" */
+		double backup_price;
+		uint32_t rejoin_s;
 	} multipath;
 	char scheduler[16];
 	char congestion[16];

@@ -106,6 +106,7 @@ enum engine_event_kind {
 	ENGINE_EVENT_FALLBACK,  /* it was Multipath TCP and fell back; reason */
 	ENGINE_EVENT_CLOSED,    /* its record is gone; reason */
 	ENGINE_EVENT_SUBFLOW,   /* a subflow changed its state; reason */
+	ENGINE_EVENT_PROMOTED,  /* it may have more subflows from now on; reason */
 	ENGINE_EVENT_OFFLOAD,   /* set the plain mark on `guest` in the kernel now */
 };
 
@@ -149,6 +150,12 @@ enum engine_use { ENGINE_AUTO, ENGINE_ALWAYS, ENGINE_NEVER };
 
 enum engine_mode { ENGINE_FULLMESH, ENGINE_NDIFFPORTS, ENGINE_SINGLE };
 
+/*
+ * Who is told of the paths' addresses: peers that opened their connection themselves (they join),
+ * all, or none.
+ */
+enum engine_announce { ENGINE_ANNOUNCE_RESPONDER, ENGINE_ANNOUNCE_ALWAYS, ENGINE_ANNOUNCE_NEVER };
+
 /* Index of the controller or scheduler of that name, -1 when there is none. */
 int engine_congestion(const char *name);
 int engine_scheduler(const char *name);
@@ -174,8 +181,12 @@ struct engine_cfg {
 	uint8_t mode;                  /* enum engine_mode */
 	uint8_t ndiffports;
 	bool on_congestion;
-	uint64_t after_bytes, after_us; /* when to open more subflows (auto); 0: at once */
-	uint16_t guest_mtu_bytes;       /* smallest MTU of the guests' interfaces, 0: 1500 */
+	uint64_t after_bytes, after_us; /* when to open more subflows (auto); 0: at once, never */
+	uint64_t after_bytes_per_s;     /* likewise, by rate; 0: never */
+	uint8_t announce;               /* enum engine_announce */
+	double backup_price;      /* so many times as dear as the cheapest: backup; 0: never */
+	uint64_t rejoin_us;       /* how long a connection without subflows waits; 0: 60 s */
+	uint16_t guest_mtu_bytes; /* smallest MTU of the guests' interfaces, 0: 1500 */
 	uint16_t port_min, port_max;
 	uint64_t syn_timeout_us;  /* 0 in each of these: the default */
 	uint64_t idle_timeout_us; /* 5 days, as nf_conntrack */
@@ -230,10 +241,13 @@ void engine_path_set(struct engine *e, unsigned path, bool usable,
 
 struct engine_subflow_info {
 	uint8_t path;
-	bool backup;
+	bool backup;                    /* by either end's word */
+	bool backup_local, backup_peer; /* ours; the peer's */
 	const char *state;
+	enum reason leaving; /* why it is to end, REASON_NONE: it is not */
+	uint8_t address_id, peer_address_id;
 	struct flow_tuple tuple; /* gate first */
-	uint32_t cwnd_bytes, srtt_us;
+	uint32_t cwnd_bytes, srtt_us, min_rtt_us;
 	uint64_t to_net_bytes, from_net_bytes, retransmits;
 };
 

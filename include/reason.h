@@ -128,6 +128,68 @@
 	X(JOIN_REFUSED, "join_refused", "The peer refused an MP_JOIN of ours.")                    \
 	X(JOIN_HMAC, "join_hmac", "The HMAC of an MP_JOIN SYN/ACK was wrong: refused.")            \
 	X(JOIN_TIMEOUT, "join_timeout", "An MP_JOIN of ours got no answer.")                       \
+	X(JOIN_STRIPPED, "join_stripped",                                                          \
+	  "The SYN/ACK of a join carried no MP_JOIN: something on the path removes options.")      \
+	X(JOIN_MSS, "join_mss", "The peer's MSS on a joining subflow leaves no room for options.") \
+	X(JOIN_MEMORY, "join_memory", "A subflow joined, but no memory was free for its sender.")  \
+	X(JOIN_UNWANTED, "join_unwanted", "A join was given up: the connection was closing.")      \
+	X(TCPRST_UNSPECIFIED, "tcprst_unspecified",                                                \
+	  "The peer reset a subflow and gave no reason (MP_TCPRST 0, RFC 8684 section 3.6).")      \
+	X(TCPRST_MPTCP, "tcprst_mptcp",                                                            \
+	  "The peer reset a subflow for an error of MPTCP: unknown token, bad HMAC, or data "      \
+	  "before its time (MP_TCPRST 1).")                                                        \
+	X(TCPRST_RESOURCES, "tcprst_resources",                                                    \
+	  "The peer reset a subflow for lack of resources (MP_TCPRST 2).")                         \
+	X(TCPRST_PROHIBITED, "tcprst_prohibited",                                                  \
+	  "The peer's policy or limits forbid this subflow (MP_TCPRST 3).")                        \
+	X(TCPRST_OUTSTANDING, "tcprst_outstanding",                                                \
+	  "The peer reset a subflow on which too much data was outstanding (MP_TCPRST 4).")        \
+	X(TCPRST_PERFORMANCE, "tcprst_performance",                                                \
+	  "The peer reset a subflow that performs too badly (MP_TCPRST 5).")                       \
+	X(TCPRST_MIDDLEBOX, "tcprst_middlebox",                                                    \
+	  "The peer reset a subflow on which a middlebox interferes (MP_TCPRST 6).")               \
+	X(TCPRST_OTHER, "tcprst_other",                                                            \
+	  "The peer reset a subflow for a reason that RFC 8684 does not define.")                  \
+	X(PROMOTED_BYTES, "promoted_bytes",                                                        \
+	  "A connection moved after_bytes: it may have more subflows.")                            \
+	X(PROMOTED_TIME, "promoted_time",                                                          \
+	  "A connection lived for after_ms: it may have more subflows.")                           \
+	X(PROMOTED_RATE, "promoted_rate",                                                          \
+	  "A connection ran faster than after_mbit: it may have more subflows.")                   \
+	X(PROMOTED_LOSS, "promoted_loss",                                                          \
+	  "A connection lost segments on its path: it may have more subflows.")                    \
+	X(PROMOTED_DELAY, "promoted_delay",                                                        \
+	  "A connection's round trip time grew: its path is full, it may have more subflows.")     \
+	X(PROMOTED_WINDOW, "promoted_window",                                                      \
+	  "A connection filled its window: it may have more subflows.")                            \
+	X(PROMOTED_POLICY, "promoted_policy",                                                      \
+	  "A rule says always: the connection may have more subflows from its beginning.")         \
+	X(ADD_ADDR_SENT, "add_addr_sent",                                                          \
+	  "A path's address was announced to the peer (RFC 8684 section 3.4.1).")                  \
+	X(ADD_ADDR_ECHOED, "add_addr_echoed", "The peer confirmed an announced address.")          \
+	X(ADD_ADDR_UNANSWERED, "add_addr_unanswered",                                              \
+	  "The peer never confirmed an announced address.")                                        \
+	X(ADD_ADDR_ACCEPTED, "add_addr_accepted",                                                  \
+	  "The peer announced an address: it is joined as well.")                                  \
+	X(ADD_ADDR_REPEATED, "add_addr_repeated",                                                  \
+	  "The peer announced an address again: confirmed again.")                                 \
+	X(ADD_ADDR_HMAC, "add_addr_hmac", "The HMAC of an ADD_ADDR was wrong: ignored.")           \
+	X(ADD_ADDR_REFUSED, "add_addr_refused",                                                    \
+	  "The peer announced an address that is not joined: no host's, one of ours, or too "      \
+	  "many.")                                                                                 \
+	X(REMOVE_ADDR_SENT, "remove_addr_sent",                                                    \
+	  "The peer was told that an address of ours is gone (RFC 8684 section 3.4.2).")           \
+	X(REMOVE_ADDR_RECEIVED, "remove_addr_received",                                            \
+	  "The peer said that an address of its is gone.")                                         \
+	X(PRIO_SENT, "prio_sent",                                                                  \
+	  "The peer was told a subflow's new priority (MP_PRIO, RFC 8684 section 3.3.8).")         \
+	X(PRIO_RECEIVED, "prio_received", "The peer changed a subflow's priority (MP_PRIO).")      \
+	X(SUBFLOW_ADDRESS_LOST, "subflow_address_lost",                                            \
+	  "A subflow ended because its path has another address now.")                             \
+	X(SUBFLOW_ADDRESS_REMOVED, "subflow_address_removed",                                      \
+	  "A subflow ended because the peer removed its address.")                                 \
+	X(SUBFLOW_CLOSED_BY_PEER, "subflow_closed_by_peer",                                        \
+	  "The peer closed a subflow; the connection lives on others.")                            \
 	X(SUBFLOW_RESET, "subflow_reset", "A subflow was reset; the connection lives on others.")  \
 	X(SUBFLOW_PATH_DOWN, "subflow_path_down", "A subflow ended because its path went down.")   \
 	X(SUBFLOW_LOST, "subflow_lost", "The last subflow is gone: waiting for a path to rejoin.") \
@@ -135,6 +197,8 @@
 	  "The caller's output array was full: the sender will send again.")                       \
 	X(DROP_ORPHAN, "drop_orphan",                                                              \
 	  "A converted connection that this process does not know: it was reset.")                 \
+	X(DROP_NO_SUBFLOW, "drop_no_subflow",                                                      \
+	  "A segment for a port of the gate's own, where no subflow is (any more): reset.")        \
 	X(DROP_WRONG_SIDE, "drop_wrong_side",                                                      \
 	  "A packet from one side claims an address of the other.")                                \
 	X(DROP_JOIN_REFUSED, "drop_join_refused", "An MP_JOIN that nothing here can accept.")      \
@@ -144,6 +208,8 @@
 	X(CLOSED_BY_PEER_RST, "closed_by_peer_rst", "The peer reset the connection.")              \
 	X(CLOSED_BY_PEER_FASTCLOSE, "closed_by_peer_fastclose",                                    \
 	  "The peer reset the connection with MP_FASTCLOSE.")                                      \
+	X(CLOSED_ALONE, "closed_alone",                                                            \
+	  "No path came back in time after the last subflow was gone: the connection was reset.")  \
 	X(CLOSED_SYN_TIMEOUT, "closed_syn_timeout", "The SYN was never answered.")                 \
 	X(CLOSED_REFUSED, "closed_refused", "The SYN was answered with RST.")                      \
 	X(CLOSED_UNMAPPED, "closed_unmapped",                                                      \

@@ -219,7 +219,9 @@ static void defaults(struct config *cfg)
 			      .ndiffports = 2,
 			      .after_bytes = 262144,
 			      .on_congestion = true,
-			      .max_subflows = ENGINE_SUBFLOWS_MAX},
+			      .max_subflows = ENGINE_SUBFLOWS_MAX,
+			      .announce = "responder",
+			      .rejoin_s = 60},
 		/*
 		 * Not lowest-rtt: with a peer's window below the slow path's product it falls to a
 		 * quarter of the fast path alone (100/20 Mbit/s, 10/60 ms, 128 KB), blest never
@@ -436,6 +438,13 @@ void config_engine(const struct config *cfg, struct engine_cfg *out)
 		.on_congestion = cfg->multipath.on_congestion,
 		.after_bytes = cfg->multipath.after_bytes,
 		.after_us = (uint64_t)cfg->multipath.after_ms * 1000,
+		.after_bytes_per_s = (uint64_t)cfg->multipath.after_mbit * 125000,
+		.announce = strcmp(cfg->multipath.announce, "always") == 0 ? ENGINE_ANNOUNCE_ALWAYS
+			    : strcmp(cfg->multipath.announce, "never") == 0
+				    ? ENGINE_ANNOUNCE_NEVER
+				    : ENGINE_ANNOUNCE_RESPONDER,
+		.backup_price = cfg->multipath.backup_price,
+		.rejoin_us = (uint64_t)cfg->multipath.rejoin_s * 1000000,
 	};
 	memcpy(out->policy, cfg->policy, sizeof(out->policy));
 	for (unsigned i = 0; i < cfg->n_paths; i++) {

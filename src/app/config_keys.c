@@ -292,6 +292,7 @@ static int set_use(struct config_reader *r, const struct config_key *key, int li
 }
 
 static const char *const schedulers[] = {"lowest-rtt", "blest", "redundant", "round-robin", NULL};
+static const char *const announces[] = {"responder", "always", "never", NULL};
 static const char *const congestions[] = {"lia", "olia", "balia", "cubic", "bbr", NULL};
 
 #define TOP(member) offsetof(struct config, member), sizeof(((struct config *)0)->member)
@@ -322,10 +323,16 @@ const struct config_key config_keys[] = {
 	 NULL},
 	{"after_ms", CONFIG_MULTIPATH, false, set_uint, TOP(multipath.after_ms), 0, UINT32_MAX,
 	 NULL},
+	{"after_mbit", CONFIG_MULTIPATH, false, set_uint, TOP(multipath.after_mbit), 0, 1000000,
+	 NULL},
 	{"on_congestion", CONFIG_MULTIPATH, false, set_bool, TOP(multipath.on_congestion), 0, 0,
 	 NULL},
 	{"max_subflows", CONFIG_MULTIPATH, false, set_uint, TOP(multipath.max_subflows), 1,
 	 ENGINE_SUBFLOWS_MAX, NULL},
+	{"announce", CONFIG_MULTIPATH, false, set_word, TOP(multipath.announce), 0, 0, announces},
+	{"backup_price", CONFIG_MULTIPATH, false, set_price, TOP(multipath.backup_price), 0, 0,
+	 NULL},
+	{"rejoin_s", CONFIG_MULTIPATH, false, set_uint, TOP(multipath.rejoin_s), 1, 86400, NULL},
 	{"match", CONFIG_POLICY, false, set_match, 0, 0, 0, 0, NULL},
 	{"use", CONFIG_POLICY, false, set_use, 0, 0, 0, 0, NULL},
 };

@@ -101,6 +101,7 @@ static void tell(struct daemon *d, const struct engine_event *ev, uint64_t now_u
 		[ENGINE_EVENT_FALLBACK] = "fell back to TCP",
 		[ENGINE_EVENT_CLOSED] = "closed",
 		[ENGINE_EVENT_SUBFLOW] = "subflow changed",
+		[ENGINE_EVENT_PROMOTED] = "may have more subflows",
 		[ENGINE_EVENT_OFFLOAD] = "is left to the kernel",
 	};
 	const char *path = ev->path < d->cfg->n_paths ? d->cfg->path[ev->path].name : "no path";

@@ -38,11 +38,16 @@ static json_t *subflow(const struct control_view *v, const struct engine_subflow
 {
 	const char *path = s->path < v->cfg->n_paths ? v->cfg->path[s->path].name : NULL;
 
-	return json_pack("{s:s?, s:o, s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "path", path, "tuple",
-			 tuple(&s->tuple), "state", s->state, "backup", (int)s->backup, "cwnd",
-			 (json_int_t)s->cwnd_bytes, "srtt_us", (json_int_t)s->srtt_us,
-			 "to_net_bytes", (json_int_t)s->to_net_bytes, "from_net_bytes",
-			 (json_int_t)s->from_net_bytes, "retransmits", (json_int_t)s->retransmits);
+	return json_pack("{s:s?, s:o, s:s, s:s, s:b, s:b, s:b, s:i, s:i, s:I, s:I, s:I, s:I, s:I, "
+			 "s:I}",
+			 "path", path, "tuple", tuple(&s->tuple), "state", s->state, "leaving",
+			 reason_name(s->leaving), "backup", (int)s->backup, "backup_local",
+			 (int)s->backup_local, "backup_peer", (int)s->backup_peer, "address_id",
+			 (int)s->address_id, "peer_address_id", (int)s->peer_address_id, "cwnd",
+			 (json_int_t)s->cwnd_bytes, "srtt_us", (json_int_t)s->srtt_us, "min_rtt_us",
+			 (json_int_t)s->min_rtt_us, "to_net_bytes", (json_int_t)s->to_net_bytes,
+			 "from_net_bytes", (json_int_t)s->from_net_bytes, "retransmits",
+			 (json_int_t)s->retransmits);
 }
 
 unsigned json_connection(const struct control_view *v, const struct engine_conn_info *info,

@@ -5,6 +5,7 @@
 #include "engine/conn.h"
 
 #include "base/seq.h"
+#include "engine/addresses.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
 #include "engine/join.h"
@@ -47,7 +48,7 @@ struct conn *conn_new(struct step *st, const struct flow_tuple *guest)
 	c = conn_at(e, i);
 	memset(c, 0, sizeof(*c));
 	c->state = CONN_SYN_SENT;
-	c->subflow = c->multi = NONE;
+	c->subflow = c->multi = c->addresses = NONE;
 	c->hash_guest = c->hash_token = NONE;
 	c->guest = *guest;
 	c->created_us = c->active_us = st->tick->now_us;
@@ -64,6 +65,7 @@ void conn_free(struct step *st, struct conn *c, enum reason reason)
 		event(st, ENGINE_EVENT_CLOSED, c, reason);
 	responder_settled(e, c);
 	multi_free(e, c);
+	addresses_free(e, c);
 	while (c->subflow != NONE)
 		subflow_free(e, c, subflow_at(e, c->subflow));
 	deadline_set(e, c, UINT64_MAX);
@@ -83,6 +85,7 @@ void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 	event(st, ENGINE_EVENT_CLOSED, c, reason);
 	count(st->e, reason);
 	multi_free(st->e, c);
+	addresses_free(st->e, c);
 	c->state = CONN_CLOSED;
 	c->reason = (uint8_t)reason;
 	c->reset = reset;
@@ -122,7 +125,7 @@ void conn_close_check(struct step *st, struct conn *c)
 
 		next = s->next;
 		if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)
-			subflow_abort(st, c, s, REASON_CLOSED_NORMALLY);
+			subflow_abort(st, c, s, MP_TCPRST_UNSPECIFIED, REASON_JOIN_UNWANTED);
 		else if (s->state == SUBFLOW_ESTABLISHED)
 			subflow_send_fin(st, c, s);
 	}
@@ -146,6 +149,10 @@ static bool subflows_timeout(struct step *st, struct conn *c)
 			continue;
 		if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK) {
 			join_timeout(st, c, s);
+		} else if (s->leaving && (s->fin_acked || s->n_rto >= RTO_TRIES)) {
+			subflow_end(st, c, s, (enum reason)s->leaving);
+			if (c->state != CONN_ESTABLISHED)
+				return false;
 		} else if (s->fin_acked || ++s->n_rto > RTO_TRIES) {
 			/* Ours is acknowledged and the peer's FIN never came, or nobody answers. */
 			conn_close(st, c, false, REASON_CLOSED_FIN_TIMEOUT);
@@ -172,7 +179,7 @@ void conn_deadline(struct step *st, struct conn *c)
 		at_us = multi_deadline_us(e, c);
 	if (c->alone_at_us && c->alone_at_us < at_us)
 		at_us = c->alone_at_us;
-	if (c->multi != NONE && c->join_at_us && c->join_at_us < at_us)
+	if ((c->promoted || c->multi != NONE || c->addresses != NONE) && c->join_at_us < at_us)
 		at_us = c->join_at_us;
 	/* What is due and could not be done now (the output is full) must not turn in circles. */
 	if (at_us <= st->tick->now_us)
@@ -188,7 +195,7 @@ static void established_timeout(struct step *st, struct conn *c)
 	if (c->state != CONN_ESTABLISHED || !subflows_timeout(st, c))
 		return;
 	if (c->alone_at_us && c->alone_at_us <= now_us) {
-		conn_reset(st, c, REASON_SUBFLOW_LOST);
+		conn_reset(st, c, REASON_CLOSED_ALONE);
 		return;
 	}
 	if (c->multi != NONE)

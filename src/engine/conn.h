@@ -37,8 +37,16 @@ void subflow_free(struct engine *e, struct conn *c, struct subflow *s);
 /* The subflow is gone: its data moves to the others; without any the connection waits a while. */
 void subflow_end(struct step *st, struct conn *c, struct subflow *s, enum reason reason);
 
-/* Resets the subflow, then ends it. */
-void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum reason reason);
+/* Resets the subflow, telling the peer why (RFC 8684 section 3.6), then ends it. */
+void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum mp_tcprst_reason why,
+		   enum reason reason);
+
+/* Counts and puts an event out that concerns the subflow. */
+void subflow_event(struct step *st, const struct conn *c, const struct subflow *s,
+		   enum reason reason);
+
+/* What an MP_TCPRST of the peer says. */
+enum reason subflow_tcprst_reason(const struct mp_tcprst *r);
 
 /* No more than the one subflow from here on: joins that are under way end. */
 void subflow_stay_single(struct step *st, struct conn *c);

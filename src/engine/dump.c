@@ -33,9 +33,15 @@ static void subflow_info(const struct engine *e, const struct subflow *s,
 {
 	*info = (struct engine_subflow_info){.path = s->path,
 					     .backup = s->backup,
+					     .backup_local = s->backup_local,
+					     .backup_peer = s->backup_peer,
+					     .leaving = (enum reason)s->leaving,
+					     .address_id = s->address_id_local,
+					     .peer_address_id = s->address_id_peer,
+					     .min_rtt_us = s->min_rtt_us,
 					     .state = subflow_state_name[s->state],
 					     .tuple = s->net,
-					     .srtt_us = s->syn_rtt_us,
+					     .srtt_us = s->srtt_us ? s->srtt_us : s->syn_rtt_us,
 					     .to_net_bytes = s->to_net_bytes,
 					     .from_net_bytes = s->from_net_bytes,
 					     .retransmits = s->retransmits};
@@ -44,6 +50,7 @@ static void subflow_info(const struct engine *e, const struct subflow *s,
 
 		info->cwnd_bytes = x->cc.cwnd_bytes;
 		info->srtt_us = x->srtt_us;
+		info->min_rtt_us = x->min_rtt_us;
 		if (x->stale && s->state == SUBFLOW_ESTABLISHED)
 			info->state = "stale";
 	}
@@ -110,7 +117,7 @@ uint32_t engine_connections(const struct engine *e)
 
 /* What of the pools hangs on the connections; compared with what the pools gave out. */
 struct tally {
-	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, chunks;
+	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, chunks, addresses;
 };
 
 static uint32_t length(const struct engine *e, const struct pool *p, uint32_t i, uint32_t *total)
@@ -158,6 +165,7 @@ bool engine_audit(const struct engine *e)
 		if (c->state == CONN_FREE)
 			continue;
 		t.conns++;
+		t.addresses += c->addresses != NONE;
 		if (!tally_subflows(e, c, i, &t))
 			return false;
 		if (c->multi == NONE)
@@ -174,5 +182,6 @@ bool engine_audit(const struct engine *e)
 	return t.conns == e->conns.n_used && t.subflows == e->subflows.n_used &&
 	       t.mappings == e->mappings.n_used && t.multis == e->multis.n_used &&
 	       t.senders == e->senders.n_used && t.txsegs == e->txsegs.n_used &&
-	       t.spans == e->spans.n_used && t.chunks == e->chunks.n_used;
+	       t.spans == e->spans.n_used && t.addresses == e->addresses.n_used &&
+	       t.chunks == e->chunks.n_used;
 }

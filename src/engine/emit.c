@@ -41,9 +41,10 @@ uint32_t emit_tsval(const struct step *st, const struct subflow *s)
 	return s->tsval + (uint32_t)((st->tick->now_us - s->ts_since_us) / 1000);
 }
 
-/* Acknowledgement number for a segment of the gate's own. */
-static uint32_t own_ack(struct engine *e, struct conn *c, struct subflow *s)
+uint32_t emit_own_ack_ssn(struct step *st, struct conn *c, struct subflow *s)
 {
+	struct engine *e = st->e;
+
 	if (c->multi != NONE)
 		return to_guest_ack_ssn(e, c, s);
 	return s->initial && s->ts_since_us == 0 ? receive_ack(s, acked_data_seq(c)) : s->rcv_nxt;
@@ -178,7 +179,7 @@ bool emit_own_ack(struct step *st, struct conn *c, struct subflow *s, uint32_t s
 
 	emit_begin_net(st, s, false, &h, &w);
 	h.seq = ssn;
-	h.ack = own_ack(st->e, c, s);
+	h.ack = emit_own_ack_ssn(st, c, s);
 	h.flags = TCP_ACK | flags;
 	h.window = emit_window_net(c);
 	if (flags & TCP_RST)
@@ -203,7 +204,7 @@ void emit_ack_guest(struct step *st, struct conn *c, const struct subflow *s)
 	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
 }
 
-void emit_rst_back(struct step *st, enum reason reason)
+void emit_rst_back(struct step *st, const struct mp_tcprst *why, enum reason reason)
 {
 	const struct packet *p = &st->p;
 	struct options_writer w = {0};
@@ -220,6 +221,8 @@ void emit_rst_back(struct step *st, enum reason reason)
 		h.flags = TCP_RST | TCP_ACK;
 		h.ack = p->seq + p->payload_bytes + !!(p->flags & TCP_FIN);
 	}
+	if (why)
+		mp_tcprst_encode(&w, why);
 	out = put(st, &h, &w, NULL, 0, reason);
 	if (!out)
 		return;

@@ -52,7 +52,13 @@ bool emit_own_ack(struct step *st, struct conn *c, struct subflow *s, uint32_t s
 /* An acknowledgement of the gate's own to the guest: nothing new in it. `s` may be null. */
 void emit_ack_guest(struct step *st, struct conn *c, const struct subflow *s);
 
-/* Answers the packet at hand with a RST (RFC 9293 section 3.5.2), back where it came from. */
-void emit_rst_back(struct step *st, enum reason reason);
+/* The acknowledgement number of it. */
+uint32_t emit_own_ack_ssn(struct step *st, struct conn *c, struct subflow *s);
+
+/*
+ * Answers the packet at hand with a RST (RFC 9293 section 3.5.2), back where it came from; with
+ * MP_TCPRST when `why` is not null.
+ */
+void emit_rst_back(struct step *st, const struct mp_tcprst *why, enum reason reason);
 
 #endif

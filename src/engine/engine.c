@@ -125,6 +125,8 @@ static bool layout(struct engine *e, const struct engine_cfg *cfg)
 	place(&e->subflows, &at, sizeof(struct subflow), n + n / 4 + ENGINE_SUBFLOWS_MAX);
 	place(&e->multis, &at, sizeof(struct multi), n / 8 + 1);
 	place(&e->senders, &at, sizeof(struct sender), n / 4 + ENGINE_SUBFLOWS_MAX);
+	place(&e->addresses, &at, sizeof(struct addresses),
+	      cfg->mode == ENGINE_SINGLE ? 0 : n / 8 + ENGINE_SUBFLOWS_MAX);
 	left = cfg->memory_bytes > at ? cfg->memory_bytes - at : 0;
 	/* Of what is left: payload 3/4, its bookkeeping 1/8, mappings of single subflows the rest.
 	 */
@@ -172,19 +174,13 @@ size_t engine_region_bytes(const struct engine_cfg *cfg)
 static uint64_t cfg_hash(const struct engine *e)
 {
 	uint64_t key[2] = {MAGIC, MAGIC};
-	uint64_t words[] = {e->region_bytes,
-			    sizeof(struct engine),
-			    sizeof(struct conn),
-			    sizeof(struct subflow),
-			    sizeof(struct mapping),
-			    e->conns.n_records,
-			    e->mappings.n_records,
-			    e->chunks.n_records,
-			    e->txsegs.n_records,
-			    sizeof(struct multi),
-			    sizeof(struct sender),
-			    e->cfg.n_paths,
-			    REASON_COUNT};
+	uint64_t words[] = {e->region_bytes,        sizeof(struct engine),
+			    sizeof(struct conn),    sizeof(struct subflow),
+			    sizeof(struct mapping), e->conns.n_records,
+			    e->mappings.n_records,  e->chunks.n_records,
+			    e->txsegs.n_records,    sizeof(struct multi),
+			    sizeof(struct sender),  sizeof(struct addresses),
+			    e->cfg.n_paths,         REASON_COUNT};
 
 	return siphash(key, words, sizeof(words));
 }
@@ -216,6 +212,7 @@ struct engine *engine_adopt(void *region, size_t bytes, const struct engine_cfg 
 			    uint64_t now_us)
 {
 	struct engine *e = region, want;
+	struct engine_path_cfg path[ENGINE_PATHS_MAX];
 	uint64_t seed[2];
 
 	memset(&want, 0, sizeof(want));
@@ -226,6 +223,7 @@ struct engine *engine_adopt(void *region, size_t bytes, const struct engine_cfg 
 		return NULL;
 	/* The old seed stays: blackhole tags were made with it. */
 	memcpy(seed, e->cfg.seed, sizeof(seed));
+	memcpy(path, e->cfg.path, sizeof(path));
 	e->cfg = *cfg;
 	memcpy(e->cfg.seed, seed, sizeof(seed));
 	flow_table_clear(e);
@@ -241,7 +239,12 @@ struct engine *engine_adopt(void *region, size_t bytes, const struct engine_cfg 
 		if (c->active_us > now_us) /* the clock began anew: a reboot of the host */
 			return NULL;
 	}
-	return engine_audit(e) ? e : NULL;
+	if (!engine_audit(e))
+		return NULL;
+	/* Paths may have moved while nobody looked. */
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		path_manager_path(e, i, e->path_usable[i], &path[i]);
+	return e;
 }
 
 static enum reason status_reason(enum packet_status status)
@@ -263,13 +266,36 @@ static enum reason status_reason(enum packet_status status)
 	return REASON_NONE;
 }
 
+/* For a subflow of ours that is gone: an address of a path and a port of our range. */
+static bool ours(const struct step *st)
+{
+	const struct engine_cfg *cfg = &st->e->cfg;
+	const struct flow_tuple *t = &st->p.tuple;
+
+	if (st->in->from != ENGINE_NET || t->dst_port < cfg->port_min ||
+	    t->dst_port > cfg->port_max)
+		return false;
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		if (ip_addr_equal(&t->dst, t->family == FLOW_IPV4 ? &cfg->path[i].addr4
+								  : &cfg->path[i].addr6))
+			return true;
+	return false;
+}
+
 /* A stolen segment that belongs to no connection here. */
 static struct engine_result stranger(struct step *st)
 {
+	const struct mp_tcprst gone = {.reason = MP_TCPRST_MPTCP};
 	struct engine_result r;
 
+	/* The host's kernel is not asked: it knows nothing of the port (I6). */
+	if (ours(st) && !st->in->mark_converted) {
+		emit_rst_back(st, &gone, REASON_DROP_NO_SUBFLOW);
+		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_NO_SUBFLOW,
+			       ENGINE_NO_CONN);
+	}
 	if (st->in->mark_converted && !(st->p.flags & TCP_SYN)) {
-		emit_rst_back(st, REASON_DROP_ORPHAN);
+		emit_rst_back(st, NULL, REASON_DROP_ORPHAN);
 		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_ORPHAN, ENGINE_NO_CONN);
 	}
 	r = verdict(ENGINE_ACCEPT,
@@ -398,9 +424,12 @@ bool engine_shutdown(struct engine *e, struct engine_tick *tick, struct engine_o
 void engine_path_set(struct engine *e, unsigned path, bool usable,
 		     const struct engine_path_cfg *cfg)
 {
+	struct engine_path_cfg old = e->cfg.path[path];
+	bool was_usable = e->path_usable[path];
+
 	assert(path < e->cfg.n_paths);
 	e->path_usable[path] = usable;
 	if (cfg)
 		e->cfg.path[path] = *cfg;
-	path_manager_path(e, path);
+	path_manager_path(e, path, was_usable, &old);
 }

@@ -15,6 +15,7 @@
 #include "engine/emit.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
+#include "engine/promotion.h"
 #include "engine/piece.h"
 #include "engine/receive.h"
 
@@ -269,7 +270,7 @@ static struct engine_result closed(struct step *st, struct conn *c)
 	if (st->p.flags & TCP_RST)
 		return drop(st, c, REASON_DROP_STATE);
 	if (c->reset) {
-		emit_rst_back(st, REASON_RST_TO_GUEST);
+		emit_rst_back(st, NULL, REASON_RST_TO_GUEST);
 		return stolen(st, c, REASON_RST_TO_GUEST);
 	}
 	if (!(st->p.flags & TCP_FIN))
@@ -307,6 +308,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	const struct packet *p = &st->p;
 	uint32_t end = p->seq + p->payload_bytes;
 	uint32_t old_ack = c->acked_seq, old_edge = c->told_peer_edge_seq;
+	uint64_t retransmits = s->retransmits;
 	bool fin = p->flags & TCP_FIN, again = c->guest_fin;
 	enum reason reason = REASON_NONE;
 
@@ -344,6 +346,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	} else if (fin && reason == REASON_NONE) {
 		reason = ack_to_net(st, c, s);
 	}
+	promotion_from_guest(st, c, s, retransmits);
 	conn_close_check(st, c);
 	path_manager_check(st, c);
 	return stolen(st, c, reason);

@@ -10,12 +10,14 @@
 
 #include "base/csum.h"
 #include "base/seq.h"
+#include "engine/addresses.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/join.h"
 #include "engine/mapping.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
+#include "engine/promotion.h"
 #include "engine/receive.h"
 #include "engine/responder.h"
 
@@ -282,7 +284,7 @@ static struct engine_result net_rst(struct step *st, struct conn *c, struct subf
 	h.flags = TCP_RST | TCP_ACK;
 	emit_guest(st, c, &h, &w, NULL, 0, REASON_RST_TO_GUEST);
 	if (!(st->p.flags & TCP_RST))
-		emit_rst_back(st, REASON_SUBFLOW_OWN);
+		emit_rst_back(st, NULL, REASON_SUBFLOW_OWN);
 	conn_close(st, c, true,
 		   fastclose ? REASON_CLOSED_BY_PEER_FASTCLOSE : REASON_CLOSED_BY_PEER_RST);
 	return stolen(st, c, REASON_RST_TO_GUEST);
@@ -297,7 +299,7 @@ static struct engine_result closed(struct step *st, struct conn *c, struct subfl
 		if (s)
 			emit_own_ack(st, c, s, st->p.ack, TCP_RST, REASON_RST_TO_NET);
 		else
-			emit_rst_back(st, REASON_SUBFLOW_OWN);
+			emit_rst_back(st, NULL, REASON_SUBFLOW_OWN);
 		return stolen(st, c, REASON_SUBFLOW_OWN);
 	}
 	if (st->p.payload_bytes > 0 || (st->p.flags & TCP_FIN)) {
@@ -334,6 +336,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	uint64_t dsn = 0;
 
 	take_ack(st, c, s);
+	addresses_on_packet(st, c, s);
 	if (st->o.has_timestamps)
 		s->ts_recent = seq_max(s->ts_recent, st->o.tsval);
 	s->from_net_bytes += p->payload_bytes;
@@ -367,6 +370,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		subflow_fin(st, c, s);
 	if (reason == REASON_NONE || reason == REASON_SIGNAL_ONLY)
 		reason = ack_to_guest(st, c, s, una, edge, subflow_advanced, probe);
+	promotion_from_net(st, c, s);
 	conn_close_check(st, c);
 	path_manager_check(st, c);
 	if (reason == REASON_DROP_OUT_OF_WINDOW || reason == REASON_DROP_OUTPUT_FULL ||

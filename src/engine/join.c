@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * join.c - see join.h.
+ *
+ * SYN, SYN/ACK with the peer's HMAC, ACK with ours; then nothing else goes on the subflow until the
+ * peer has acknowledged that ACK, which is sent again until it has (the fourth-ACK rule). Whatever
+ * goes wrong costs the subflow alone and is told to the path manager, which tries again later or,
+ * when the peer said so, never.
  */
 #include "engine/join.h"
 
 #include "base/seq.h"
+#include "engine/addresses.h"
+#include "engine/announce.h"
 #include "engine/conn.h"
 #include "engine/crypto.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
 #include "engine/multi.h"
+#include "engine/path_manager.h"
 #include "engine/pmtu.h"
 #include "engine/receive.h"
 
@@ -17,6 +25,7 @@
 #define JOIN_TRIES 4
 #define PORT_TRIES 16
 #define WINDOW_MAX 65535
+#define MSS_MIN 128 /* less would be all options */
 
 static bool random_word(struct step *st, uint64_t *word)
 {
@@ -48,7 +57,7 @@ static void send_syn(struct step *st, struct conn *c, struct subflow *s)
 	uint8_t wscale[] = {TCPOPT_NOP, TCPOPT_WSCALE, 3, c->guest_wscale};
 	uint16_t ip = s->net.family == FLOW_IPV4 ? 20 : 40;
 	struct mp_join j = {.form = MP_JOIN_SYN,
-			    .backup = s->backup,
+			    .backup = s->backup_local,
 			    .address_id = s->address_id_local,
 			    .token = c->token_peer,
 			    .nonce = s->nonce_local};
@@ -74,13 +83,13 @@ static void send_syn(struct step *st, struct conn *c, struct subflow *s)
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_JOIN_SUBFLOW);
 }
 
-bool join_start(struct step *st, struct conn *c, uint8_t path)
+bool join_start(struct step *st, struct conn *c, uint8_t path, const struct peer_address *to)
 {
 	const struct engine_path_cfg *p = &st->e->cfg.path[path];
-	struct flow_tuple net = {.family = c->guest.family,
-				 .src = c->guest.family == FLOW_IPV4 ? p->addr4 : p->addr6,
-				 .dst = c->peer_addr,
-				 .dst_port = c->peer_port};
+	struct flow_tuple net = {.family = to->family,
+				 .src = to->family == FLOW_IPV4 ? p->addr4 : p->addr6,
+				 .dst = to->addr,
+				 .dst_port = to->port};
 	struct subflow *s;
 	uint64_t one, two;
 
@@ -91,8 +100,9 @@ bool join_start(struct step *st, struct conn *c, uint8_t path)
 	if (!s)
 		return false;
 	s->state = SUBFLOW_JOIN_SYN;
-	s->backup = p->backup;
-	s->address_id_local = ++c->next_address_id;
+	s->backup = s->backup_local = announce_backup(st->e, path);
+	s->address_id_local = announce_id(st->e, path, to->family);
+	s->address_id_peer = to->id;
 	s->iss = (uint32_t)one;
 	s->nonce_local = (uint32_t)two;
 	s->tsval = (uint32_t)(two >> 32);
@@ -104,10 +114,12 @@ bool join_start(struct step *st, struct conn *c, uint8_t path)
 	return true;
 }
 
-static void end(struct step *st, struct conn *c, struct subflow *s, enum reason reason)
+/* `forever`: the peer does not want this pair of addresses. */
+static void end(struct step *st, struct conn *c, struct subflow *s, bool forever,
+		enum reason reason)
 {
-	if (c->joins_refused < UINT8_MAX)
-		c->joins_refused++;
+	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net), forever);
+	c->join_at_us = 0;
 	subflow_end(st, c, s, reason);
 }
 
@@ -136,10 +148,16 @@ static void send_ack(struct step *st, struct conn *c, struct subflow *s)
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_JOIN_SUBFLOW);
 }
 
-static void refuse(struct step *st, struct conn *c, struct subflow *s, enum reason reason)
+/* Resets the subflow with a reason for the peer (RFC 8684 section 3.6). */
+static enum reason refuse(struct step *st, struct conn *c, struct subflow *s,
+			  enum mp_tcprst_reason why, enum reason reason)
 {
-	emit_rst_back(st, REASON_JOIN_SUBFLOW);
-	end(st, c, s, reason);
+	bool transient = why == MP_TCPRST_RESOURCES;
+
+	emit_rst_back(st, &(struct mp_tcprst){.transient = transient, .reason = (uint8_t)why},
+		      REASON_JOIN_SUBFLOW);
+	end(st, c, s, false, reason);
+	return REASON_JOIN_SUBFLOW;
 }
 
 static enum reason synack(struct step *st, struct conn *c, struct subflow *s)
@@ -150,23 +168,26 @@ static enum reason synack(struct step *st, struct conn *c, struct subflow *s)
 	uint32_t mss = o->has_mss ? o->mss : 536, path = pmtu_bytes(st->e, s) - ip - 20;
 	uint8_t hmac[32];
 
-	if (st->p.ack != s->iss + 1)
+	if (st->p.ack != s->iss + 1 || st->o.overrun)
 		return REASON_DROP_STATE;
 	if (s->state != SUBFLOW_JOIN_SYN) {
+		if (st->p.seq != s->irs)
+			return REASON_DROP_STATE;
 		send_ack(st, c, s); /* the peer did not get our ACK */
 		return REASON_JOIN_SUBFLOW;
 	}
-	if (!o->mp.has_join || j->form != MP_JOIN_SYNACK) {
-		refuse(st, c, s, REASON_JOIN_REFUSED);
-		return REASON_JOIN_REFUSED;
-	}
+	if (!o->mp.has_join || j->form != MP_JOIN_SYNACK)
+		return refuse(st, c, s, MP_TCPRST_MIDDLEBOX, REASON_JOIN_STRIPPED);
 	crypto_join_hmac(c->key_peer, c->key_local, j->nonce, s->nonce_local, hmac);
-	if (!crypto_equal(hmac, j->hmac, 8)) {
-		refuse(st, c, s, REASON_JOIN_HMAC);
-		return REASON_JOIN_HMAC;
-	}
+	if (!crypto_equal(hmac, j->hmac, 8))
+		return refuse(st, c, s, MP_TCPRST_MPTCP, REASON_JOIN_HMAC);
+	if (mss < MSS_MIN)
+		return refuse(st, c, s, MP_TCPRST_PERFORMANCE, REASON_JOIN_MSS);
 	s->nonce_peer = j->nonce;
 	s->address_id_peer = j->address_id;
+	s->backup_peer = j->backup;
+	s->backup = s->backup_local || s->backup_peer;
+	s->sack = o->has_sack_permitted;
 	s->irs = st->p.seq;
 	s->rcv_nxt = s->acked_ssn = s->irs + 1;
 	s->shift[0] = (struct shift){s->rcv_nxt, 0};
@@ -183,38 +204,72 @@ static enum reason synack(struct step *st, struct conn *c, struct subflow *s)
 	return REASON_JOIN_SUBFLOW;
 }
 
+/*
+ * The peer, or something that speaks for it, refuses. RFC 9293 section 3.10.7.3: only what
+ * acknowledges our SYN is believed; later, only what stands at the very next number.
+ */
+static enum reason refused(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct mptcp *m = &st->o.mp;
+	enum reason reason = REASON_JOIN_REFUSED;
+	bool syn = s->state == SUBFLOW_JOIN_SYN;
+	bool forever = m->has_tcprst && !m->tcprst.transient;
+
+	if (syn ? !(st->p.flags & TCP_ACK) || st->p.ack != s->snd_nxt : st->p.seq != s->rcv_nxt)
+		return REASON_DROP_STATE;
+	if (m->has_tcprst)
+		reason = subflow_tcprst_reason(&m->tcprst);
+	/* The token is unknown, and there is no subflow by which the connection could live on. */
+	if (syn && reason == REASON_TCPRST_MPTCP && c->alone_at_us) {
+		conn_reset(st, c, REASON_CLOSED_BY_PEER_RST);
+		return REASON_RST_TO_GUEST;
+	}
+	end(st, c, s, forever, reason);
+	return REASON_JOIN_SUBFLOW;
+}
+
+/* The fourth ACK: our HMAC was good. False: there is no subflow all the same. */
+static bool established(struct step *st, struct conn *c, struct subflow *s)
+{
+	uint64_t alone_at_us = c->alone_at_us;
+
+	s->state = SUBFLOW_ESTABLISHED;
+	s->rto_at_us = 0;
+	s->n_rto = 0;
+	c->alone_at_us = 0;
+	if (!(c->multi == NONE ? multi_new(st, c) : multi_add(st, c, s))) {
+		c->alone_at_us = alone_at_us;
+		refuse(st, c, s, MP_TCPRST_RESOURCES, REASON_JOIN_MEMORY);
+		return false;
+	}
+	subflow_event(st, c, s, REASON_JOIN_ESTABLISHED);
+	/* Those that only waited for this one may go; what they carried goes here. */
+	c->join_at_us = 0;
+	path_manager_check(st, c);
+	return true;
+}
+
 struct engine_result join_packet(struct step *st, struct conn *c, struct subflow *s)
 {
 	const struct packet *p = &st->p;
 	enum reason reason = REASON_DROP_STATE;
 	conn_ref ref = conn_index(st->e, c);
-	bool joined = false;
 
 	if (p->flags & TCP_RST) {
-		if (p->ack == s->snd_nxt || p->seq == s->rcv_nxt) {
-			end(st, c, s, REASON_JOIN_REFUSED);
-			reason = REASON_JOIN_REFUSED;
-		}
+		reason = refused(st, c, s);
 	} else if ((p->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
 		reason = synack(st, c, s);
 	} else if (s->state == SUBFLOW_JOIN_ACK && (p->flags & TCP_ACK) && p->ack == s->snd_nxt &&
 		   p->seq - s->rcv_nxt < 1u << 30) {
-		/* The fourth ACK: our HMAC was good. */
-		s->state = SUBFLOW_ESTABLISHED;
-		s->rto_at_us = 0;
-		s->n_rto = 0;
-		c->alone_at_us = 0;
-		joined = c->multi == NONE ? multi_new(st, c) : multi_add(st, c, s);
-		reason = REASON_JOIN_ESTABLISHED;
-		if (joined) {
-			event(st, ENGINE_EVENT_SUBFLOW, c, reason);
-			if (p->payload_bytes || st->o.mp.has_dss)
+		reason = REASON_JOIN_SUBFLOW;
+		if (established(st, c, s)) {
+			if (p->payload_bytes || st->o.mp.any)
 				return multi_from_net(st, c, s);
-		} else {
-			refuse(st, c, s, REASON_DROP_NO_PAYLOAD_MEMORY);
+			multi_push(st, c);
 		}
 	}
-	conn_deadline(st, c);
+	if (c->state == CONN_ESTABLISHED)
+		conn_deadline(st, c);
 	return verdict(reason == REASON_DROP_STATE ? ENGINE_DROP : ENGINE_STOLEN, ENGINE_MARK_NONE,
 		       reason, ref);
 }
@@ -227,6 +282,6 @@ void join_timeout(struct step *st, struct conn *c, struct subflow *s)
 		s->n_rto++;
 		send_ack(st, c, s);
 	} else {
-		end(st, c, s, REASON_JOIN_TIMEOUT);
+		end(st, c, s, false, REASON_JOIN_TIMEOUT);
 	}
 }

@@ -7,13 +7,16 @@
 
 #include "engine/state.h"
 
-/* Sends the SYN of a new subflow over `path`. False when records, numbers or room lack. */
-bool join_start(struct step *st, struct conn *c, uint8_t path);
+/*
+ * Sends the SYN of a new subflow over `path` to an address of the peer, of a family that the path
+ * has. False when records, numbers or room lack.
+ */
+bool join_start(struct step *st, struct conn *c, uint8_t path, const struct peer_address *to);
 
 /* A segment of the peer for a subflow that is not established yet. */
 struct engine_result join_packet(struct step *st, struct conn *c, struct subflow *s);
 
-/* The SYN or the ACK again, or the end of it. */
+/* The SYN or the ACK again, later each time, or the end of it. */
 void join_timeout(struct step *st, struct conn *c, struct subflow *s);
 
 #endif

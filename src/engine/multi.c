@@ -133,7 +133,7 @@ void multi_ack(struct step *st, struct conn *c, struct subflow *s, uint8_t flags
 	h.seq = s->snd_nxt - ((flags & TCP_FIN) != 0);
 	h.flags = TCP_ACK | flags;
 	/* The newest block is not known apart: the last ranges stand for it. */
-	for (unsigned i = s->ooo.n; c->sack && i-- > 0 && n < OPTIONS_SACK_MAX;)
+	for (unsigned i = s->ooo.n; s->sack && i-- > 0 && n < OPTIONS_SACK_MAX;)
 		if (4 + 8 * (n + 1) + dss_bytes(&d) <= options_room(&w))
 			b[n++] = (struct sack_block){s->ooo.r[i].start, s->ooo.r[i].end};
 	if (n > 0)

@@ -3,6 +3,7 @@
  * multi_packet.c - a segment's way while its connection has several subflows.
  */
 #include "base/seq.h"
+#include "engine/addresses.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/from_guest.h"
@@ -50,6 +51,8 @@ struct engine_result multi_from_guest(struct step *st, struct conn *c)
 /* A RST of one subflow, or MP_FASTCLOSE for the connection (RFC 8684 sections 3.5, 3.6). */
 static struct engine_result net_rst(struct step *st, struct conn *c, struct subflow *s)
 {
+	enum reason reason = REASON_SUBFLOW_RESET;
+
 	if (st->o.mp.has_fastclose) {
 		if (st->o.mp.fastclose_key != c->key_local)
 			return done(st, c, REASON_DROP_FORGED_FASTCLOSE);
@@ -58,25 +61,26 @@ static struct engine_result net_rst(struct step *st, struct conn *c, struct subf
 	}
 	if (st->p.seq != s->rcv_nxt && st->p.seq != s->acked_ssn)
 		return done(st, c, REASON_DROP_OUT_OF_WINDOW);
-	subflow_end(st, c, s, REASON_SUBFLOW_RESET);
-	multi_push(st, c);
-	return done(st, c, REASON_SUBFLOW_RESET);
+	if (st->o.mp.has_tcprst)
+		reason = subflow_tcprst_reason(&st->o.mp.tcprst);
+	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net),
+			 st->o.mp.has_tcprst && !st->o.mp.tcprst.transient);
+	subflow_end(st, c, s, reason);
+	if (c->multi != NONE)
+		multi_push(st, c);
+	path_manager_check(st, c);
+	return done(st, c, REASON_SUBFLOW_OWN);
 }
 
 /* What breaks a subflow but not the connection: it is reset, its data goes elsewhere. */
 static struct engine_result broken(struct step *st, struct conn *c, struct subflow *s)
 {
-	struct options_writer w;
-	struct headers h;
-
-	multi_begin_net(st, c, s, &h, &w);
-	h.seq = s->snd_nxt;
-	h.flags = TCP_RST | TCP_ACK;
-	mp_tcprst_encode(&w, &(struct mp_tcprst){.transient = true, .reason = 6});
-	emit_net(st, c, s, &h, &w, NULL, 0, REASON_SUBFLOW_RESET);
-	subflow_end(st, c, s, REASON_SUBFLOW_RESET);
-	multi_push(st, c);
-	return done(st, c, REASON_SUBFLOW_RESET);
+	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net), false);
+	subflow_abort(st, c, s, MP_TCPRST_MIDDLEBOX, REASON_SUBFLOW_RESET);
+	if (c->multi != NONE)
+		multi_push(st, c);
+	path_manager_check(st, c);
+	return done(st, c, REASON_SUBFLOW_OWN);
 }
 
 /* While the guest still owes what it sent before the hand-over, it needs to see SACK blocks. */
@@ -97,8 +101,13 @@ static void subflow_fin(struct step *st, struct conn *c, struct subflow *s)
 	uint32_t end = st->p.seq + st->p.payload_bytes;
 
 	receive_bytes(s, end, end, true);
-	if (s->fin_received)
-		multi_ack(st, c, s, 0);
+	if (!s->fin_received)
+		return;
+	multi_ack(st, c, s, 0);
+	if (!c->peer_fin && !s->leaving) {
+		s->leaving = REASON_SUBFLOW_CLOSED_BY_PEER;
+		c->join_at_us = 0;
+	}
 }
 
 static struct engine_result established(struct step *st, struct conn *c, struct subflow *s)
@@ -109,6 +118,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	enum reason reason;
 
 	from_net_take_data_ack(st, c, s);
+	addresses_on_packet(st, c, s);
 	if (s->sender != NONE)
 		sender_on_ack(st, c, s);
 	else if (seq_lt(s->snd_una, st->p.ack))
@@ -135,6 +145,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 			multi_ack_guest(st, c);
 	}
 	conn_close_check(st, c);
+	path_manager_check(st, c);
 	return done(st, c, reason);
 }
 

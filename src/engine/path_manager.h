@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * path_manager.h - when a connection gets more subflows, and over which paths.
+ * path_manager.h - which subflows a connection should have, and what paths that come and go mean
+ * for it.
  */
 #ifndef MPGATE_ENGINE_PATH_MANAGER_H
 #define MPGATE_ENGINE_PATH_MANAGER_H
@@ -8,12 +9,19 @@
 #include "engine/state.h"
 
 /*
- * Looks whether the connection should have more subflows now, and starts them. Cheap when not:
- * called for every segment.
+ * Ends subflows that have to go, tells the peer what it should know, starts the joins that are
+ * wanted. Cheap when there is nothing to do: called for every segment. Subflows may be freed.
  */
 void path_manager_check(struct step *st, struct conn *c);
 
-/* Takes note in the connections that the path came, went, or has another address. */
-void path_manager_path(struct engine *e, unsigned path);
+/*
+ * The path's state, addresses, priority or price changed from `old` (usable: `was_usable`): notes
+ * it in the connections and makes them due.
+ */
+void path_manager_path(struct engine *e, unsigned path, bool was_usable,
+		       const struct engine_path_cfg *old);
+
+/* An established subflow that has a path and is not about to end; null when there is none. */
+struct subflow *path_manager_living(struct engine *e, const struct conn *c);
 
 #endif

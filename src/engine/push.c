@@ -43,7 +43,7 @@ static void describe(struct step *st, const struct subflow *s, struct sched_subf
 	const struct sender *x = sender_at(e, s->sender);
 	uint32_t room = sender_room(s, x), pace = sender_pace_bytes(st, s, x);
 
-	*d = (struct sched_subflow){.usable = alive(e, s) && !x->suspect,
+	*d = (struct sched_subflow){.usable = alive(e, s) && !x->suspect && !s->leaving,
 				    .slow_start = congestion_slow_start(&x->cc),
 				    .backup = s->backup,
 				    .srtt_us = x->srtt_us,
@@ -149,7 +149,7 @@ static bool others(struct engine *e, const struct conn *c, const struct subflow 
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
 
-		if (s != not &&alive(e, s) && !sender_at(e, s->sender)->suspect)
+		if (s != not &&alive(e, s) && !s->leaving && !sender_at(e, s->sender)->suspect)
 			return true;
 	}
 	return false;

@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "base/ranges.h"
 #include "engine.h"
+#include "engine/address_state.h"
 #include "engine/congestion.h"
 #include "engine/scheduler.h"
 #include "wire/options.h"
@@ -78,25 +79,30 @@ struct conn {
 	bool guest_fin : 1, guest_fin_acked : 1; /* FIN = DATA_FIN; acked = DATA_ACKed */
 	bool peer_fin : 1, peer_fin_acked : 1;   /* DATA_FIN; acked by the guest */
 	bool third_ack : 1;                      /* an MP_CAPABLE with both keys went to the peer */
-	bool failing : 1;   /* our MP_FAIL is out: the peer falls back when it hears of it */
-	bool infinite : 1;  /* the peer's MP_FAIL: our data goes under an infinite mapping */
-	bool announced : 1; /* the event was put out */
-	bool reset : 1;     /* CLOSED by a RST: answer with RST */
+	bool failing : 1;         /* our MP_FAIL is out: the peer falls back when it hears of it */
+	bool infinite : 1;        /* the peer's MP_FAIL: our data goes under an infinite mapping */
+	bool announced : 1;       /* the event was put out */
+	bool reset : 1;           /* CLOSED by a RST: answer with RST */
+	bool initial_removed : 1; /* the peer has taken back the address that it began with */
+	bool promoted : 1;        /* may have more subflows (promotion.h) */
 
 	uint16_t guest_mss, peer_mss;
 	uint16_t syn_window; /* responder: of the peer's SYN */
 	uint16_t policy;
 	uint32_t subflow;     /* first of the list */
 	uint32_t multi;       /* NONE while there is one subflow */
-	uint64_t join_at_us;  /* when to look for more subflows again */
+	uint32_t addresses;   /* record of struct addresses; NONE until there is need for one */
+	uint64_t join_at_us;  /* when path_manager_check() has work again; 0: at the next segment */
 	uint64_t alone_at_us; /* no subflow is left: when to give up; 0: there is one */
 	uint64_t syn_us;
 	uint32_t syn_rtt_us;
 	uint64_t fail_at_us;   /* no MP_FAIL of ours before */
 	uint64_t no_dss_at_us; /* when no_dss_count began */
-	uint8_t n_subflows, next_address_id, joins_refused;
-	struct flow_tuple guest;  /* guest first */
-	struct ip_addr peer_addr; /* as the gate reaches it */
+	uint8_t n_subflows;
+	uint8_t congestion;        /* enum reason: what was seen of it on the path, or 0 */
+	struct flow_tuple guest;   /* guest first */
+	struct ip_addr peer_addr;  /* as the gate reaches it */
+	struct ip_addr local_addr; /* of the initial subflow: address id 0 */
 	uint16_t peer_port;
 
 	uint64_t key_local, key_peer;
@@ -116,6 +122,7 @@ struct conn {
 
 	uint64_t created_us, active_us;
 	uint64_t from_guest_bytes, to_guest_bytes;
+	uint64_t rate_at_us, rate_bytes; /* start of the interval over which the rate is taken */
 };
 
 enum subflow_state {
@@ -154,9 +161,19 @@ struct subflow {
 	uint32_t conn, next;
 	uint8_t state; /* enum subflow_state */
 	uint8_t path;
-	bool backup;
+	bool backup;           /* either of the two: */
+	bool backup_local : 1; /* what we told the peer */
+	bool backup_peer : 1;  /* what the peer told us (MP_JOIN, MP_PRIO) */
+	/*
+	 * enum reason: why it is to end. It ends when another is established; the last one is kept
+	 * while it may yet recover.
+	 */
+	uint8_t leaving;
+	uint8_t prio_due;      /* MP_PRIO is to be sent so many times */
 	bool fin_received : 1; /* the peer's FIN is part of rcv_nxt */
 	bool fin_acked : 1;    /* ours */
+	bool passive : 1;      /* the peer began it: its port is one of the peer's choice */
+	bool sack : 1;         /* permitted by both SYNs */
 	bool initial : 1;      /* made by MP_CAPABLE: it shares its numbers with the guest's leg */
 	bool remapped : 1;     /* to_net: some data was mapped a second time, ssn - seq grew */
 	bool shifted : 1;      /* from_net: likewise */
@@ -194,6 +211,9 @@ struct subflow {
 	bool timestamps : 1;
 	uint64_t ack_at_us;
 	uint64_t to_net_bytes, from_net_bytes, retransmits;
+	/* one subflow: round trip times of the guest's data, one sample at a time (RFC 6298) */
+	uint32_t srtt_us, min_rtt_us, rtt_ssn;
+	uint64_t rtt_at_us; /* when rtt_ssn was reached; 0: nothing is being timed */
 };
 
 /*
@@ -339,7 +359,7 @@ struct engine {
 	uint64_t cfg_hash;
 	struct engine_cfg cfg;
 	struct pool conns, subflows, mappings;
-	struct pool multis, senders, txsegs, spans, chunks;
+	struct pool multis, senders, txsegs, spans, chunks, addresses;
 	/* offsets from the region's start */
 	uint64_t guest_buckets, token_buckets, net_buckets; /* uint32_t[bucket_mask + 1] */
 	uint64_t heap_entries, heap_where;
@@ -349,6 +369,8 @@ struct engine {
 	uint64_t counter[REASON_COUNT];
 	uint64_t path_pkts[ENGINE_PATHS_MAX][2], path_bytes[ENGINE_PATHS_MAX][2];
 	bool path_usable[ENGINE_PATHS_MAX];
+	/* Two for each path, IPv4 and IPv6: grows when the address is lost, and so is its id. */
+	uint8_t address_generation[OWN_ADDRESSES_MAX];
 	struct blackhole blackhole[BLACKHOLE_SLOTS];
 	struct engine_result pending; /* of an asked SYN/ACK */
 };
@@ -391,6 +413,11 @@ static inline struct txseg *txseg_at(struct engine *e, uint32_t i)
 static inline struct multi *multi_at(struct engine *e, uint32_t i)
 {
 	return pool_at(&e->multis, e, i);
+}
+
+static inline struct addresses *addresses_at(struct engine *e, uint32_t i)
+{
+	return pool_at(&e->addresses, e, i);
 }
 
 static inline uint32_t conn_index(struct engine *e, const struct conn *c)

@@ -3,6 +3,8 @@
  * subflow.c - see conn.h: the life of a subflow's record.
  */
 #include "base/seq.h"
+#include "engine/addresses.h"
+#include "engine/announce.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
@@ -52,6 +54,8 @@ struct subflow *subflow_initial(struct step *st, struct conn *c, const struct fl
 		return NULL;
 	s->state = SUBFLOW_ESTABLISHED;
 	s->initial = true;
+	s->sack = c->sack;
+	s->backup = s->backup_local = announce_backup(st->e, c->path);
 	s->iss = c->guest_isn;
 	s->snd_una = s->snd_nxt = s->iss + 1;
 	s->irs = c->peer_isn;
@@ -68,6 +72,7 @@ struct subflow *subflow_initial(struct step *st, struct conn *c, const struct fl
 	s->mss = (uint16_t)(mss - (s->timestamps ? 12 : 0) - MPTCP_ROOM_BYTES);
 	s->syn_rtt_us = c->syn_rtt_us;
 	c->peer_addr = net->dst;
+	c->local_addr = net->src;
 	c->peer_port = net->dst_port;
 	return s;
 }
@@ -87,21 +92,68 @@ void subflow_free(struct engine *e, struct conn *c, struct subflow *s)
 	pool_free(&e->subflows, e, me);
 }
 
+void subflow_event(struct step *st, const struct conn *c, const struct subflow *s,
+		   enum reason reason)
+{
+	unsigned n = st->outs->n_event;
+
+	count(st->e, reason);
+	event(st, ENGINE_EVENT_SUBFLOW, c, reason);
+	if (st->outs->n_event != n)
+		st->outs->event[n].path = s->path;
+}
+
+enum reason subflow_tcprst_reason(const struct mp_tcprst *r)
+{
+	static const uint8_t reasons[] = {
+		[MP_TCPRST_UNSPECIFIED] = REASON_TCPRST_UNSPECIFIED,
+		[MP_TCPRST_MPTCP] = REASON_TCPRST_MPTCP,
+		[MP_TCPRST_RESOURCES] = REASON_TCPRST_RESOURCES,
+		[MP_TCPRST_PROHIBITED] = REASON_TCPRST_PROHIBITED,
+		[MP_TCPRST_OUTSTANDING] = REASON_TCPRST_OUTSTANDING,
+		[MP_TCPRST_PERFORMANCE] = REASON_TCPRST_PERFORMANCE,
+		[MP_TCPRST_MIDDLEBOX] = REASON_TCPRST_MIDDLEBOX,
+	};
+
+	return r->reason < sizeof(reasons) ? (enum reason)reasons[r->reason] : REASON_TCPRST_OTHER;
+}
+
+/*
+ * The last one is gone. Break before make: paths may come back (RFC 8684 section 3.4 leaves it
+ * open for how long). A record for what the guest sends and awaits meanwhile is needed.
+ */
+static bool alone(struct step *st, struct conn *c)
+{
+	uint64_t wait_us = st->e->cfg.rejoin_us ? st->e->cfg.rejoin_us : ALONE_US;
+
+	if (c->multi == NONE && (st->e->cfg.mode == ENGINE_SINGLE || !multi_new(st, c)))
+		return false;
+	if (c->alone_at_us == 0) {
+		c->alone_at_us = st->tick->now_us + wait_us;
+		event(st, ENGINE_EVENT_SUBFLOW, c, REASON_SUBFLOW_LOST);
+		/* Whatever the peer refused before: there is nothing to lose. */
+		addresses_forgive(st->e, c, ENGINE_NO_PATH);
+	}
+	return true;
+}
+
 void subflow_end(struct step *st, struct conn *c, struct subflow *s, enum reason reason)
 {
-	event(st, ENGINE_EVENT_SUBFLOW, c, reason);
+	bool last = c->subflow == subflow_index(st->e, s) && s->next == NONE;
+
+	subflow_event(st, c, s, reason);
+	if (last && c->state == CONN_ESTABLISHED && !alone(st, c)) {
+		conn_reset(st, c, reason);
+		return;
+	}
 	if (c->multi != NONE)
 		multi_lost(st, c, s);
 	subflow_free(st->e, c, s);
-	if (c->subflow == NONE && c->state == CONN_ESTABLISHED) {
-		/* Break before make: paths may come back (RFC 8684 section 3.3.4 leaves it open).
-		 */
-		c->alone_at_us = st->tick->now_us + ALONE_US;
-		c->join_at_us = 0;
-	}
+	c->join_at_us = 0;
 }
 
-void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum reason reason)
+void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum mp_tcprst_reason why,
+		   enum reason reason)
 {
 	struct options_writer w = {0};
 	struct headers h = {.tuple = s->net,
@@ -111,6 +163,9 @@ void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum reas
 			    .ttl = 64,
 			    .dont_fragment = true};
 
+	if (s->state == SUBFLOW_JOIN_SYN)
+		h.flags = TCP_RST;
+	mp_tcprst_encode(&w, &(struct mp_tcprst){.transient = true, .reason = (uint8_t)why});
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_SUBFLOW_RESET);
 	subflow_end(st, c, s, reason);
 }
@@ -123,7 +178,7 @@ void subflow_stay_single(struct step *st, struct conn *c)
 
 		next = s->next;
 		if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)
-			subflow_abort(st, c, s, REASON_SUBFLOW_RESET);
+			subflow_abort(st, c, s, MP_TCPRST_UNSPECIFIED, REASON_JOIN_UNWANTED);
 	}
 }
 

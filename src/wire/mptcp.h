@@ -85,8 +85,19 @@ struct mp_prio {
 	uint8_t address_id;
 };
 
+/* RFC 8684 section 3.6. */
+enum mp_tcprst_reason {
+	MP_TCPRST_UNSPECIFIED = 0,
+	MP_TCPRST_MPTCP = 1,
+	MP_TCPRST_RESOURCES = 2,
+	MP_TCPRST_PROHIBITED = 3,
+	MP_TCPRST_OUTSTANDING = 4,
+	MP_TCPRST_PERFORMANCE = 5,
+	MP_TCPRST_MIDDLEBOX = 6,
+};
+
 struct mp_tcprst {
-	bool transient; /* T */
+	bool transient; /* T: the same may work later */
 	uint8_t reason;
 };
 

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * announce.c - see announce.h.
+ *
+ * Nothing of this is acknowledged by TCP. ADD_ADDR has its echo: one address at a time, again after
+ * a second, twice as long each time, five times at most. REMOVE_ADDR and MP_PRIO have no answer:
+ * they go twice, which costs 12 bytes and harms nobody (both only state how things are).
+ */
+#include "engine/announce.h"
+
+#include "engine/addresses.h"
+#include "engine/conn.h"
+#include "engine/crypto.h"
+#include "engine/emit.h"
+#include "engine/path_manager.h"
+
+#define ANNOUNCE_FIRST_US 1000000ull
+#define ANNOUNCE_TRIES 5
+#define UNANSWERED_TWICE 2
+#define TWICE_US 500000ull
+#define GENERATIONS 7 /* so many times 32 ids fit into a byte */
+
+static const struct ip_addr *address(const struct engine *e, uint8_t path, uint8_t family)
+{
+	const struct engine_path_cfg *p = &e->cfg.path[path];
+
+	return family == FLOW_IPV4 ? &p->addr4 : &p->addr6;
+}
+
+uint8_t announce_id(const struct engine *e, uint8_t path, uint8_t family)
+{
+	unsigned slot = 2u * path + (family == FLOW_IPV6);
+
+	return (uint8_t)(1 + e->address_generation[slot] % GENERATIONS * OWN_ADDRESSES_MAX + slot);
+}
+
+bool announce_backup(const struct engine *e, uint8_t path)
+{
+	double cheapest = e->cfg.path[path].price;
+
+	if (e->cfg.path[path].backup)
+		return true;
+	for (unsigned i = 0; i < e->cfg.n_paths; i++)
+		if (e->path_usable[i] && !e->cfg.path[i].backup && e->cfg.path[i].price < cheapest)
+			cheapest = e->cfg.path[i].price;
+	return e->cfg.backup_price > 0 && cheapest < e->cfg.path[path].price &&
+	       e->cfg.path[path].price >= cheapest * e->cfg.backup_price;
+}
+
+static bool send(struct step *st, struct conn *c, struct subflow *s, struct options_writer *option,
+		 enum reason reason)
+{
+	struct options_writer w;
+	struct headers h;
+
+	emit_begin_net(st, s, false, &h, &w);
+	h.seq = s->snd_nxt;
+	h.ack = emit_own_ack_ssn(st, c, s);
+	h.flags = TCP_ACK;
+	h.window = emit_window_net(c);
+	/* ADD_ADDR of IPv6 with a port and timestamps are more than 40 bytes. */
+	if (option->len_bytes > options_room(&w))
+		w.len_bytes = 0;
+	options_put(&w, option->buf, option->len_bytes);
+	return emit_net(st, c, s, &h, &w, NULL, 0, reason);
+}
+
+void announce_echo(struct step *st, struct conn *c, struct subflow *s, const struct add_addr *a)
+{
+	struct options_writer w = {0};
+	struct add_addr echo = *a;
+
+	echo.echo = true;
+	add_addr_encode(&w, &echo);
+	send(st, c, s, &w, REASON_ADD_ADDR_REPEATED);
+}
+
+static bool announces(const struct engine *e, const struct conn *c)
+{
+	return e->cfg.announce == ENGINE_ANNOUNCE_ALWAYS ||
+	       (e->cfg.announce == ENGINE_ANNOUNCE_RESPONDER && c->responder);
+}
+
+/*
+ * A responder's addresses are joined at the port of the connection. Where the gate initiates, that
+ * would be the guest's source port: a port of ours is named instead, one that the rules bring here.
+ */
+static uint16_t port(const struct engine *e, const struct conn *c)
+{
+	return c->responder ? 0 : e->cfg.port_min;
+}
+
+static bool add_send(struct step *st, struct conn *c, struct subflow *s, unsigned slot)
+{
+	uint8_t path = (uint8_t)(slot / 2), family = slot % 2 ? FLOW_IPV6 : FLOW_IPV4;
+	struct options_writer w = {0};
+	struct add_addr a = {.family = family,
+			     .address_id = announce_id(st->e, path, family),
+			     .port = port(st->e, c),
+			     .addr = *address(st->e, path, family)};
+
+	crypto_add_addr_hmac(c->key_local, c->key_peer, a.address_id, family, &a.addr, a.port,
+			     a.hmac);
+	add_addr_encode(&w, &a);
+	return send(st, c, s, &w, REASON_ADD_ADDR_SENT);
+}
+
+/* The id under which the slot's address should be known now; 0: it should not. */
+static uint8_t should(const struct engine *e, const struct conn *c, unsigned slot)
+{
+	uint8_t path = (uint8_t)(slot / 2), family = slot % 2 ? FLOW_IPV6 : FLOW_IPV4;
+	const struct ip_addr *a = address(e, path, family);
+
+	if (path >= e->cfg.n_paths || !e->path_usable[path] || ip_addr_is_zero(a))
+		return 0;
+	/* The peer knows the one it began with. */
+	if (family == c->guest.family && ip_addr_equal(a, &c->local_addr))
+		return 0;
+	return announce_id(e, path, family);
+}
+
+static bool lives_under(struct engine *e, const struct conn *c, uint8_t id)
+{
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		if (subflow_at(e, k)->address_id_local == id && !subflow_at(e, k)->leaving)
+			return true;
+	return false;
+}
+
+/* What was announced and is no more; then the next address that was not confirmed. */
+static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
+{
+	struct addresses *a = addresses_of(st->e, c);
+	uint64_t now_us = st->tick->now_us;
+
+	for (unsigned i = 0; a && i < 2u * st->e->cfg.n_paths; i++) {
+		uint8_t id = a->own[i].id;
+
+		/* A subflow that outlived a short outage still stands for the old id. */
+		if (id == 0 || id == should(st->e, c, i) || lives_under(st->e, c, id))
+			continue;
+		announce_removal(st, c, id);
+		a->own[i] = (struct own_address){0};
+	}
+	for (unsigned i = 0; a && i < 2u * st->e->cfg.n_paths; i++) {
+		struct own_address *own = &a->own[i];
+		uint8_t id = should(st->e, c, i);
+
+		if (id == 0 || own->echoed || own->n_sent > ANNOUNCE_TRIES)
+			continue;
+		if (now_us >= a->announce_at_us) {
+			if (own->n_sent == ANNOUNCE_TRIES) {
+				count(st->e, REASON_ADD_ADDR_UNANSWERED);
+				own->n_sent++;
+				continue;
+			}
+			if (!add_send(st, c, s, i))
+				a->announce_at_us = now_us + TWICE_US;
+			else
+				a->announce_at_us = now_us + (ANNOUNCE_FIRST_US << own->n_sent++);
+			own->id = id;
+			subflow_event(st, c, s, REASON_ADD_ADDR_SENT);
+		}
+		if (a->announce_at_us < *next_us)
+			*next_us = a->announce_at_us;
+		return;
+	}
+}
+
+void announce_echoed(struct step *st, struct conn *c, struct subflow *s)
+{
+	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(st->e, c->addresses);
+
+	for (unsigned i = 0; a && i < OWN_ADDRESSES_MAX; i++) {
+		if (a->own[i].id != st->o.mp.add_addr.address_id || a->own[i].id == 0 ||
+		    a->own[i].echoed)
+			continue;
+		a->own[i].echoed = true;
+		a->announce_at_us = 0; /* the next one */
+		c->join_at_us = 0;
+		subflow_event(st, c, s, REASON_ADD_ADDR_ECHOED);
+	}
+}
+
+void announce_removal(struct step *st, struct conn *c, uint8_t id)
+{
+	struct addresses *a = addresses_of(st->e, c);
+
+	if (!a)
+		return;
+	for (unsigned i = 0; i < a->n_removals; i++)
+		if (a->removal[i] == id)
+			return;
+	/* The oldest were sent most likely. */
+	if (a->n_removals == REMOVALS_MAX)
+		memmove(a->removal, a->removal + 1, --a->n_removals);
+	a->removal[a->n_removals++] = id;
+	a->n_removals_sent = 0;
+	a->remove_at_us = 0;
+}
+
+static void removals(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
+{
+	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(st->e, c->addresses);
+	struct options_writer w = {0};
+	struct remove_addr r = {0};
+
+	if (!a || a->n_removals == 0)
+		return;
+	if (st->tick->now_us >= a->remove_at_us) {
+		r.n = a->n_removals;
+		memcpy(r.address_id, a->removal, r.n);
+		remove_addr_encode(&w, &r);
+		a->remove_at_us = st->tick->now_us + TWICE_US;
+		if (send(st, c, s, &w, REASON_REMOVE_ADDR_SENT)) {
+			subflow_event(st, c, s, REASON_REMOVE_ADDR_SENT);
+			if (++a->n_removals_sent == UNANSWERED_TWICE)
+				a->n_removals = 0;
+		}
+	}
+	if (a->n_removals && a->remove_at_us < *next_us)
+		*next_us = a->remove_at_us;
+}
+
+static void prios(struct step *st, struct conn *c, uint64_t *next_us)
+{
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next) {
+		struct subflow *s = subflow_at(st->e, k);
+		struct options_writer w = {0};
+		struct mp_prio p = {.backup = s->backup_local};
+
+		if (s->prio_due == 0 || s->state != SUBFLOW_ESTABLISHED)
+			continue;
+		mp_prio_encode(&w, &p);
+		if (send(st, c, s, &w, REASON_PRIO_SENT)) {
+			s->prio_due--;
+			subflow_event(st, c, s, REASON_PRIO_SENT);
+		}
+		if (s->prio_due && st->tick->now_us + TWICE_US < *next_us)
+			*next_us = st->tick->now_us + TWICE_US;
+	}
+}
+
+void announce_check(struct step *st, struct conn *c, uint64_t *next_us)
+{
+	struct subflow *s = path_manager_living(st->e, c);
+
+	prios(st, c, next_us);
+	if (!s)
+		return;
+	if (announces(st->e, c))
+		adds(st, c, s, next_us);
+	removals(st, c, s, next_us);
+}

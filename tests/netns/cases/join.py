@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The path manager against the kernel: joins, refusals, addresses that come and go, priorities,
+paths that vanish. The server's counters say what really arrived."""
+import time
+
+from lib import move
+from lib.case import case, expect
+from lib.topo import ADDR
+
+EXTRA = 'multipath {{ after_bytes = {after} on_congestion = false {more} }}\n'
+OTHER = {4: "10.77.9.10", 6: "fd77:9::10"}
+PREFIX = {4: 24, 6: 64}
+MB = 1 << 20
+
+
+def two_paths(after=50000, more="", **kwargs):
+    return {"path_b": True, "extra": EXTRA.format(after=after, more=more), **kwargs}
+
+
+def join_case(name, families=(4, 6), gate=None, **topology):
+    """A case with two uplinks, once for each family, in namespaces of its own."""
+    def register(function):
+        for family in families:
+            @case(f"join:{name}:v{family}", gate=gate or two_paths(), fresh=True, **topology)
+            def run(ctx, family=family):
+                function(ctx, family)
+        return function
+    return register
+
+
+class Transfer:
+    """Both ways `first` bytes, `idle_ms` of silence for the test to act in, then the rest."""
+
+    def __init__(self, ctx, family=4, first="1M", rest="2M", idle_ms=3000, wait=True,
+                 server_family=None):
+        total = f"{int(first[:-1]) + int(rest[:-1])}{first[-1]}"
+        both = f"--send {total} --idle-at {first} --idle-ms {idle_ms} --timeout 30"
+        self.ctx, self.began = ctx, time.monotonic()
+        self.counters = move.ServerCounters(ctx.server)
+        self.server = ctx.serve(both, server_family or family)
+        argv = [f"{ctx.tools}/xfer", "client", "--host", ADDR[family]["server"], "--port",
+                str(move.PORT)] + both.split()
+        self.client = ctx.guest.start(argv, stdout=-1, text=True)
+        if wait:
+            size = int(first[:-1]) * {"k": 1000, "M": 1000000}[first[-1]]
+            ctx.wait("the first part", lambda: self.moved(size), 10)
+
+    def conn(self):
+        """What the daemon shows of the connection."""
+        all_ = [c for c in self.ctx.daemon.connections() if c["state"] != "closed"]
+        return all_[0] if all_ else None
+
+    def moved(self, size):
+        c = self.conn()
+        return c and c["from_guest_bytes"] >= size and c["to_guest_bytes"] >= size
+
+    def subflows(self, state="established", leaving="none"):
+        c = self.conn()
+        return [s for s in c["subflows"] if s["state"] == state and s["leaving"] == leaving] \
+            if c else []
+
+    def paths(self):
+        return sorted(s["path"] for s in self.subflows())
+
+    def wait_paths(self, *paths, timeout_s=5):
+        """Until exactly these carry the connection; how long it took."""
+        began = time.monotonic()
+        self.ctx.wait(f"subflows on {paths}, there are {self.paths()}",
+                      lambda: self.paths() == sorted(paths), timeout_s)
+        return time.monotonic() - began
+
+    def grown(self):
+        return self.counters.growth()
+
+    def wait_counter(self, name, least=1, timeout_s=5):
+        self.ctx.wait(f"{name} {least} at the server: {self.grown()}",
+                      lambda: self.grown().get(name, 0) >= least, timeout_s)
+
+    def end(self, allow=(), clean=True):
+        """Both programs to their end, data compared, the server's counters checked."""
+        out, _ = self.client.communicate(timeout=60)
+        one, two = move.parse(out), self.server.result(30)
+        move.same_data(one, two, 1, clean)
+        return self.counters.check_mptcp(1, allow=allow, resets=True)
+
+
+def link(ctx, dev, up):
+    """A link set up again has lost its routes and its IPv6 address; what the operator's network
+    scripts would do, then."""
+    which = "b" if dev == "up-b" else "a"
+    metric = 20 if which == "b" else 10
+    script = f"ip link set {dev} {'up' if up else 'down'}\n"
+    if up:
+        script += f"ip addr replace {ADDR[6][dev]}/64 nodad dev {dev}\n"
+        for family in (4, 6):
+            script += (f"ip -{family} route replace default via {ADDR[family][which]} dev {dev} "
+                       f"metric {metric}\n")
+    ctx.gate_ns.sh(script)
+
+
+def reasons(ctx, *names):
+    counters = ctx.daemon.counters()
+    missing = [n for n in names if not counters.get(n)]
+    expect(not missing, f"not counted: {missing} in {counters}")
+    return counters
+
+
+@join_case("fullmesh")
+def fullmesh(ctx, family):
+    """One join over the other path; both carry data; no HMAC failed."""
+    t = Transfer(ctx, family)
+    t.wait_paths("a", "b")
+    grown = t.end()
+    expect(grown.get("MPJoinAckRx") == 1 and not grown.get("MPJoinAckHMacFailure"), f"{grown}")
+    reasons(ctx, "promoted_bytes", "join_established")
+
+
+join_case("fullmesh:masquerade", masquerade=True)(fullmesh)
+
+
+@join_case("ndiffports", gate=two_paths(more='mode = "ndiffports 3"'))
+def ndiffports(ctx, family):
+    t = Transfer(ctx, family)
+    t.wait_paths("a", "a", "a")
+    ports = {s["tuple"]["src_port"] for s in t.subflows()}
+    expect(len(ports) == 3, f"ports {ports}")
+    grown = t.end()
+    expect(grown.get("MPJoinAckRx") == 2, f"{grown}")
+
+
+@join_case("single", gate=two_paths(more='mode = "single"'))
+def single(ctx, family):
+    t = Transfer(ctx, family)
+    expect(t.paths() == ["a"], f"{t.paths()}")
+    expect(not t.end().get("MPJoinSynRx"), "a join in single mode")
+
+
+@join_case("announced-by-server")
+def announced(ctx, family):
+    """The server signals a second address: confirmed, and joined over both paths."""
+    ctx.server.sh(f"ip addr add {OTHER[family]}/{PREFIX[family]} dev eth0\n"
+                  f"ip mptcp endpoint add {OTHER[family]} dev eth0 signal")
+    t = Transfer(ctx, family)
+    t.wait_paths("a", "a", "b", "b")
+    expect(t.grown().get("EchoAdd") == 1, f"echoes: {t.grown()}")
+    # taken back: its subflows end, the others live
+    ctx.server.sh("ip mptcp endpoint del id 1")
+    t.wait_paths("a", "b")
+    grown = t.end()
+    expect(grown.get("MPJoinAckRx") == 3, f"{grown}")
+    reasons(ctx, "add_addr_accepted", "remove_addr_received")
+
+
+@join_case("announced-with-port")
+def announced_port(ctx, family):
+    if family == 6:     # Linux has no room for it beside timestamps
+        ctx.server.sh("sysctl -qw net.ipv4.tcp_timestamps=0")
+    ctx.server.sh(f"ip addr add {OTHER[family]}/{PREFIX[family]} dev eth0\n"
+                  f"ip mptcp endpoint add {OTHER[family]} dev eth0 port 7055 signal")
+    t = Transfer(ctx, family)
+    t.wait_paths("a", "a", "b", "b")
+    ports = sorted(s["tuple"]["dst_port"] for s in t.subflows())
+    expect(ports == [7001, 7001, 7055, 7055], f"{ports}")
+    grown = t.end()
+    expect(grown.get("EchoAdd") == 1 and grown.get("MPJoinPortAckRx") == 2, f"{grown}")
+
+
+@join_case("announced-other-family")
+def announced_other(ctx, family):
+    """An IPv4 connection gets IPv6 subflows and the reverse."""
+    other = 10 - family
+    ctx.server.sh(f"ip mptcp endpoint add {ADDR[other]['server']} dev eth0 signal")
+    t = Transfer(ctx, family, server_family=6)  # a listener of both
+    t.wait_paths("a", "a", "b", "b")
+    text = str([s["tuple"]["dst"] for s in t.subflows()])
+    expect(ADDR[4]["server"] in text and ADDR[6]["server"] in text, text)
+    t.end()
+
+
+@join_case("not-to-the-initial-address", families=(4,))
+def no_join(ctx, family):
+    """The C flag: only the announced address is joined."""
+    ctx.server.sh(f"sysctl -qw net.mptcp.allow_join_initial_addr_port=0\n"
+                  f"ip addr add {OTHER[family]}/{PREFIX[family]} dev eth0\n"
+                  f"ip mptcp endpoint add {OTHER[family]} dev eth0 port 7055 signal")
+    t = Transfer(ctx, family)
+    t.wait_paths("a", "a", "b")
+    dst = sorted(s["tuple"]["dst"] for s in t.subflows())
+    expect(dst == sorted([OTHER[family]] * 2 + [ADDR[family]["server"]]), f"{dst}")
+    t.end()
+
+
+@join_case("refused-by-limits", families=(4,))
+def limits(ctx, family):
+    """limits subflows 0: the refusal comes on the third ACK, and is not asked for again."""
+    ctx.server.sh("ip mptcp limits set subflow 0 add_addr_accepted 0")
+    t = Transfer(ctx, family)
+    t.wait_counter("MPJoinSynRx")
+    time.sleep(2.5)
+    expect(t.paths() == ["a"], f"{t.paths()}")
+    grown = t.end()
+    expect(grown.get("MPJoinSynRx") == 1, f"asked again: {grown}")
+    reasons(ctx, "tcprst_prohibited")
+
+
+@join_case("dropped-then-not", families=(4,))
+def dropped(ctx, family):
+    """SYNs of joins vanish on one path; when they no longer do, it joins."""
+    ctx.net.sh("iptables -I FORWARD -i b -p tcp --syn -j DROP")
+    t = Transfer(ctx, family, idle_ms=12000)
+    time.sleep(1.2)
+    expect(t.paths() == ["a"], f"{t.paths()}")
+    ctx.net.sh("iptables -D FORWARD -i b -p tcp --syn -j DROP")
+    t.wait_paths("a", "b", timeout_s=10)
+    t.end()
+
+
+@join_case("refused-by-firewall", families=(4,))
+def firewall(ctx, family):
+    """A bare RST: tried again after a while."""
+    ctx.net.sh("iptables -I FORWARD -i b -p tcp --syn -j REJECT --reject-with tcp-reset")
+    t = Transfer(ctx, family, idle_ms=9000)
+    time.sleep(0.5)
+    reasons(ctx, "join_refused")
+    ctx.net.sh("iptables -D FORWARD -i b -p tcp --syn -j REJECT --reject-with tcp-reset")
+    t.wait_paths("a", "b", timeout_s=8)
+    t.end()
+
+
+@join_case("backup-by-configuration", families=(4,), gate={
+    "path_b": True, "options": {"b": "backup = true"}, "extra": EXTRA.format(after=50000, more="")})
+def backup(ctx, family):
+    """The B flag of MP_JOIN: nothing goes over the backup path, either way."""
+    t = Transfer(ctx, family)
+    t.wait_paths("a", "b")
+    t.end()
+    c = ctx.daemon.connections()[0]["subflows"]
+    b = [s for s in c if s["path"] == "b"][0]
+    expect(b["backup"] and b["backup_local"] and not b["backup_peer"], f"{b}")
+    expect(b["to_net_bytes"] + b["from_net_bytes"] < 100000, f"{b}")
+
+
+@join_case("priority-by-server", families=(4,))
+def priority(ctx, family):
+    """MP_PRIO of the server's kernel (it sends one) makes a subflow backup, and takes that back."""
+    ctx.server.sh(f"ip addr add {OTHER[family]}/{PREFIX[family]} dev eth0\n"
+                  f"ip mptcp endpoint add {OTHER[family]} dev eth0 signal")
+    t = Transfer(ctx, family)
+    t.wait_paths("a", "a", "b", "b")
+    ctx.server.sh("ip mptcp endpoint change id 1 backup")
+    ctx.wait("backup", lambda: any(s["backup_peer"] for s in t.subflows()))
+    ctx.server.sh("ip mptcp endpoint change id 1 nobackup")
+    ctx.wait("no backup", lambda: not [s for s in t.subflows() if s["backup_peer"]])
+    t.end()
+    reasons(ctx, "prio_received")
+
+
+@join_case("path-down-and-up")
+def path_down(ctx, family):
+    """The second path goes and returns: REMOVE_ADDR, and a new subflow within a second."""
+    t = Transfer(ctx, family, idle_ms=5000)
+    t.wait_paths("a", "b")
+    link(ctx, "up-b", False)
+    t.wait_paths("a", timeout_s=1)
+    t.wait_counter("RmAddr", timeout_s=1)
+    link(ctx, "up-b", True)
+    ctx.note(f"back after {t.wait_paths('a', 'b', timeout_s=2):.2f} s")
+    t.end()
+    reasons(ctx, "remove_addr_sent", "subflow_path_down")
+
+
+join_case("path-down-and-up:masquerade", masquerade=True)(path_down)
+
+
+@join_case("initial-path-down")
+def initial_down(ctx, family):
+    """The path of the initial subflow goes: REMOVE_ADDR of id 0; it returns as a join."""
+    t = Transfer(ctx, family, idle_ms=5000)
+    t.wait_paths("a", "b")
+    link(ctx, "up-a", False)
+    t.wait_paths("b", timeout_s=1)
+    t.wait_counter("RmAddr", timeout_s=1)
+    link(ctx, "up-a", True)
+    ctx.note(f"back after {t.wait_paths('a', 'b', timeout_s=2):.2f} s")
+    grown = t.end()
+    expect(grown.get("MPJoinAckRx") == 2, f"{grown}")
+
+
+join_case("initial-path-down:masquerade", masquerade=True)(initial_down)
+
+
+@join_case("only-path-down")
+def only_down(ctx, family):
+    """A connection too small for a second subflow moves to the other path when its own goes."""
+    t = Transfer(ctx, family, "20k", "100k", idle_ms=4000)
+    expect(t.paths() == ["a"], f"{t.paths()}")
+    link(ctx, "up-a", False)
+    ctx.note(f"moved after {t.wait_paths('b', timeout_s=2):.2f} s")
+    t.end()
+
+
+join_case("only-path-down:masquerade", masquerade=True)(only_down)
+
+
+@join_case("break-before-make", masquerade=True)
+def break_before_make(ctx, family):
+    """All paths and their addresses vanish; one returns."""
+    t = Transfer(ctx, family, idle_ms=6000)
+    t.wait_paths("a", "b")
+    for dev in ("up-a", "up-b"):
+        ctx.gate_ns.sh(f"ip addr flush dev {dev}")
+        link(ctx, dev, False)
+    ctx.wait("no path", lambda: t.paths() == [])
+    time.sleep(1)
+    ctx.gate_ns.sh(f"ip addr add {ADDR[4]['up-b']}/24 dev up-b")
+    link(ctx, "up-b", True)
+    ctx.note(f"back after {t.wait_paths('b', timeout_s=2):.2f} s")
+    t.end()
+    reasons(ctx, "subflow_address_lost")
+
+
+@join_case("readdressed", masquerade=True)
+def readdressed(ctx, family):
+    """The second path gets another address: its subflow is replaced, the old one removed."""
+    new = {4: "10.77.12.99", 6: "fd77:12::99"}[family]
+    t = Transfer(ctx, family, idle_ms=5000)
+    t.wait_paths("a", "b")
+    ctx.gate_ns.sh(f"ip addr del {ADDR[family]['up-b']}/{PREFIX[family]} dev up-b\n"
+                   f"ip addr add {new}/{PREFIX[family]} dev up-b\n"
+                   f"ip -{family} route replace default via {ADDR[family]['b']} dev up-b metric 20")
+    ctx.wait("the new address", lambda: new in str([s["tuple"]["src"] for s in t.subflows()]), 2)
+    t.wait_paths("a", "b")
+    t.wait_counter("RmAddr")
+    t.end()

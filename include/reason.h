@@ -216,6 +216,9 @@
 	  "Data without a mapping, in mid-stream: nobody can tell old bytes from new ones, so "    \
 	  "the "                                                                                   \
 	  "connection was reset.")                                                                 \
+	X(CLOSED_SPLIT, "closed_split",                                                            \
+	  "With DSS checksums the guest sent again and again only a part of what it had sent as "  \
+	  "one segment: the peer can never acknowledge that, so the connection was reset.")        \
 	X(CLOSED_NO_FALLBACK, "closed_no_fallback",                                                \
 	  "Options vanished after a FIN had become DATA_FIN: the connection was reset.")           \
 	X(CLOSED_SHUTDOWN, "closed_shutdown",                                                      \

@@ -165,6 +165,8 @@ static enum reason data_to_net(struct step *st, struct conn *c, struct subflow *
 			return REASON_DROP_OUTPUT_FULL;
 		if (!piece_place(st, c, s, &x, left, fin))
 			return REASON_DROP_NO_MAPPING_MEMORY;
+		if (x.stuck)
+			return REASON_CLOSED_SPLIT;
 		left -= x.bytes;
 		if (seq_lt(c->max_seq, x.seq + x.bytes)) {
 			c->from_guest_bytes += x.seq + x.bytes - c->max_seq;
@@ -324,6 +326,10 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	else if (p->payload_bytes > 1 && !fin && seq_le(end, c->una_seq))
 		return sent_again(st, c, s,
 				  old_ack != c->acked_seq || old_edge != c->told_peer_edge_seq);
+	if (reason == REASON_CLOSED_SPLIT) {
+		conn_reset(st, c, reason);
+		return stolen(st, c, REASON_RST_TO_GUEST);
+	}
 	if (reason != REASON_NONE && reason != REASON_DATA_TO_NET)
 		return drop(st, c, reason);
 	if (fin && seq_le(c->max_seq, end) && !c->guest_fin) {

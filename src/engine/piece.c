@@ -10,6 +10,7 @@
 #include "engine/pmtu.h"
 
 #define MAP_MAX_BYTES 65534 /* with DATA_FIN it still fits into 16 bits */
+#define AGAIN_MAX 6         /* of a timer that doubles from 200 ms: 13 s */
 
 /* Before the peer's first DSS, what stands at ISN+1 carries the keys. */
 bool piece_capable_again(const struct conn *c, const struct subflow *s, uint32_t ssn)
@@ -60,6 +61,21 @@ static bool must_remap(const struct conn *c, struct subflow *s, struct piece *x)
 }
 
 /*
+ * With checksums the peer acknowledges a mapping only whole. A guest that makes its segments
+ * smaller than they were, and whose timer runs out, sends the same part of it again and again: the
+ * rest cannot follow before that part is acknowledged, and that would not be true (I1).
+ */
+static bool tail_missing(const struct conn *c, struct subflow *s, const struct piece *x)
+{
+	if (!c->checksum || !seq_lt(s->snd_una, x->map.ssn + x->map.len_bytes))
+		return false;
+	if (s->again_seq != x->seq)
+		s->n_again = 0;
+	s->again_seq = x->seq;
+	return ++s->n_again >= AGAIN_MAX;
+}
+
+/*
  * The longest mapping for fresh bytes. With checksums the peer DATA_ACKs a mapping only when it has
  * all of it, and after a timeout the guest sends one segment at a time: so one segment, or neither
  * would ever move.
@@ -91,6 +107,7 @@ bool piece_place(struct step *st, struct conn *c, struct subflow *s, struct piec
 		x->ssn = x->map.ssn + (x->seq - x->map.seq);
 		s->retransmits++;
 		again = seq_le(x->ssn + x->bytes, s->snd_una);
+		x->stuck = again && tail_missing(c, s, x);
 		if (!again || !must_remap(c, s, x))
 			return true;
 		if (!mapping_rm(st->e, s, x->seq))

@@ -14,6 +14,7 @@ struct piece {
 	const uint8_t *payload;
 	uint32_t seq, ssn, bytes;
 	bool judged, second_round; /* see must_remap() */
+	bool stuck;                /* see tail_missing() */
 };
 
 /*

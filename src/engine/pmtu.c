@@ -3,7 +3,9 @@
  * pmtu.c - see pmtu.h.
  *
  * Super-segments are cut by the subflow's MTU whatever the guest believes, so the guest need not
- * know; it is told because only it can send again at once what the router threw away.
+ * know; it is told because only it can send again at once what the router threw away. With DSS
+ * checksums it is not: the peer takes a mapping only whole, so what was one segment of the guest's
+ * must stay one when it comes again.
  */
 #include "engine/pmtu.h"
 
@@ -86,7 +88,8 @@ struct engine_result pmtu_packet(struct step *st)
 				  : m.mtu_bytes > 65535 ? 65535
 							: m.mtu_bytes);
 	s->mtu_until_us = st->tick->now_us + FORGET_US;
-	tell_guest(st, c, s, &m);
+	if (!c->checksum)
+		tell_guest(st, c, s, &m);
 	pass.verdict = ENGINE_STOLEN;
 	pass.reason = REASON_ICMP_TO_GUEST;
 	return pass;

@@ -185,6 +185,7 @@ struct subflow {
 	uint32_t map_head, map_tail; /* sent mappings, ascending */
 	uint32_t again_seq;          /* last guest sequence sent again although the peer had it */
 	uint8_t n_rto;
+	uint8_t n_again;    /* how often in a row */
 	uint16_t mtu_bytes; /* a router's word; 0: none */
 	uint64_t mtu_until_us;
 	uint64_t rto_at_us;

@@ -212,25 +212,6 @@ static void app_fault(struct scenario *sc, struct rng *r)
 	}
 }
 
-/*
- * With checksums a mapping is acknowledged as a whole; a guest that makes its segments smaller
- * than the mapping was can then send a part of it for ever. Without the bytes nobody can help.
- */
-static void no_checksums(struct scenario *sc)
-{
-	bool mtu = false;
-
-	for (unsigned i = 0; i < sc->n_paths; i++)
-		mtu |= sc->link[i][0].mtu_bytes || sc->link[i][1].mtu_bytes;
-	if (!mtu)
-		return;
-	sc->control.checksum = sc->alters = false;
-	for (unsigned i = 0; i < sc->n_flows; i++)
-		sc->flow[i].peer_checksum = false;
-	for (unsigned i = 0; i < sc->n_paths; i++)
-		sc->box[i].alter_nth = 0;
-}
-
 void faults_make(struct scenario *sc)
 {
 	struct rng r = rng_split(sc->seed, 2);
@@ -272,7 +253,6 @@ void faults_make(struct scenario *sc)
 			break;
 		}
 	}
-	no_checksums(sc);
 	/* The old connection must be over, and the gate must have seen the new one begin. */
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		if (sc->stalls || sc->control.adopt_gap_us) {

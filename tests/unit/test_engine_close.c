@@ -358,6 +358,29 @@ static void test_checksum(void)
 	world_fini(&w);
 }
 
+/* A guest that makes its segments smaller than a mapping with checksum was. */
+static void test_split(void)
+{
+	struct world w;
+
+	world_init(&w, FLOW_IPV4);
+	w.peer_checksum = true;
+	world_start(&w);
+	world_open(&w);
+	guest(&w, 0, 101, 1, 1000);
+	net(&w, 0, 1, 601, 101, 0, 0, false); /* half of it arrived */
+	for (unsigned i = 0; i < 5; i++) {
+		guest(&w, 0, 101, 1, 500);
+		CHECK_EQ(i, w.r.reason, REASON_DATA_TO_NET);
+	}
+	guest(&w, 0, 101, 1, 1000); /* whole: no cause to give up */
+	CHECK_EQ(5, w.r.reason, REASON_DATA_TO_NET);
+	guest(&w, 0, 101, 1, 500);
+	CHECK_EQ(6, engine_counter(w.e, REASON_CLOSED_SPLIT), 1);
+	CHECK_EQ(6, w.outs.n_pkt, 2);
+	world_fini(&w);
+}
+
 /* Packets that must be refused with their reason, and leave the connection unharmed. */
 static void test_bad(void)
 {
@@ -475,6 +498,7 @@ static const struct unit_test tests[] = {
 	{"fallback", test_fallback},
 	{"no fallback", test_no_fallback},
 	{"MP_FAIL", test_mp_fail},
+	{"split mapping", test_split},
 	{"stripped acknowledgements", test_stripped_acks},
 	{"checksum", test_checksum},
 	{"bad packets", test_bad},

@@ -55,6 +55,41 @@ static void test_too_big(void)
 	}
 }
 
-static const struct unit_test tests[] = {{"too big", test_too_big}};
+/* With checksums the guest keeps its segments' size; the gate cuts what it sends again. */
+static void test_checksum(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 101, .ack = 1, .payload_bytes = 1300};
+	struct icmp_too_big m = {.family = FLOW_IPV4, .mtu_bytes = 1200};
+	uint8_t buf[ICMP_TOO_BIG_MAX];
+	struct world w;
+	unsigned n;
+
+	world_init(&w, FLOW_IPV4);
+	w.peer_checksum = true;
+	world_start(&w);
+	world_open(&w);
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.outs.n_pkt, 1);
+	m.about = w.net;
+	m.seq = GUEST_ISN + 101;
+	n = icmp_too_big_encode(buf, &m);
+	raw_sends(&w, ENGINE_NET, ENGINE_STEAL, buf, n, true);
+	CHECK_EQ(0, w.r.verdict, ENGINE_STOLEN);
+	CHECK_EQ(0, w.outs.n_pkt, 0);
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.outs.n_pkt, 1);
+	CHECK_EQ(0, w.pkt[0].gso_size_bytes + w.pkt[0].hdr_bytes, 1200);
+	/* What is new gets mappings that fit. */
+	s.seq = 1401;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.outs.n_pkt, 2);
+	CU_ASSERT(w.pkt[0].payload_bytes <= w.pkt[0].gso_size_bytes);
+	world_fini(&w);
+}
+
+static const struct unit_test tests[] = {
+	{"too big", test_too_big},
+	{"checksum", test_checksum},
+};
 
 UNIT_MAIN("engine/pmtu", tests)

@@ -102,7 +102,7 @@ static void take_over(struct step *st, struct conn *c, struct subflow *s, struct
 		until = seq_min(until, max_seq);
 		t = scoreboard_add(e, x);
 		if (!t)
-			return; /* then these bytes are simply not counted */
+			break; /* then these bytes are simply not counted */
 		*t = (struct txseg){.next = NONE, .ssn = ssn, .seq = seq, .bytes = until - seq};
 		/* What the guest sent and the gate never saw is not in flight. */
 		t->lost = !mapped;

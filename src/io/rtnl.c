@@ -99,7 +99,7 @@ static void tell_nexthops(struct rtnl_change *c, const struct nlattr *attr, cons
 	struct rtnexthop *hop = mnl_attr_get_payload(attr);
 	int left = mnl_attr_get_payload_len(attr);
 
-	while (RTNH_OK(hop, left)) {
+	while (left >= (int)sizeof(*hop) && RTNH_OK(hop, left)) {
 		const struct nlattr *a = (const struct nlattr *)(void *)RTNH_DATA(hop);
 		int bytes = hop->rtnh_len - (int)sizeof(*hop);
 

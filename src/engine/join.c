@@ -232,7 +232,11 @@ static enum reason refused(struct step *st, struct conn *c, struct subflow *s)
 static bool established(struct step *st, struct conn *c, struct subflow *s)
 {
 	uint64_t alone_at_us = c->alone_at_us;
+	uint32_t rtt_us = (uint32_t)(st->tick->now_us + JOIN_RTO_US - s->rto_at_us);
 
+	/* The shorter round trip counts: the SYN may have waited for a neighbour's address. */
+	if (s->n_rto == 0 && (s->syn_rtt_us == 0 || rtt_us < s->syn_rtt_us))
+		s->syn_rtt_us = rtt_us;
 	s->state = SUBFLOW_ESTABLISHED;
 	s->rto_at_us = 0;
 	s->n_rto = 0;

@@ -57,6 +57,12 @@ bool multi_new(struct step *st, struct conn *c)
 	c->multi = i;
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		s = subflow_at(e, k);
+		for (unsigned n = 0; n < s->ooo.n; n++)
+			spans_add(e, &s->early, s->ooo.r[n].start, s->ooo.r[n].end);
+		s->ooo.n = 0;
+	}
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		s = subflow_at(e, k);
 		if (s->state == SUBFLOW_ESTABLISHED && s->sender == NONE && !sender_new(st, c, s)) {
 			multi_free(e, c);
 			return false;
@@ -121,6 +127,27 @@ void multi_acked(struct subflow *s)
 	s->ack_at_us = 0;
 }
 
+/* What came twice first (RFC 2883), then the newest block, then the first others (RFC 2018). */
+static unsigned sack_blocks(struct engine *e, struct subflow *s, struct sack_block *b, unsigned max)
+{
+	uint32_t list = s->early, newest = 0, start, end;
+	unsigned n = 0;
+
+	if (max > OPTIONS_SACK_MAX)
+		max = OPTIONS_SACK_MAX;
+	if (s->twice_ssn != s->twice_end && n < max)
+		b[n++] = (struct sack_block){s->twice_ssn, s->twice_end};
+	s->twice_ssn = s->twice_end;
+	if (n < max && spans_find(e, s->early, s->newest_ssn, &start, &end)) {
+		newest = start;
+		b[n++] = (struct sack_block){start, end};
+	}
+	for (; n < max && spans_first(e, list, &start, &end); list = spans_next(e, list))
+		if (start != newest)
+			b[n++] = (struct sack_block){start, end};
+	return n;
+}
+
 void multi_ack(struct step *st, struct conn *c, struct subflow *s, uint8_t flags)
 {
 	struct dss d = emit_data_ack(c);
@@ -132,10 +159,8 @@ void multi_ack(struct step *st, struct conn *c, struct subflow *s, uint8_t flags
 	multi_begin_net(st, c, s, &h, &w);
 	h.seq = s->snd_nxt - ((flags & TCP_FIN) != 0);
 	h.flags = TCP_ACK | flags;
-	/* The newest block is not known apart: the last ranges stand for it. */
-	for (unsigned i = s->ooo.n; s->sack && i-- > 0 && n < OPTIONS_SACK_MAX;)
-		if (4 + 8 * (n + 1) + dss_bytes(&d) <= options_room(&w))
-			b[n++] = (struct sack_block){s->ooo.r[i].start, s->ooo.r[i].end};
+	if (s->sack)
+		n = sack_blocks(st->e, s, b, (options_room(&w) - dss_bytes(&d) - 4) / 8);
 	if (n > 0)
 		options_put_sack(&w, b, n);
 	dss_encode(&w, &d);

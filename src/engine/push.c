@@ -48,6 +48,7 @@ static void describe(struct step *st, const struct subflow *s, struct sched_subf
 				    .backup = s->backup,
 				    .srtt_us = x->srtt_us,
 				    .rttvar_us = x->rttvar_us,
+				    .expect_us = sender_expect_us(x),
 				    .in_flight_bytes = x->in_flight_bytes,
 				    /* What recovery allows is the window that counts. */
 				    .cwnd_bytes = x->in_flight_bytes + room,
@@ -173,6 +174,50 @@ static bool reinject(struct step *st, struct conn *c)
 	return true;
 }
 
+/* Is there a path with room that brings the piece much sooner than it could come by itself? */
+static bool faster(struct step *st, const struct conn *c, const struct sender *slow)
+{
+	struct engine *e = st->e;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+		const struct sender *x;
+
+		if (!alive(e, s) || s->backup)
+			continue;
+		x = sender_at(e, s->sender);
+		if (x != slow && !x->suspect && 2ull * x->srtt_us < slow->srtt_us &&
+		    sender_room(s, x) >= s->mss)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What a slow path lost is repaired sooner by a path of less than half its round trip; otherwise
+ * all that was sent behind it waits for the slow one's repair.
+ */
+static void repair_faster(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	uint32_t una = c->una_seq - c->guest_fin_acked;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+		const struct sender *x = s->sender == NONE ? NULL : sender_at(e, s->sender);
+
+		if (!x || x->lost_bytes == 0 || !faster(st, c, x))
+			continue;
+		for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
+			struct txseg *t = txseg_at(e, i);
+
+			if (t->lost && !t->foreign && !t->reinjected &&
+			    seq_lt(una, t->seq + t->bytes) && !place_again(st, c, k, t))
+				break;
+		}
+	}
+}
+
 /* What no subflow carries any more: those that ended, and what the peer threw away. */
 static bool push_orphans(struct step *st, struct conn *c)
 {
@@ -200,17 +245,21 @@ static void push_new(struct step *st, struct conn *c)
 	struct multi *m = multi_of(e, c);
 	uint32_t edge = seq_min(c->told_guest_edge_seq, c->una_seq + to_net_keep_bytes(e, c));
 	uint32_t end = seq_min(m->end_seq, c->told_guest_edge_seq), sent;
-	/* The guest has room and sends nothing: this is all there is. */
-	bool tail =
-		c->guest_fin || seq_lt(m->end_seq, m->told_seq - (m->told_seq - c->una_seq) / 8);
+	/*
+	 * The guest could send more within the window it was told and does not: what it has sent is
+	 * all that its own congestion window allows before the next DATA_ACK.
+	 */
+	bool limited = seq_lt(m->end_seq, m->told_seq - (m->told_seq - c->una_seq) / 8);
 
 	while (seq_lt(m->nxt_seq, end)) {
 		struct piece_kind k = {.not_on = NONE,
 				       .window_bytes =
 					       seq_lt(m->nxt_seq, edge) ? edge - m->nxt_seq : 0,
 				       .unsent_bytes = m->end_seq - m->nxt_seq,
-				       .tail = tail};
+				       .tail = c->guest_fin};
 
+		if (limited && k.unsent_bytes < k.window_bytes)
+			k.window_bytes = k.unsent_bytes;
 		sent = place(st, c, m->nxt_seq, end - m->nxt_seq, &k);
 		if (sent == 0)
 			return;
@@ -238,25 +287,6 @@ static struct txseg *first_missing(struct engine *e, const struct conn *c, uint3
 		}
 	}
 	return NULL;
-}
-
-/* Is there a path with room that brings the piece much sooner than it could come by itself? */
-static bool faster(struct step *st, const struct conn *c, const struct sender *slow)
-{
-	struct engine *e = st->e;
-
-	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
-		const struct subflow *s = subflow_at(e, k);
-		const struct sender *x;
-
-		if (!alive(e, s) || s->backup)
-			continue;
-		x = sender_at(e, s->sender);
-		if (x != slow && !x->suspect && 2ull * x->srtt_us < slow->srtt_us &&
-		    sender_room(s, x) >= s->mss)
-			return true;
-	}
-	return false;
 }
 
 /*
@@ -345,6 +375,7 @@ void multi_push(struct step *st, struct conn *c)
 	struct engine *e = st->e;
 	struct multi *m = multi_of(e, c);
 
+	repair_faster(st, c);
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
 		if (subflow_at(e, k)->sender != NONE)
 			sender_retransmit(st, c, subflow_at(e, k));

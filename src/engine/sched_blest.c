@@ -6,12 +6,14 @@
  *
  * While a piece is on its way on slow path s, the faster paths could send
  *
- *	X = sum over f of mss_f * (cwnd_f / mss_f + (r - 1) / 2) * r,  r = srtt_s / srtt_f
+ *	X = sum over f of mss_f * (cwnd_f / mss_f + (r - 1) / 2) * r,  r = (srtt_s / srtt_f + 1) / 2
  *
- * (their windows, growing by a segment each RTT; in slow start they double). If that times lambda
- *is more than the window that is left, with what the fast paths have in flight (it is acknowledged
- *before the piece) and without the piece, they would stand still: then it is better to wait.
- *Lambda, 1.0 to 1.3, grows when the window was blocked nevertheless and shrinks while it is not.
+ * (the paper's r is srtt_s / srtt_f, but the fast path's acknowledgements carry the DATA_ACK that
+ * the slow piece allows, so it comes after half of each RTT; their windows, growing by a segment
+ *each RTT; in slow start they double). If that times lambda is more than the window that is left,
+ *with what the fast paths have in flight (it is acknowledged before the piece) and without the
+ *piece, they would stand still: then it is better to wait. Lambda, 1.0 to 1.3, grows when the
+ *window was blocked nevertheless and shrinks while it is not.
  */
 #include "engine/sched_common.h"
 
@@ -60,36 +62,46 @@ static void learn_good(struct sched *sc)
 	sc->word[BLEST_LAMBDA] = lambda > LAMBDA_MIN ? lambda : LAMBDA_MIN;
 }
 
+static bool faster(const struct sched_subflow *f, const struct sched_subflow *s)
+{
+	return sched_expect_us(f) < sched_expect_us(s);
+}
+
 static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t set, unsigned i)
 {
-	uint64_t x = 0, left = in->window_bytes, piece = in->s[i].mss_bytes;
+	uint64_t x = 0, left = in->window_bytes, piece = in->s[i].mss_bytes, wait_us;
 
 	if (in->s[i].srtt_us == 0)
 		return false;
 	for (unsigned k = 0; k < in->n; k++) {
 		const struct sched_subflow *f = &in->s[k];
 
-		if (!(set >> k & 1) || f->srtt_us == 0 || f->srtt_us >= in->s[i].srtt_us)
+		if (!(set >> k & 1) || f->srtt_us == 0 || !faster(f, &in->s[i]))
 			continue;
-		x += sched_could_send(f, (uint64_t)in->s[i].srtt_us * 256 / f->srtt_us);
+		wait_us = ((uint64_t)sched_expect_us(&in->s[i]) + f->srtt_us) / 2;
+		x += sched_could_send(f, wait_us * 256 / f->srtt_us);
 		left += f->in_flight_bytes;
 	}
 	left = left > piece ? left - piece : 0;
 	return x * lambda_of(sc) / LAMBDA_MIN > left;
 }
 
+static bool any_faster(const struct sched_input *in, uint8_t set, unsigned i)
+{
+	for (unsigned k = 0; k < in->n; k++)
+		if ((set >> k & 1) && faster(&in->s[k], &in->s[i]))
+			return true;
+	return false;
+}
+
 static struct sched_pick pick(struct sched *sc, const struct sched_input *in)
 {
 	uint8_t set = sched_candidates(in, true);
 	int i = sched_fastest(in, set);
-	bool slow = false;
+	bool slow = i >= 0 && any_faster(in, set, (unsigned)i);
 	struct sched_pick p;
 
 	learn_blocked(sc, in, i);
-	if (i >= 0)
-		for (unsigned k = 0; k < in->n; k++)
-			slow |= (set >> k & 1) &&
-				sched_srtt_us(&in->s[k]) < sched_srtt_us(&in->s[i]);
 	if (slow &&
 	    (would_block(sc, in, set, (unsigned)i) || sched_tail_waits(in, set, (unsigned)i)))
 		return sched_piece(in, -1);

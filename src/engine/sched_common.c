@@ -21,6 +21,11 @@ uint32_t sched_srtt_us(const struct sched_subflow *s)
 	return s->srtt_us ? s->srtt_us : UINT32_MAX;
 }
 
+uint32_t sched_expect_us(const struct sched_subflow *s)
+{
+	return s->expect_us ? s->expect_us : sched_srtt_us(s);
+}
+
 static uint32_t mss_of(const struct sched_subflow *s)
 {
 	return s->mss_bytes ? s->mss_bytes : 1;
@@ -93,6 +98,17 @@ uint8_t sched_candidates(const struct sched_input *in, bool priced)
 	return allowed;
 }
 
+/* Does what is sent on a arrive before what is sent on b? Alike, the emptier one is taken. */
+static bool sooner(const struct sched_subflow *a, const struct sched_subflow *b)
+{
+	uint32_t a_us = sched_expect_us(a), b_us = sched_expect_us(b);
+
+	if (a_us != b_us)
+		return a_us < b_us;
+	return (uint64_t)a->in_flight_bytes * b->cwnd_bytes <
+	       (uint64_t)b->in_flight_bytes * a->cwnd_bytes;
+}
+
 int sched_fastest(const struct sched_input *in, uint8_t set)
 {
 	int best = -1;
@@ -100,7 +116,7 @@ int sched_fastest(const struct sched_input *in, uint8_t set)
 	for (unsigned i = 0; i < in->n; i++) {
 		if (!has_bit(set, i) || !sched_room_bytes(in, i))
 			continue;
-		if (best < 0 || sched_srtt_us(&in->s[i]) < sched_srtt_us(&in->s[best]))
+		if (best < 0 || sooner(&in->s[i], &in->s[best]))
 			best = (int)i;
 	}
 	return best;

@@ -13,6 +13,9 @@
 /* RTT as compared: a path never measured comes last. */
 uint32_t sched_srtt_us(const struct sched_subflow *s);
 
+/* When a byte sent now is acknowledged, as far as known. */
+uint32_t sched_expect_us(const struct sched_subflow *s);
+
 /* What fits into the subflow's window; 0 when it is less than a worthwhile piece. */
 uint32_t sched_room_bytes(const struct sched_input *in, unsigned i);
 

@@ -17,6 +17,7 @@ struct sched_subflow {
 	bool slow_start; /* its window doubles each RTT: congestion_slow_start() */
 	bool backup;     /* RFC 8684 section 3.3.8: only when no other is usable */
 	uint32_t srtt_us, rttvar_us;
+	uint32_t expect_us; /* when a byte sent now would be acknowledged; 0: not known, srtt_us */
 	uint32_t cwnd_bytes, in_flight_bytes;
 	uint32_t held_bytes; /* of the room between them, what pacing does not let out yet */
 	uint32_t mss_bytes;

@@ -14,13 +14,13 @@
 #include "engine/scoreboard.h"
 
 #define RTO_INITIAL_US 1000000u
-#define RTO_MIN_US 200000u /* above the RTT, as Linux; RFC 6298 says 1 s in all */
 #define RTO_MAX_US 60000000u
 /* While other subflows carry the data, a dead path is probed this often: it may have healed. */
 #define RTO_PROBE_MAX_US 1000000u
 #define TLP_MIN_US 10000u
-#define DELAYED_ACK_US 25000u /* the peer may wait that long with a lone segment's ACK */
+#define DELAYED_ACK_US 50000u /* the peer may wait that long with a lone segment's ACK */
 #define SILENCE_SLACK_US 30000u
+#define DSS_BYTES 24 /* of ours with data, at most; with a DATA_ACK of four octets 20 */
 
 static const struct cc_ops *ops_of(const struct engine *e)
 {
@@ -28,46 +28,6 @@ static const struct cc_ops *ops_of(const struct engine *e)
 
 	assert(ops);
 	return ops;
-}
-
-static void group_of(struct engine *e, const struct conn *c, const struct subflow *self,
-		     struct cc_group *g)
-{
-	g->n = g->self = 0;
-	for (uint32_t i = c->subflow; i != NONE && g->n < CC_SUBFLOWS_MAX;
-	     i = subflow_at(e, i)->next) {
-		const struct subflow *s = subflow_at(e, i);
-
-		if (s->sender == NONE)
-			continue;
-		if (s == self)
-			g->self = g->n;
-		g->member[g->n].cc = &sender_at(e, s->sender)->cc;
-		g->member[g->n].srtt_us = sender_at(e, s->sender)->srtt_us;
-		g->member[g->n].mss_bytes = s->mss;
-		g->member[g->n].established = s->state == SUBFLOW_ESTABLISHED;
-		g->n++;
-	}
-}
-
-static void rtt_sample(struct sender *x, uint32_t rtt_us)
-{
-	uint32_t off;
-
-	if (x->srtt_us == 0) {
-		x->srtt_us = rtt_us;
-		x->rttvar_us = rtt_us / 2;
-		x->min_rtt_us = rtt_us;
-	} else {
-		off = x->srtt_us > rtt_us ? x->srtt_us - rtt_us : rtt_us - x->srtt_us;
-		x->rttvar_us += off / 4 - x->rttvar_us / 4;
-		x->srtt_us += rtt_us / 8 - x->srtt_us / 8;
-		if (rtt_us < x->min_rtt_us)
-			x->min_rtt_us = rtt_us;
-	}
-	x->rto_us = x->srtt_us + (4 * x->rttvar_us > RTO_MIN_US ? 4 * x->rttvar_us : RTO_MIN_US);
-	if (x->rto_us > RTO_MAX_US)
-		x->rto_us = RTO_MAX_US;
 }
 
 /* What is in flight when the sender takes over becomes foreign, a txseg for each mapping. */
@@ -140,9 +100,10 @@ bool sender_new(struct step *st, struct conn *c, struct subflow *s)
 	x->rto_us = RTO_INITIAL_US;
 	x->last_sent_us = x->first_sent_us = x->delivered_us = now_us;
 	s->sender = i;
+	s->mss += (uint16_t)(MPTCP_ROOM_BYTES - DSS_BYTES + (c->dsn64_seen ? 0 : 4));
 	ops_of(e)->init(&x->cc, s->mss, now_us);
 	if (s->syn_rtt_us)
-		rtt_sample(x, s->syn_rtt_us);
+		sender_rtt(x, s->syn_rtt_us);
 	take_over(st, c, s, x);
 	return true;
 }
@@ -154,6 +115,13 @@ void sender_free(struct engine *e, struct subflow *s)
 	scoreboard_free(e, sender_at(e, s->sender));
 	pool_free(&e->senders, e, s->sender);
 	s->sender = NONE;
+}
+
+void sender_dsn64(struct engine *e, const struct conn *c)
+{
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		if (subflow_at(e, k)->sender != NONE)
+			subflow_at(e, k)->mss -= 4;
 }
 
 /*
@@ -210,170 +178,6 @@ void sender_idle(struct step *st, const struct subflow *s, struct sender *x)
 		ops_of(st->e)->on_idle(&x->cc, idle_us, x->rto_us, s->mss, st->tick->now_us);
 }
 
-static void episode_begin(struct subflow *s, struct sender *x)
-{
-	x->recover_ssn = s->snd_nxt;
-	x->again_bytes = 0;
-	x->undoable = true;
-	x->tlp_at_us = 0;
-	x->tlp_out = false;
-}
-
-static void recovery_begin(struct step *st, struct conn *c, struct subflow *s, struct sender *x,
-			   const struct cc_ack *a)
-{
-	struct cc_group g;
-
-	episode_begin(s, x);
-	x->in_recovery = true;
-	x->prr_delivered_bytes = x->prr_out_bytes = 0;
-	x->prr_from_bytes = a->prior_in_flight_bytes ? a->prior_in_flight_bytes : s->mss;
-	group_of(st->e, c, s, &g);
-	ops_of(st->e)->on_loss(&x->cc, a, &g);
-}
-
-static void episode_end(struct step *st, struct sender *x)
-{
-	if (x->in_recovery)
-		ops_of(st->e)->on_recovery_exit(&x->cc, st->tick->now_us);
-	x->in_recovery = x->in_loss = x->undoable = false;
-	x->again_bytes = 0;
-}
-
-/*
- * Was the loss none? The acknowledgement that first covers something sent again answers the first
- * sending (timestamps: Eifel, RFC 3522), or all that was sent again had arrived before (DSACK, RFC
- * 3708). Then the window is as before, and what counted as lost is in flight.
- */
-static void undo(struct step *st, struct sender *x)
-{
-	ops_of(st->e)->on_undo(&x->cc);
-	scoreboard_undo(st->e, x);
-	x->reordering = true;
-	x->n_rto = 0;
-	episode_end(st, x);
-}
-
-static bool eifel(const struct step *st, const struct subflow *s, const struct sender *x)
-{
-	return s->timestamps && st->o.has_timestamps && st->o.tsecr != 0 &&
-	       seq_lt(st->o.tsecr, x->again_tsval);
-}
-
-/* Bytes that the first SACK block reports as received twice (RFC 2883); 0: it does not. */
-static uint32_t dsack_bytes(const struct step *st)
-{
-	const struct sack_block *b = st->o.sack;
-
-	if (st->o.n_sack == 0)
-		return 0;
-	if (seq_le(b[0].end, st->p.ack))
-		return b[0].end - b[0].start;
-	if (st->o.n_sack > 1 && seq_le(b[1].start, b[0].start) && seq_le(b[0].end, b[1].end))
-		return b[0].end - b[0].start;
-	return 0;
-}
-
-static void check_undo(struct step *st, const struct subflow *s, struct sender *x, bool advanced)
-{
-	uint32_t twice = dsack_bytes(st);
-
-	if (!x->undoable || x->again_bytes == 0)
-		return;
-	if (twice && twice >= x->again_bytes) {
-		undo(st, x);
-	} else if (twice) {
-		x->again_bytes -= twice;
-	} else if (advanced) {
-		if (eifel(st, s, x))
-			undo(st, x);
-		else if (s->timestamps)
-			x->undoable = false;
-	}
-}
-
-/* The probe's answer: if the probe repaired a loss, that loss counts (RFC 8985 section 7.4). */
-static bool tlp_repaired(const struct step *st, struct sender *x)
-{
-	if (!x->tlp_out || seq_lt(st->p.ack, x->tlp_end_ssn))
-		return false;
-	x->tlp_out = false;
-	return x->tlp_again && !dsack_bytes(st);
-}
-
-static void ack_congestion(struct step *st, struct conn *c, struct subflow *s, struct sender *x,
-			   const struct scoreboard_news *n, uint32_t prior_bytes)
-{
-	uint64_t send_us = n->sent_us - n->first_sent_us;
-	uint64_t ack_us = x->delivered_us - n->prior_delivered_us;
-	struct cc_ack a = {.now_us = st->tick->now_us,
-			   .acked_bytes = n->acked_bytes,
-			   .lost_bytes = n->lost_bytes,
-			   .rtt_us = n->rtt_us,
-			   .in_flight_bytes = x->in_flight_bytes,
-			   .prior_in_flight_bytes = prior_bytes,
-			   .delivered_bytes = x->delivered_bytes,
-			   .prior_delivered_bytes = n->prior_delivered_bytes,
-			   .app_limited = n->app_limited};
-	struct cc_group g;
-
-	if (n->sent_us && n->prior_delivered_us)
-		a.interval_us = send_us > ack_us ? send_us : ack_us;
-	if (n->sent_us)
-		x->first_sent_us = n->sent_us;
-	if ((x->in_recovery || x->in_loss) && seq_le(x->recover_ssn, s->snd_una))
-		episode_end(st, x);
-	if (n->lost_bytes && !x->in_recovery && !x->in_loss)
-		recovery_begin(st, c, s, x, &a);
-	a.in_recovery = x->in_recovery;
-	if (x->in_recovery)
-		x->prr_delivered_bytes += n->acked_bytes;
-	group_of(st->e, c, s, &g);
-	ops_of(st->e)->on_ack(&x->cc, &a, &g);
-}
-
-/* Timestamps tell also the round trip of what was sent twice (RFC 7323 section 4). */
-static uint32_t timestamp_rtt_us(const struct step *st, const struct subflow *s)
-{
-	uint32_t ms = emit_tsval(st, s) - st->o.tsecr;
-
-	if (!s->timestamps || !st->o.has_timestamps || st->o.tsecr == 0 || ms > RTO_MAX_US / 1000)
-		return 0;
-	return ms ? ms * 1000 : 1000;
-}
-
-void sender_on_ack(struct step *st, struct conn *c, struct subflow *s)
-{
-	struct sender *x = sender_at(st->e, s->sender);
-	struct scoreboard_news n = {0};
-	uint32_t prior_bytes = x->in_flight_bytes;
-	bool advanced = seq_lt(s->snd_una, st->p.ack);
-
-	scoreboard_ack(st->e, x, st->p.ack, st->tick->now_us, &n);
-	if (advanced)
-		s->snd_una = st->p.ack;
-	if (st->o.n_sack)
-		scoreboard_sack(st->e, x, st->o.sack, st->o.n_sack, st->tick->now_us, &n);
-	if (n.again)
-		n.rtt_us = 0;
-	if (n.acked_bytes && n.rtt_us == 0 && advanced)
-		n.rtt_us = timestamp_rtt_us(st, s);
-	if (n.rtt_us)
-		rtt_sample(x, n.rtt_us);
-	if (n.acked_bytes) {
-		x->n_rto = 0;
-		x->stale = x->suspect = false;
-	}
-	check_undo(st, s, x, advanced);
-	x->reo_at_us = scoreboard_detect(st->e, x, st->tick->now_us, &n);
-	if (tlp_repaired(st, x) && n.lost_bytes == 0 && !x->in_recovery && !x->in_loss)
-		n.lost_bytes = s->mss;
-	if (n.acked_bytes || n.lost_bytes) {
-		ack_congestion(st, c, s, x, &n, prior_bytes);
-		sender_arm(st, c, s, true);
-	}
-}
-
 uint64_t sender_deadline_us(const struct sender *x)
 {
 	const uint64_t at[] = {x->rto_at_us, x->tlp_at_us, x->reo_at_us, x->suspect_at_us};
@@ -402,8 +206,9 @@ static void probe(struct step *st, struct conn *c, struct subflow *s, struct sen
 		return;
 	}
 	s->retransmits++;
-	x->tlp_out = x->tlp_again = true;
+	x->tlp_out = true;
 	x->tlp_end_ssn = s->snd_nxt;
+	x->tlp_tsval = emit_tsval(st, s);
 }
 
 static void rto(struct step *st, struct conn *c, struct subflow *s, struct sender *x)
@@ -415,9 +220,9 @@ static void rto(struct step *st, struct conn *c, struct subflow *s, struct sende
 		x->n_rto++;
 	x->stale = true;
 	x->suspect = true;
-	group_of(st->e, c, s, &g);
+	sender_group(st->e, c, s, &g);
 	if (x->n_rto == 1) {
-		episode_begin(s, x);
+		sender_episode(s, x);
 		ops_of(st->e)->on_rto(&x->cc, prior_bytes, &g, st->tick->now_us);
 	}
 	x->in_recovery = false;
@@ -438,7 +243,7 @@ void sender_timeout(struct step *st, struct conn *c, struct subflow *s)
 	if (x->reo_at_us && x->reo_at_us <= now_us) {
 		x->reo_at_us = scoreboard_detect(st->e, x, now_us, &n);
 		if (n.lost_bytes)
-			ack_congestion(st, c, s, x, &n, prior);
+			sender_congestion(st, c, s, x, &n, prior);
 	}
 	if (x->suspect_at_us && x->suspect_at_us <= now_us) {
 		x->suspect_at_us = 0;

@@ -22,11 +22,14 @@
 #ifndef MPGATE_ENGINE_SENDER_H
 #define MPGATE_ENGINE_SENDER_H
 
-#include "engine/state.h"
+#include "engine/scoreboard.h"
 
 /* A sender for an established subflow; what is in flight already becomes foreign. */
 bool sender_new(struct step *st, struct conn *c, struct subflow *s);
 void sender_free(struct engine *e, struct subflow *s);
+
+/* From now on DATA_ACKs have eight octets: segments carry less. */
+void sender_dsn64(struct engine *e, const struct conn *c);
 
 /* The acknowledgement and SACK blocks of the packet at hand. */
 void sender_on_ack(struct step *st, struct conn *c, struct subflow *s);
@@ -53,6 +56,23 @@ void sender_arm(struct step *st, const struct conn *c, struct subflow *s, bool a
 
 /* Before something is sent: the window forgets what an idle time made uncertain. */
 void sender_idle(struct step *st, const struct subflow *s, struct sender *x);
+
+/* Between the sender's files: an RTT sample; loss recovery begins; what was acked and lost counts.
+ */
+void sender_rtt(struct sender *x, uint32_t rtt_us);
+void sender_episode(const struct subflow *s, struct sender *x);
+void sender_group(struct engine *e, const struct conn *c, const struct subflow *self,
+		  struct cc_group *g);
+void sender_congestion(struct step *st, struct conn *c, struct subflow *s, struct sender *x,
+		       const struct scoreboard_news *n, uint32_t prior_bytes);
+
+/*
+ * When what is sent now will be acknowledged: the RTT without a queue, or what is in flight at the
+ * rate that was delivered. The smoothed RTT says how long the queue was a round trip ago, and who
+ * goes by it fills one path's queue while the other runs dry, and then the other way round. 0: not
+ * known.
+ */
+uint32_t sender_expect_us(const struct sender *x);
 
 /* Earliest deadline of the subflow's timers; what is due of them. */
 uint64_t sender_deadline_us(const struct sender *x);

@@ -14,10 +14,13 @@ static struct span *span_at(struct engine *e, uint32_t i)
 bool spans_add(struct engine *e, uint32_t *list, uint32_t start, uint32_t end)
 {
 	uint32_t *at = list, i;
+	unsigned n = 0;
 	struct span *x;
 
-	while (*at != NONE && seq_lt(span_at(e, *at)->end, start))
+	for (; *at != NONE && seq_lt(span_at(e, *at)->end, start); n++)
 		at = &span_at(e, *at)->next;
+	if (n > SPANS_MAX)
+		return false;
 	if (*at == NONE || seq_lt(end, span_at(e, *at)->start)) {
 		i = pool_new(&e->spans, e);
 		if (i == NONE)
@@ -75,6 +78,18 @@ bool spans_first(struct engine *e, uint32_t list, uint32_t *start, uint32_t *end
 	*start = span_at(e, list)->start;
 	*end = span_at(e, list)->end;
 	return true;
+}
+
+uint32_t spans_next(struct engine *e, uint32_t list)
+{
+	return span_at(e, list)->next;
+}
+
+bool spans_find(struct engine *e, uint32_t list, uint32_t seq, uint32_t *start, uint32_t *end)
+{
+	while (list != NONE && seq_le(span_at(e, list)->end, seq))
+		list = span_at(e, list)->next;
+	return spans_first(e, list, start, end) && seq_le(*start, seq);
 }
 
 void spans_free(struct engine *e, uint32_t *list)

@@ -8,6 +8,8 @@
 
 #include "engine/state.h"
 
+#define SPANS_MAX 1024 /* of a list: nobody makes walks without end, or takes all records */
+
 /* Adds [start, end), merging. False when no record is free; nothing changed. */
 bool spans_add(struct engine *e, uint32_t *list, uint32_t start, uint32_t end);
 
@@ -16,6 +18,12 @@ uint32_t spans_advance(struct engine *e, uint32_t *list, uint32_t next);
 
 /* Drops what lies below seq. */
 void spans_trim(struct engine *e, uint32_t *list, uint32_t seq);
+
+/* The list behind its first span. */
+uint32_t spans_next(struct engine *e, uint32_t list);
+
+/* The span that holds seq; false when none does. */
+bool spans_find(struct engine *e, uint32_t list, uint32_t seq, uint32_t *start, uint32_t *end);
 
 /* The first span; false when the list is empty. */
 bool spans_first(struct engine *e, uint32_t list, uint32_t *start, uint32_t *end);

@@ -194,6 +194,9 @@ struct subflow {
 	uint32_t irs, rcv_nxt;
 	uint32_t acked_ssn; /* highest acknowledgement told */
 	struct ranges ooo;
+	/* several subflows: spans instead of ooo; what came last; what came twice, still to be told
+	 */
+	uint32_t early, newest_ssn, twice_ssn, twice_end;
 	uint8_t n_shifts, n_maps, next_map;
 	struct shift shift[SHIFTS_MAX];
 	struct peer_map map[PEER_MAPS];
@@ -255,18 +258,18 @@ struct sender {
 	uint32_t pool_link;
 	uint32_t head, tail; /* txsegs, ascending by ssn, from snd_una to snd_nxt */
 	uint32_t in_flight_bytes, lost_bytes;
-	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us;
+	uint32_t srtt_us, rttvar_us, rto_us, min_rtt_us, rtt_us; /* rtt_us: the latest */
 	uint32_t recover_ssn;
 	uint32_t prr_delivered_bytes, prr_out_bytes, prr_from_bytes;
 	uint32_t rack_rtt_us, rack_end_ssn;
 	uint32_t dup_bytes;   /* SACKed above the cumulative acknowledgement */
 	uint32_t again_bytes; /* sent again in this episode and not yet reported twice (DSACK) */
 	uint32_t again_tsval; /* of the first thing sent again in this episode */
-	uint32_t tlp_end_ssn;
+	uint32_t tlp_end_ssn, tlp_tsval;
 	bool in_recovery; /* loss was found by acknowledgements: PRR */
 	bool in_loss;     /* the timer fired: slow start until recover_ssn */
 	bool undoable;    /* nothing yet proves that the episode's loss was one */
-	bool reordering, tlp_out, tlp_again;
+	bool reordering, tlp_out;
 	bool suspect; /* silent with data outstanding: what it carries goes elsewhere too */
 	bool stale;   /* the timer fired and nothing was acknowledged since */
 	bool down;    /* its path was down when we last looked */
@@ -276,6 +279,8 @@ struct sender {
 	uint64_t delivered_bytes, delivered_us, first_sent_us;
 	uint64_t app_limited_bytes; /* until so much is delivered, samples say little */
 	uint64_t last_sent_us, penalised_us;
+	uint64_t rate_bytes_per_s[2],
+		rate_until_us; /* most delivered, now and in the time before */
 	struct cc cc;
 };
 

@@ -11,6 +11,7 @@
 #include "engine/mapping.h"
 #include "engine/multi.h"
 #include "engine/pmtu.h"
+#include "engine/spans.h"
 
 struct subflow *subflow_new(struct step *st, struct conn *c, const struct flow_tuple *net,
 			    uint8_t path)
@@ -33,7 +34,7 @@ struct subflow *subflow_new(struct step *st, struct conn *c, const struct flow_t
 	c->n_subflows++;
 	s->path = path;
 	s->net = *net;
-	s->map_head = s->map_tail = s->sender = NONE;
+	s->map_head = s->map_tail = s->sender = s->early = NONE;
 	s->n_shifts = 1;
 	subflow_add(e, s);
 	return s;
@@ -87,6 +88,7 @@ void subflow_free(struct engine *e, struct conn *c, struct subflow *s)
 	*at = s->next;
 	c->n_subflows--;
 	mapping_free_all(e, s);
+	spans_free(e, &s->early);
 	subflow_rm(e, s);
 	s->state = SUBFLOW_FREE;
 	pool_free(&e->subflows, e, me);

@@ -8,6 +8,7 @@
 #include "engine/emit.h"
 #include "engine/multi.h"
 #include "engine/receive.h"
+#include "engine/sender.h"
 #include "engine/spans.h"
 #include "engine/kept.h"
 
@@ -189,6 +190,24 @@ static void take_fin(struct step *st, struct conn *c, uint32_t seq, bool *sent)
 	*sent = true;
 }
 
+/* Notes [ssn, end) in the subflow's own order. False: it cannot be remembered. */
+static bool received(struct engine *e, struct subflow *s, uint32_t ssn, uint32_t end)
+{
+	uint32_t from, to;
+
+	if (seq_le(end, s->rcv_nxt) ||
+	    (spans_find(e, s->early, ssn, &from, &to) && seq_le(end, to))) {
+		s->twice_ssn = ssn;
+		s->twice_end = end;
+	}
+	s->newest_ssn = ssn;
+	if (seq_lt(s->rcv_nxt, ssn))
+		return spans_add(e, &s->early, ssn, end);
+	if (seq_lt(s->rcv_nxt, end))
+		s->rcv_nxt = spans_advance(e, &s->early, end);
+	return true;
+}
+
 enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bool *sent)
 {
 	const struct packet *p = &st->p;
@@ -200,7 +219,10 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 	uint64_t dsn;
 
 	if (st->o.mp.has_dss && d->has_map) {
-		c->dsn64_seen |= d->dsn64;
+		if (d->dsn64 && !c->dsn64_seen) {
+			c->dsn64_seen = true;
+			sender_dsn64(st->e, c);
+		}
 		dsn = d->dsn64 ? d->dsn : dsn_expand((uint32_t)d->dsn, c->acked_dsn);
 		if (dsn - c->acked_dsn + (1u << 30) > 2ull << 30)
 			return REASON_DROP_OUT_OF_WINDOW;
@@ -221,12 +243,10 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 		seq = seq_of_peer_dsn(c, map->dsn + (ssn - map->ssn));
 		if (!emit_room(st, 4 + n / KEPT_CHUNK_BYTES))
 			return REASON_DROP_OUTPUT_FULL;
-		if (!ranges_room(&s->ooo, ssn, s->rcv_nxt) ||
-		    !take_piece(st, c, seq, payload, n, sent))
+		if (!take_piece(st, c, seq, payload, n, sent) || !received(st->e, s, ssn, ssn + n))
 			return REASON_DROP_NO_PAYLOAD_MEMORY;
 		if (s->initial && s->n_shifts)
 			receive_shift(s, ssn, n, ssn - seq);
-		receive_bytes(s, ssn, ssn + n, false);
 		multi_of(st->e, c)->last_from = subflow_index(st->e, s);
 		ssn += n;
 		payload += n;
@@ -239,7 +259,7 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 		s->ack_at_us = st->tick->now_us + ACK_DELAY_US;
 	}
 	/* Out of the subflow's order: tell at once, duplicate acknowledgements find losses. */
-	if (!in_order || s->ooo.n)
+	if (!in_order || s->early != NONE)
 		multi_ack(st, c, s, 0);
 	return reason;
 }

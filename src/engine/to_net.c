@@ -240,6 +240,9 @@ void to_net_arm(struct step *st, struct conn *c)
 	uint64_t us = DATA_AGAIN_US;
 
 	if (m->end_seq == c->una_seq - c->guest_fin_acked) {
+		/* Idle: nothing is kept but what a subflow may have to repeat. */
+		if (m->tx.n_chunks)
+			kept_prune(e, &m->tx, m->end_seq, needed, c);
 		m->data_at_us = 0;
 		return;
 	}

@@ -228,21 +228,25 @@ static void redundant(void)
 	RUN("redundant", rows);
 }
 
-/* Fast: 10 ms; slow: 60 ms. In 60 ms the fast one sends 6 windows and what they grow by. */
+/*
+ * Fast: 10 ms; slow: 60 ms. In half of each together the fast one sends 3.5 windows and what they
+ * grow by.
+ */
 static void blest(void)
 {
 	static const struct row rows[] = {
 		/* 0, the fast one has room */ {"10/20/0 60/20/0", MUCH, MUCH, -1, 0, 20000, 0},
 		/* 1, it is full, the peer's window is large: use the slow one */
 		{"10/20/20 60/20/0", MUCH, MUCH, -1, 1, 20000, 0},
-		/* 2, (20 + 2.5) * 6 * 1.2 = 162 segments would be sent meanwhile; 160 are open */
-		{"10/20/20 60/20/0", MUCH, 142000, -1, -1, 0, 0},
-		/* 3, 20 in flight count as well: 164 */
-		{"10/20/20 60/20/0", MUCH, 144000, -1, 1, 20000, 0},
+		/* 2, (20 + 1.25) * 3.5 * 1.2 = 89.25 segments would be sent; 70 + 20 - 1 are open
+		 */
+		{"10/20/20 60/20/0", MUCH, 70000, -1, -1, 0, 0},
+		/* 3, and now 90 */
+		{"10/20/20 60/20/0", MUCH, 71000, -1, 1, 20000, 0},
 		/* 4, equal paths never wait */ {"10/20/20 10/20/0", MUCH, 20000, -1, 1, 20000, 0},
 		/* 5, two fast ones: twice as much */
-		{"10/20/20 10/20/20 60/20/0", MUCH, 282000, -1, -1, 0, 0},
-		/* 6 */ {"10/20/20 10/20/20 60/20/0", MUCH, 287000, -1, 2, 20000, 0},
+		{"10/20/20 10/20/20 60/20/0", MUCH, 139000, -1, -1, 0, 0},
+		/* 6 */ {"10/20/20 10/20/20 60/20/0", MUCH, 140000, -1, 2, 20000, 0},
 		/* 7, a fast backup is no reason to wait */
 		{"10/20/20b 60/20/0", MUCH, 20000, -1, 1, 20000, 0},
 		/* 8, nor one that is down */ {"10/20/20d 60/20/0", MUCH, 20000, -1, 1, 20000, 0},
@@ -260,7 +264,7 @@ static void blest_learns(void)
 
 	parse(&in, "10/20/20 60/20/0");
 	in.unsent_bytes = MUCH;
-	in.window_bytes = 144000;
+	in.window_bytes = 71000;
 	CU_ASSERT_EQUAL(ops->pick(&sc, &in).subflow, 1);
 	parse(&blocked, "10/20/0 60/20/10");
 	blocked.unsent_bytes = MUCH;
@@ -269,22 +273,22 @@ static void blest_learns(void)
 	in.window_bytes = 180000;
 	for (unsigned i = 0; i < 1000; i++)
 		CHECK_EQ(i, ops->pick(&sc, &in).subflow, 1);
-	in.window_bytes = 116000; /* lambda is 1.0: 135 of 135 */
+	in.window_bytes = 56000; /* lambda is 1.0 */
 	CU_ASSERT_EQUAL(ops->pick(&sc, &in).subflow, 1);
-	in.window_bytes = 114000;
+	in.window_bytes = 55000;
 	CU_ASSERT_EQUAL(ops->pick(&sc, &in).subflow, -1);
 	for (unsigned i = 0; i < 100; i++) /* one blocked time counts once: 1.04 */
 		ops->pick(&sc, &blocked);
-	in.window_bytes = 122000;
+	in.window_bytes = 59000;
 	CU_ASSERT_EQUAL(ops->pick(&sc, &in).subflow, 1);
 	for (unsigned i = 0; i < 100; i++) {
 		ops->pick(&sc, &blocked);
 		in.window_bytes = MUCH;
 		ops->pick(&sc, &in);
 	}
-	in.window_bytes = 155000; /* 1.3: 175.5 */
+	in.window_bytes = 77000; /* 1.3 */
 	CU_ASSERT_EQUAL(ops->pick(&sc, &in).subflow, -1);
-	in.window_bytes = 158000;
+	in.window_bytes = 78000;
 	CU_ASSERT_EQUAL(ops->pick(&sc, &in).subflow, 1);
 }
 

@@ -201,7 +201,7 @@ static void guest_grow(struct many *m, uint32_t acked)
 	const struct many_setup *s = m->setup;
 
 	if (s->guest_ssthresh && m->guest_cwnd >= s->guest_ssthresh)
-		m->guest_cwnd += (uint32_t)((uint64_t)GUEST_MSS * acked / m->guest_cwnd);
+		m->guest_cwnd += acked / 20;
 	else
 		m->guest_cwnd += acked;
 	if (s->guest_window_max && m->guest_cwnd > s->guest_window_max)
@@ -306,9 +306,9 @@ static void trace(struct many *m)
 	static uint64_t last;
 	struct engine *e = m->w.e;
 
-	if (!getenv("MANY_TRACE") || m->now_us / 20000 == last)
+	if (!getenv("MANY_TRACE") || m->now_us / 10000 == last)
 		return;
-	last = m->now_us / 20000;
+	last = m->now_us / 10000;
 	printf("%6u ms una %u guest nxt %u cwnd %u edge %u |",
 	       (unsigned)((m->now_us - m->start_us) / 1000), (unsigned)m->peer.data_una,
 	       m->guest_nxt, m->guest_cwnd, m->guest_edge - m->guest_una);

@@ -38,7 +38,8 @@ struct many_setup {
 	uint64_t until_us;
 	uint32_t window_bytes;     /* the peer's */
 	uint32_t guest_window_max; /* the guest's congestion window ends there; 0: nowhere */
-	uint32_t guest_ssthresh;   /* from there on a segment each round trip; 0: nowhere */
+	uint32_t guest_ssthresh; /* from there on 5 % each round trip, as CUBIC of Linux; 0: nowhere
+				  */
 	uint32_t memory_mb;
 	bool checksum, no_timestamps;
 	uint64_t forget_at; /* the peer once throws away what it took on a subflow, from here on */

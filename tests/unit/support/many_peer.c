@@ -213,7 +213,7 @@ static void segment(struct many *m, unsigned link, const struct packet *p, const
 		m->r.violations++;
 		return;
 	}
-	dsn = d->dsn - m->w.idsn_local + (start - d->ssn);
+	dsn = (uint32_t)(d->dsn - m->w.idsn_local) + (start - d->ssn);
 	if (o->has_timestamps && start <= s->rcv_nxt)
 		s->ts_recent = o->tsval;
 	twice = end <= s->rcv_nxt

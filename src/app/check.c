@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * check.c - `mpgate check`: would `mpgate run` work with this file on this host, and if not, how is
- * it mended? Nothing of the host is changed.
+ * it mended? Nothing of the host stays changed.
  */
 #include "app/check.h"
 
@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "app/cli.h"
+
+#define NO_PROBE 1000 /* an option without a letter */
 
 extern char **environ;
 
@@ -97,7 +99,7 @@ static void path_widen(void)
 	setenv("LC_ALL", "C", 1);
 }
 
-static int check(struct check *c)
+static int check(struct check *c, bool probe)
 {
 	int error;
 
@@ -112,6 +114,8 @@ static int check(struct check *c)
 	else
 		check_paths(c);
 	check_settings(c);
+	if (probe)
+		check_probe(c);
 	if (c->n_fail)
 		printf("mpgate run would not work: %u to mend, %u to look at\n", c->n_fail,
 		       c->n_warn);
@@ -120,13 +124,21 @@ static int check(struct check *c)
 	return c->n_fail ? CLI_FAILED : CLI_GOOD;
 }
 
+struct check_input {
+	const char *file;
+	bool probe;
+};
+
 static error_t on_option(int key, char *arg, struct argp_state *state)
 {
-	const char **file = state->input;
+	struct check_input *in = state->input;
 
 	switch (key) {
 	case 'c':
-		*file = arg;
+		in->file = arg;
+		return 0;
+	case NO_PROBE:
+		in->probe = false;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "\"%s\" is one argument too many", arg);
@@ -140,30 +152,33 @@ int check_main(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{"config", 'c', "FILE", 0, "The configuration file (default " CLI_CONFIG ")", 0},
+		{"no-probe", NO_PROBE, NULL, 0, "Send nothing and set up nothing on the host", 0},
 		{0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = on_option,
 		.doc = "Looks whether the file is good and the host is fit for `mpgate run'. Each "
 		       "finding is a line: ok, warn or FAIL, what it is about, and how to mend it. "
-		       "The exit code is 0 only if run would work. Nothing is changed."};
+		       "The exit code is 0 only if run would work. Nothing stays changed: for a "
+		       "moment devices, rules and routes are set up, so that a packet through "
+		       "each device proves that it leaves."};
 	static struct config cfg;
 	struct check *c;
-	const char *file = CLI_CONFIG;
+	struct check_input in = {.file = CLI_CONFIG, .probe = true};
 	char err[512];
 	int code;
 
-	if (!cli_parse(&argp, argc, argv, &file, &code))
+	if (!cli_parse(&argp, argc, argv, &in, &code))
 		return code;
 	/* Shared with the child that tries out the kernel. */
 	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (c == MAP_FAILED)
 		return cli_fail("no memory: %s", strerror(errno));
 	c->cfg = &cfg;
-	if (config_read(&cfg, file, err, sizeof(err)) < 0) {
+	if (config_read(&cfg, in.file, err, sizeof(err)) < 0) {
 		check_say(c, CHECK_FAIL, "file", "%s", err);
 		return CLI_FAILED;
 	}
-	check_say(c, CHECK_OK, "file", "%s is good", file);
-	return check(c);
+	check_say(c, CHECK_OK, "file", "%s is good", in.file);
+	return check(c, in.probe);
 }

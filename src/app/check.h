@@ -40,6 +40,9 @@ void check_kernel(struct check *c);
 /* Interfaces, addresses, gateways, tables of this host. */
 void check_paths(struct check *c);
 
+/* A packet through each device, with the rules up for a moment; only if nothing failed so far. */
+void check_probe(struct check *c);
+
 /* Forwarding, rp_filter, ports, memory, the queue, the control socket. */
 void check_settings(struct check *c);
 

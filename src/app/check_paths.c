@@ -3,8 +3,6 @@
  * check_paths.c - the interfaces that the file names, and what each path needs: an address, a way
  * out, a routing table that nobody else uses.
  */
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <stdio.h>
 
 #include "app/check.h"
@@ -31,87 +29,45 @@ static void guests(struct check *c)
 	}
 }
 
-static bool prefix_holds(const struct rtnl_route *r, const struct ip_addr *a)
-{
-	for (unsigned bit = 0; bit < r->prefix_bits; bit++)
-		if ((r->dst.b[bit / 8] ^ a->b[bit / 8]) & 0x80 >> bit % 8)
-			return false;
-	return true;
-}
-
-/* Whether the interface bears the address. */
-static bool has_address(const char *interface, uint8_t family, const struct ip_addr *address)
-{
-	bool v4 = family == FLOW_IPV4, found = false;
-	struct ifaddrs *list, *a;
-
-	if (getifaddrs(&list) < 0)
-		return true;
-	for (a = list; a && !found; a = a->ifa_next) {
-		const void *raw = NULL;
-
-		if (!a->ifa_addr || strcmp(a->ifa_name, interface) != 0)
-			continue;
-		if (v4 && a->ifa_addr->sa_family == AF_INET)
-			raw = &((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr;
-		if (!v4 && a->ifa_addr->sa_family == AF_INET6)
-			raw = &((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr;
-		found = raw && memcmp(raw, address->b, v4 ? 4 : 16) == 0;
-	}
-	freeifaddrs(list);
-	return found;
-}
-
-/* One family of a path, when it has an address of it. Tells whether packets could leave. */
+/* One family of a path. Tells whether packets could leave. */
 static bool way_out(struct check *c, unsigned i, uint8_t family)
 {
-	bool v4 = family == FLOW_IPV4, has_default = false, reachable = false;
+	bool v4 = family == FLOW_IPV4;
 	const struct config_path *p = &c->cfg->path[i];
 	const struct host_path *h = &c->host.path[i];
-	const struct rtnl_route *routes = v4 ? h->routes4 : h->routes6;
-	const struct ip_addr *gateway = v4 ? &h->gateway4 : &h->gateway6;
+	const struct ip_addr *wanted = v4 ? &p->address4 : &p->address6;
 	const struct ip_addr *address = v4 ? &h->address4 : &h->address6;
-	unsigned n = v4 ? h->n_routes4 : h->n_routes6;
+	const struct ip_addr *gateway = v4 ? &h->gateway4 : &h->gateway6;
 	char what[32], text[64], via[64];
 
 	snprintf(what, sizeof(what), "path %s", p->name);
-	control_address(text, sizeof(text), family, address);
+	control_address(text, sizeof(text), family, ip_addr_is_zero(address) ? wanted : address);
 	control_address(via, sizeof(via), family, gateway);
-	if (!has_address(p->interface, family, address)) {
-		check_say(c, CHECK_FAIL, what,
-			  "%s is not an address of %s; `ip addr` shows them, or leave it out of "
-			  "the file",
-			  text, p->interface);
+	if (ip_addr_is_zero(address)) {
+		if (!ip_addr_is_zero(wanted))
+			check_say(c, CHECK_FAIL, what,
+				  "%s is not an address of %s; `ip addr` shows them, or leave it "
+				  "out of the file",
+				  text, p->interface);
 		return false;
 	}
-	for (unsigned k = 0; k < n; k++) {
-		has_default = has_default || routes[k].prefix_bits == 0;
-		reachable = reachable ||
-			    (routes[k].prefix_bits > 0 && ip_addr_is_zero(&routes[k].gateway) &&
-			     prefix_holds(&routes[k], gateway)) ||
-			    (routes[k].prefix_bits == 0 && routes[k].on_link);
+	if (host_has_way(h, family)) {
+		check_say(c, CHECK_OK, what, "%s leaves by %s through %s", text, p->interface,
+			  ip_addr_is_zero(gateway) ? "the link itself" : via);
+		return true;
 	}
-	if (!has_default) {
+	if (!ip_addr_is_zero(gateway))
+		check_say(c, CHECK_FAIL, what,
+			  "the gateway %s is on no network of %s; correct it, or the interface's "
+			  "prefix length",
+			  via, p->interface);
+	else
 		check_say(
 			c, CHECK_WARN, what,
 			"no gateway and no default route through %s for IPv%c; write %s = \"...\" "
 			"into the path's section",
 			p->interface, v4 ? '4' : '6', v4 ? "gateway" : "gateway6");
-		return false;
-	}
-	/* fe80::/10 is on every link. */
-	if (!v4 && gateway->b[0] == 0xfe && (gateway->b[1] & 0xc0) == 0x80)
-		reachable = true;
-	if (!ip_addr_is_zero(gateway) && !reachable) {
-		check_say(c, CHECK_FAIL, what,
-			  "the gateway %s is on no network of %s; correct it, or the interface's "
-			  "prefix length",
-			  via, p->interface);
-		return false;
-	}
-	check_say(c, CHECK_OK, what, "%s leaves by %s through %s", text, p->interface,
-		  ip_addr_is_zero(gateway) ? "the link itself" : via);
-	return true;
+	return false;
 }
 
 /* Whether the line holds the words, and not only as the beginning of longer ones. */
@@ -204,16 +160,13 @@ static bool path(struct check *c, unsigned i)
 			  p->interface, p->interface);
 		return false;
 	}
-	if (!v4 && !v6)
+	if (!v4 && !v6 && ip_addr_is_zero(&p->address4) && ip_addr_is_zero(&p->address6))
 		check_say(c, CHECK_WARN, what,
 			  "%s has no global address; `ip addr add` one, or write address = \"...\" "
 			  "into the path's section",
 			  p->interface);
-	if (v4)
-		usable = way_out(c, i, FLOW_IPV4);
-	if (v6)
-		usable = way_out(c, i, FLOW_IPV6) || usable;
-	return usable;
+	usable = way_out(c, i, FLOW_IPV4);
+	return way_out(c, i, FLOW_IPV6) || usable;
 }
 
 void check_paths(struct check *c)

@@ -74,6 +74,12 @@ int rtnl_addresses(unsigned ifindex, rtnl_fn fn, void *data);
  */
 int rtnl_routes(unsigned ifindex, uint8_t family, rtnl_fn fn, void *data);
 
+/* Whether that neighbour was asked for on the link and does not answer. 0 or -errno. */
+int rtnl_silent(unsigned ifindex, uint8_t family, const struct ip_addr *whom, bool *silent);
+
+/* Somebody who was heard on the link, by an address of more than link scope; zero: nobody. */
+int rtnl_heard(unsigned ifindex, uint8_t family, struct ip_addr *found);
+
 /*
  * A non-blocking socket that becomes readable when a link, an address or such a route changes
  * (others are filtered by the kernel); or -errno.

@@ -36,9 +36,9 @@ def down_and_up(ctx):
         ctx.wait("the table again", lambda: table(ctx, 20001) == before, WITHIN_S)
     expect(said(ctx, "path b: down because up-b was set down"), ctx.daemon.log_tail())
     expect(said(ctx, "path b: up, up-b has carrier"), ctx.daemon.log_tail())
-    ctx.net.sh("ip link set b down")
+    ctx.net.sh("ip link set dev b down")
     ctx.wait("carrier lost", lambda: paths(ctx)["b"]["state"] == "no carrier", 2)
-    ctx.net.sh("ip link set b up")
+    ctx.net.sh("ip link set dev b up")
     ctx.wait("carrier back", lambda: paths(ctx)["b"]["usable"], 2)
     expect(said(ctx, "path b: down because up-b lost its carrier"), ctx.daemon.log_tail())
     moving.result()
@@ -50,7 +50,7 @@ def address(ctx):
     moving = Moving(ctx)
     both_joined(ctx)
     old, new = ADDR[4]["up-b"], "10.77.12.77"
-    ctx.gate_ns.sh(f"ip addr add {new}/24 dev up-b; ip addr del {old}/24 dev up-b")
+    ctx.gate_ns.sh(f"ip addr del {old}/24 dev up-b; ip addr add {new}/24 dev up-b")
     ctx.wait("a subflow from the new address",
              lambda: any(s["tuple"]["src"] == new for s in subflows(ctx, "b")), 2)
     expect(not [s for s in subflows(ctx, "b") if s["tuple"]["src"] == old],
@@ -83,7 +83,7 @@ def replaced(ctx):
                    f"ip addr add {ADDR[4]['up-b']}/24 dev zzz\n"
                    "ip link set zzz name up-b\n"
                    "ip link set up-b up")
-    ctx.net.sh(f"ip addr add {ADDR[4]['b']}/24 dev b; ip link set b up")
+    ctx.net.sh(f"ip addr add {ADDR[4]['b']}/24 dev b; ip link set dev b up")
     ctx.wait("a subflow on b again", lambda: subflows(ctx, "b"), 3)
     moving.result()
 

@@ -141,6 +141,7 @@ struct engine_tick {
 struct engine_path_cfg {
 	char name[ENGINE_NAME_MAX + 1];
 	bool backup;
+	bool routed;        /* the kernel forwards what leaves here, and counts it as a hop */
 	uint16_t mtu_bytes; /* 0: not known, 1500 is assumed */
 	double price;
 	struct ip_addr addr4, addr6; /* zero: none */
@@ -180,6 +181,7 @@ struct engine_cfg {
 	uint8_t congestion, scheduler; /* indices, as engine_congestion() and _scheduler() say */
 	uint8_t mode;                  /* enum engine_mode */
 	uint8_t ndiffports;
+	bool guests_routed; /* likewise what leaves towards the guests */
 	bool on_congestion;
 	uint64_t after_bytes, after_us; /* when to open more subflows (auto); 0: at once, never */
 	uint64_t after_bytes_per_s;     /* likewise, by rate; 0: never */

@@ -102,6 +102,9 @@
 	  "A segment of a connection that fell back went on unchanged: the kernel takes over.")    \
 	X(FALLBACK_SEGMENT, "fallback_segment",                                                    \
 	  "A segment of a connection that fell back, rewritten.")                                  \
+	X(TTL_EXPIRED, "ttl_expired",                                                              \
+	  "The time to live ends here: left to the kernel, which drops it and says so (RFC 1812 "  \
+	  "section 5.3.1).")                                                                       \
 	/* drops */                                                                                \
 	X(DROP_TRUNCATED, "drop_truncated", "The packet is shorter than its headers say.")         \
 	X(DROP_BAD_HEADER, "drop_bad_header", "A header length is impossible.")                    \

@@ -155,6 +155,9 @@ static int configure_engine(struct daemon *d, char *err, unsigned err_bytes)
 {
 	config_engine(d->cfg, &d->engine_cfg);
 	host_engine(d->cfg, &d->host, &d->engine_cfg);
+	for (unsigned i = 0; i < d->cfg->n_paths; i++)
+		d->engine_cfg.path[i].routed = d->path_routed[i];
+	d->engine_cfg.guests_routed = d->guests_routed;
 	if (getrandom(d->engine_cfg.seed, sizeof(d->engine_cfg.seed), 0) !=
 	    sizeof(d->engine_cfg.seed)) {
 		snprintf(err, err_bytes, "random numbers: %s", strerror(errno));

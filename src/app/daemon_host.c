@@ -14,20 +14,24 @@
 
 #define AGAIN_US 500000
 
-/* What comes out of `tun` goes straight to the interface `to`; without BPF it is routed. */
-static void redirect(struct daemon *d, const struct tun *tun, unsigned to, uint32_t mark)
+/*
+ * What comes out of `tun` goes straight to the interface `to`; false: there is no BPF, it is
+ * routed.
+ */
+static bool redirect(struct daemon *d, const struct tun *tun, unsigned to, uint32_t mark)
 {
 	int err;
 
 	if (to == 0)
-		return;
+		return true;
 	err = bpf_redirect(tun->index, to, mark);
 	if (!err || d->routed_told)
-		return;
+		return !err;
 	log_warning("%s: redirecting by BPF: %s; packets take the routed way, where the host's "
 		    "firewall rules and rp_filter apply to them",
 		    tun->name, strerror(-err));
 	d->routed_told = true;
+	return false;
 }
 
 static void on_device(void *data)
@@ -53,7 +57,8 @@ int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes)
 		if (tun_open(&d->path_tun[i], name, err, err_bytes) < 0 ||
 		    drain_add(d, &d->path_tun[i], err, err_bytes) < 0)
 			return -1;
-		redirect(d, &d->path_tun[i], d->host.path[i].link.index, RULES_MARK_CONVERTED);
+		d->path_routed[i] = !redirect(d, &d->path_tun[i], d->host.path[i].link.index,
+					      RULES_MARK_CONVERTED);
 	}
 	for (unsigned i = 0; i < d->cfg->n_guests; i++) {
 		snprintf(name, sizeof(name), "mpg-g%u", i);
@@ -61,7 +66,7 @@ int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes)
 		    drain_add(d, &d->guest_tun[i], err, err_bytes) < 0)
 			return -1;
 		d->guest_index[i] = d->host.guests[i].index;
-		redirect(d, &d->guest_tun[i], d->guest_index[i], 0);
+		d->guests_routed |= !redirect(d, &d->guest_tun[i], d->guest_index[i], 0);
 	}
 	return 0;
 }
@@ -188,7 +193,9 @@ static void look_at_path(struct daemon *d, unsigned i)
 	if (!usable)
 		engine_path_set(d->engine, i, false, &d->engine_cfg.path[i]);
 	if (now->link.index != old.link.index)
-		redirect(d, &d->path_tun[i], now->link.index, RULES_MARK_CONVERTED);
+		d->path_routed[i] =
+			!redirect(d, &d->path_tun[i], now->link.index, RULES_MARK_CONVERTED);
+	d->engine_cfg.path[i].routed = d->path_routed[i];
 	if (lost || d->routes.unsure[i] || memcmp(&old, now, sizeof(old)) != 0)
 		renew(d, i, lost);
 	if (usable &&

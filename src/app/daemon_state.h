@@ -54,8 +54,10 @@ struct daemon {
 	struct tun path_tun[ENGINE_PATHS_MAX];
 	struct tun guest_tun[CONFIG_GUESTS_MAX];
 	unsigned guest_index[CONFIG_GUESTS_MAX]; /* the interface that guest_tun leads to */
-	bool routed_told;                        /* that BPF is not to be had */
-	bool routes_told[ENGINE_PATHS_MAX];      /* that they could not be installed */
+	bool path_routed[ENGINE_PATHS_MAX];      /* the kernel forwards what leaves there */
+	bool guests_routed;
+	bool routed_told;                   /* that BPF is not to be had */
+	bool routes_told[ENGINE_PATHS_MAX]; /* that they could not be installed */
 
 	struct engine_random random;
 	uint64_t random_pool[DAEMON_RANDOM_WORDS];

@@ -22,7 +22,7 @@ static void begin(struct step *st, bool from_packet, struct headers *h, struct o
 {
 	w->len_bytes = 0;
 	if (!from_packet) {
-		*h = (struct headers){.ttl = OWN_TTL, .dont_fragment = true};
+		*h = (struct headers){.dont_fragment = true};
 		return;
 	}
 	headers_from_packet(h, &st->p);
@@ -82,6 +82,28 @@ void emit_sack(const struct step *st, struct options_writer *w, uint32_t limit, 
 		options_put_sack(w, b, n);
 }
 
+void emit_look(struct conn *c, enum engine_side side, const struct packet *p)
+{
+	c->ttl[side] = p->ttl;
+	c->look[side].dscp = p->tos >> 2;
+	c->look[side].flow_label = p->flow_label & 0xfffff;
+}
+
+/*
+ * The gate is a router: what it passes on has one hop less to go (RFC 1812 section 5.3.1), unless
+ * the kernel sees to that. Segments of its own (ttl 0 so far) look like those around them.
+ */
+static void dress(struct headers *h, const struct conn *c, enum engine_side side, bool routed)
+{
+	if (h->ttl == 0) {
+		h->ttl = c->ttl[side] ? c->ttl[side] : OWN_TTL;
+		h->tos = (uint8_t)(c->look[side].dscp << 2);
+		h->flow_label = c->look[side].flow_label;
+	}
+	if (!routed)
+		h->ttl--;
+}
+
 static struct engine_out *put(struct step *st, struct headers *h, struct options_writer *w,
 			      const uint8_t *payload, uint32_t payload_bytes, enum reason reason)
 {
@@ -114,8 +136,13 @@ bool emit_net(struct step *st, struct conn *c, struct subflow *s, struct headers
 	      struct options_writer *w, const uint8_t *payload, uint32_t payload_bytes,
 	      enum reason reason)
 {
-	struct engine_out *out = put(st, h, w, payload, payload_bytes, reason);
+	struct engine_out *out;
 
+	dress(h, c, ENGINE_GUEST, st->e->cfg.path[s->path].routed);
+	/* A router may choose by addresses and label alone (RFC 6438): the paths must differ. */
+	if (!s->initial && h->flow_label)
+		h->flow_label ^= s->iss & 0xfffff;
+	out = put(st, h, w, payload, payload_bytes, reason);
 	if (!out)
 		return false;
 	if (s->mtu_until_us < st->tick->now_us)
@@ -136,8 +163,10 @@ bool emit_net(struct step *st, struct conn *c, struct subflow *s, struct headers
 bool emit_guest(struct step *st, struct conn *c, struct headers *h, struct options_writer *w,
 		const uint8_t *payload, uint32_t payload_bytes, enum reason reason)
 {
-	struct engine_out *out = put(st, h, w, payload, payload_bytes, reason);
+	struct engine_out *out;
 
+	dress(h, c, ENGINE_NET, st->e->cfg.guests_routed);
+	out = put(st, h, w, payload, payload_bytes, reason);
 	if (!out)
 		return false;
 	out->side = ENGINE_GUEST;

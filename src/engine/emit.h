@@ -12,11 +12,14 @@ bool emit_room(const struct step *st, unsigned n);
 
 /*
  * Starts the headers of a segment: from the packet at hand if `from_packet`, otherwise afresh
- * (TTL 64), and the options of it: timestamps and whatever else is not MPTCP or SACK. The caller
- * sets seq, ack, window and flags.
+ * (TTL 0: emit_net() and emit_guest() set it, and what else routers go by), and the options of it:
+ * timestamps and whatever else is not MPTCP or SACK. The caller sets seq, ack, window and flags.
  */
 void emit_begin_net(struct step *st, const struct subflow *s, bool from_packet, struct headers *h,
 		    struct options_writer *w);
+
+/* Remembers how the packet of that side looks to routers. */
+void emit_look(struct conn *c, enum engine_side side, const struct packet *p);
 
 /* TSval for a segment of the gate's own now. */
 uint32_t emit_tsval(const struct step *st, const struct subflow *s);

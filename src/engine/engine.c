@@ -306,6 +306,23 @@ static struct engine_result stranger(struct step *st)
 	return r;
 }
 
+/*
+ * One hop less to go (RFC 1812 section 5.3.1): what has none left is dropped. Where the kernel
+ * would surely forward it, it does that, and tells the sender by ICMP; where its own address is
+ * meant it might answer for itself.
+ */
+static bool hops_left(struct step *st, const struct conn *c, const struct subflow *s,
+		      struct engine_result *r)
+{
+	bool forwarded = !s || ip_addr_equal(&s->net.src, &c->guest.src);
+
+	if (st->p.ttl > 1 || (s && !s->initial))
+		return true;
+	*r = verdict(forwarded ? ENGINE_ACCEPT : ENGINE_DROP, ENGINE_MARK_NONE, REASON_TTL_EXPIRED,
+		     conn_index(st->e, c));
+	return false;
+}
+
 /* What both sides' segments go through before their own steps; false with the reason in *r. */
 static bool admit(struct step *st, struct conn *c, struct engine_result *r)
 {
@@ -327,7 +344,7 @@ static struct engine_result steal_from_guest(struct step *st)
 
 	if (!c)
 		return stranger(st);
-	if (!admit(st, c, &r))
+	if (!admit(st, c, &r) || !hops_left(st, c, NULL, &r))
 		return r;
 	c->guest_if = st->in->guest_if;
 	return from_guest(st, c);
@@ -348,7 +365,7 @@ static struct engine_result steal_from_net(struct step *st)
 	if (!s)
 		return stranger(st);
 	c = conn_at(e, s->conn);
-	if (!admit(st, c, &r))
+	if (!admit(st, c, &r) || !hops_left(st, c, s, &r))
 		return r;
 	e->path_pkts[s->path][ENGINE_GUEST]++;
 	e->path_bytes[s->path][ENGINE_GUEST] += st->p.payload_bytes;

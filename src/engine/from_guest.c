@@ -386,6 +386,7 @@ struct engine_result from_guest(struct step *st, struct conn *c)
 		return drop(st, c, REASON_DROP_BAD_OPTION);
 	if (!plausible(c, &st->p))
 		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
+	emit_look(c, ENGINE_GUEST, &st->p);
 	if (st->p.flags & TCP_RST)
 		return guest_rst(st, c);
 	if ((st->p.flags & TCP_SYN) || !(st->p.flags & TCP_ACK))

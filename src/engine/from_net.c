@@ -405,6 +405,7 @@ struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s
 		return drop(st, c, REASON_DROP_BAD_FLAGS);
 	if (!from_net_plausible(c, s, p))
 		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
+	emit_look(c, ENGINE_NET, p);
 	if (seq_lt(s->snd_nxt, p->ack))
 		return drop(st, c, REASON_DROP_ACK_BEYOND);
 	reason = fallback_check(st, c);

@@ -65,7 +65,6 @@ static void send_syn(struct step *st, struct conn *c, struct subflow *s)
 			    .seq = s->iss,
 			    .flags = TCP_SYN,
 			    .window = WINDOW_MAX,
-			    .ttl = 64,
 			    .dont_fragment = true};
 	struct options_writer w = {0};
 
@@ -132,7 +131,6 @@ static void send_ack(struct step *st, struct conn *c, struct subflow *s)
 			    .ack = s->rcv_nxt,
 			    .flags = TCP_ACK,
 			    .window = emit_window_net(c),
-			    .ttl = 64,
 			    .dont_fragment = true};
 	uint8_t hmac[32];
 

@@ -97,7 +97,7 @@ void multi_free(struct engine *e, struct conn *c)
 void multi_begin_net(struct step *st, struct conn *c, struct subflow *s, struct headers *h,
 		     struct options_writer *w)
 {
-	*h = (struct headers){.tuple = s->net, .ttl = 64, .dont_fragment = true};
+	*h = (struct headers){.tuple = s->net, .dont_fragment = true};
 	h->ack = to_guest_ack_ssn(st->e, c, s);
 	h->window = emit_window_net(c);
 	w->len_bytes = 0;
@@ -109,8 +109,7 @@ void multi_begin_guest(struct step *st, struct conn *c, struct headers *h, struc
 {
 	struct multi *m = multi_at(st->e, c->multi);
 
-	*h = (struct headers){
-		.tuple = flow_tuple_reverse(&c->guest), .ttl = 64, .dont_fragment = true};
+	*h = (struct headers){.tuple = flow_tuple_reverse(&c->guest), .dont_fragment = true};
 	h->ack = c->una_seq;
 	h->flags = TCP_ACK;
 	h->seq = c->sent_seq;

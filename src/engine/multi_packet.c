@@ -166,6 +166,8 @@ struct engine_result multi_from_net(struct step *st, struct conn *c, struct subf
 		return done(st, c, REASON_DROP_BAD_FLAGS);
 	if (!from_net_plausible(c, s, p))
 		return done(st, c, REASON_DROP_OUT_OF_WINDOW);
+	if (s->initial || c->ttl[ENGINE_NET] == 0)
+		emit_look(c, ENGINE_NET, p);
 	if (seq_lt(s->snd_nxt, p->ack))
 		return done(st, c, REASON_DROP_ACK_BEYOND);
 	if (m->has_fail || (m->has_dss && m->dss.has_map && m->dss.map_len == 0))

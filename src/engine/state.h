@@ -58,6 +58,11 @@ enum conn_state {
 	CONN_CLOSED,
 };
 
+/* What routers go by, as the last segment of a side had it: the gate's own segments look alike. */
+struct look {
+	uint32_t flow_label : 20, dscp : 6;
+};
+
 struct conn {
 	uint32_t pool_link; /* the pool's while free */
 	uint32_t hash_guest, hash_token;
@@ -96,9 +101,11 @@ struct conn {
 	uint64_t alone_at_us; /* no subflow is left: when to give up; 0: there is one */
 	uint64_t syn_us;
 	uint32_t syn_rtt_us;
+	struct look look[2];   /* by enum engine_side: who sent it */
 	uint64_t fail_at_us;   /* no MP_FAIL of ours before */
 	uint64_t no_dss_at_us; /* when no_dss_count began */
 	uint8_t n_subflows;
+	uint8_t ttl[2];            /* of the same segments, on arrival; by enum engine_side */
 	uint8_t congestion;        /* enum reason: what was seen of it on the path, or 0 */
 	struct flow_tuple guest;   /* guest first */
 	struct ip_addr peer_addr;  /* as the gate reaches it */

@@ -162,7 +162,6 @@ void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum mp_t
 			    .seq = s->snd_nxt,
 			    .ack = s->rcv_nxt,
 			    .flags = TCP_RST | TCP_ACK,
-			    .ttl = 64,
 			    .dont_fragment = true};
 
 	if (s->state == SUBFLOW_JOIN_SYN)

@@ -287,12 +287,62 @@ static void test_adopt(void)
 	world_fini(&w);
 }
 
+/* A router takes a hop off; the gate's own segments look like those around them. */
+static void test_hops(void)
+{
+	struct seg s = {.flags = TCP_ACK,
+			.seq = 101,
+			.ack = 1,
+			.window = 1000,
+			.ttl = 33,
+			.tos = 0xb9,
+			.flow_label = 0x12345,
+			.payload_bytes = 10};
+	struct seg n = {.flags = TCP_ACK, .seq = 1, .ack = 111, .window = 1000, .ttl = 44};
+	struct world w;
+
+	world_init(&w, FLOW_IPV6);
+	world_start(&w);
+	world_open(&w);
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CHECK_EQ(0, w.p.ttl, 32);
+	put_peer_ack(&w, &n.w, 111);
+	net_sends(&w, ENGINE_STEAL, &n);
+	CU_ASSERT_FATAL(out(&w, 0) && w.pkt[0].side == ENGINE_GUEST);
+	CHECK_EQ(1, w.p.ttl, 43);
+	/* The answer to a RST that stands in the wrong place. */
+	n.flags = TCP_RST;
+	n.w.len_bytes = 0;
+	n.seq = 100;
+	net_sends(&w, ENGINE_STEAL, &n);
+	CU_ASSERT_FATAL(out(&w, 0) && w.pkt[0].side == ENGINE_NET);
+	CHECK_EQ(2, w.p.ttl, 32);
+	CHECK_EQ(2, w.p.tos, 0xb8); /* without the guest's ECN bits */
+	CHECK_EQ(2, w.p.flow_label, 0x12345);
+	/* The kernel drops what has no hop left, and tells the sender. */
+	s.ttl = 1;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(3, w.r.verdict, ENGINE_ACCEPT);
+	CHECK_EQ(3, w.r.reason, REASON_TTL_EXPIRED);
+	CHECK_EQ(3, w.outs.n_pkt, 0);
+	/* Where the kernel forwards what leaves the gate, it counts that itself. */
+	engine_path_set(w.e, 0, true, &(struct engine_path_cfg){.routed = true});
+	s.ttl = 33;
+	s.seq = 111;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CHECK_EQ(4, w.p.ttl, 33);
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"guest closes first", test_guest_first},
 	{"peer closes first", test_peer_first},
 	{"reset", test_reset},
 	{"bad packets", test_bad},
 	{"orphans", test_orphans},
+	{"hops", test_hops},
 	{"shutdown", test_shutdown},
 	{"adoption", test_adopt},
 };

@@ -84,7 +84,9 @@ static void send(struct world *w, enum engine_side from, enum engine_hook hook,
 			    .ack = ack,
 			    .flags = s->flags,
 			    .window = s->window,
-			    .ttl = 64,
+			    .ttl = s->ttl ? s->ttl : 64,
+			    .tos = s->tos,
+			    .flow_label = s->flow_label,
 			    .dont_fragment = true};
 	uint8_t ip_bytes;
 	unsigned n;

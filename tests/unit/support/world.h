@@ -50,6 +50,9 @@ struct seg {
 	uint32_t seq, ack;
 	uint16_t window;
 	uint32_t payload_bytes;
+	uint8_t ttl; /* 0: 64 */
+	uint8_t tos;
+	uint32_t flow_label;
 	uint8_t payload_first; /* payload byte i is payload_first + i */
 	struct options_writer w;
 };

@@ -3,7 +3,7 @@
 paths that vanish. The server's counters say what really arrived."""
 import time
 
-from lib import move
+from lib import inbound, move
 from lib.case import case, expect
 from lib.topo import ADDR
 
@@ -332,3 +332,39 @@ def readdressed(ctx, family):
     t.wait_paths("a", "b")
     t.wait_counter("RmAddr")
     t.end()
+
+
+@join_case("announcing-always", gate=two_paths(more='announce = "always"'))
+def announcing(ctx, family):
+    """The gate's paths are announced to a server that confirms them and joins none."""
+    ctx.server.sh("ip mptcp limits set subflow 8 add_addr_accepted 0")
+    t = Transfer(ctx, family)
+    t.wait_paths("a", "b")
+    ctx.wait("all four confirmed", lambda: ctx.daemon.counters().get("add_addr_echoed") == 4)
+    link(ctx, "up-b", False)
+    t.wait_paths("a", timeout_s=1)
+    t.wait_counter("RmAddr")
+    grown = t.end()
+    # IPv4 and IPv6 of two paths, each heard and confirmed once
+    expect(grown.get("AddAddr") == 4 and grown.get("EchoAddTx") == 4, f"{grown}")
+    sent = ctx.daemon.counters()["add_addr_sent"]
+    expect(sent == 4, f"{sent} announcements")
+
+
+@join_case("announcing-to-clients")
+def announcing_responder(ctx, family):
+    """A remote client that opened its connection to the guest hears of both paths."""
+    ctx.server.sh("ip mptcp limits set subflow 8 add_addr_accepted 0")
+    _, grown = announced_to_client(ctx, family)
+    expect(grown.get("AddAddr") == 4 and grown.get("EchoAddTx") == 4, f"{grown}")
+    counters = reasons(ctx, "add_addr_echoed")
+    expect(counters["add_addr_sent"] == 4 and counters["add_addr_echoed"] == 4, f"{counters}")
+
+
+def announced_to_client(ctx, family):
+    counters = inbound.ClientCounters(ctx.server)
+    options = "--send 200k --idle-at 100k --idle-ms 1500"
+    server = inbound.serve(ctx, options, family)
+    one = inbound.connect(ctx, options, family)
+    move.same_data(one, server.result(30))
+    return one, counters.check_client(1)

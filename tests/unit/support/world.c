@@ -164,7 +164,8 @@ void world_handshake(struct world *w)
 	struct seg s = syn(w, true);
 	struct mp_capable k = {.version = 1,
 			       .flags = MP_CAPABLE_HMAC_SHA256 |
-					(w->peer_checksum ? MP_CAPABLE_CHECKSUM : 0),
+					(w->peer_checksum ? MP_CAPABLE_CHECKSUM : 0) |
+					(w->peer_no_join ? MP_CAPABLE_NO_JOIN : 0),
 			       .n_keys = 1,
 			       .sender_key = PEER_KEY};
 	uint32_t token;

@@ -30,8 +30,8 @@ struct world {
 	struct flow_tuple guest; /* guest first */
 	struct flow_tuple net;   /* gate first: as translated */
 	uint32_t guest_isn, peer_isn;
-	bool timestamps, sack; /* of both SYNs */
-	bool peer_checksum;
+	bool timestamps, sack;            /* of both SYNs */
+	bool peer_checksum, peer_no_join; /* flags A and C of its MP_CAPABLE */
 	/* what out(), replaced() decoded last */
 	struct packet p;
 	struct options o;

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_engine_addresses.c - ADD_ADDR, REMOVE_ADDR and MP_PRIO, both ways, packet by packet (RFC
+ * 8684 sections 3.3.8 and 3.4).
+ */
+#include "engine/crypto.h"
+#include "joins.h"
+#include "unit.h"
+
+static const struct add_addr second = {
+	.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 9, 9, 10}}};
+
+/* The joined subflow of joins_open() is established: two subflows. */
+static void open_two(struct world *w, uint8_t family, struct join *j)
+{
+	joins_init(w, family);
+	CU_ASSERT_FATAL(joins_open(w, j));
+	join_complete(w, j);
+	CU_ASSERT_FATAL(living(w) == 2);
+}
+
+static const struct {
+	struct add_addr a;
+	unsigned joins; /* over how many paths */
+	enum reason reason;
+} adds[] = {
+	/* 0 */ {{.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 9, 9, 10}}},
+		 2,
+		 REASON_ADD_ADDR_ACCEPTED},
+	/* 1 with a port */
+	{{.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 9, 9, 10}}, .port = 8},
+	 2,
+	 REASON_ADD_ADDR_ACCEPTED},
+	/* 2 the other family */
+	{{.family = FLOW_IPV6, .address_id = 6, .addr = {.b = {0xfd, 9, 1}}},
+	 2,
+	 REASON_ADD_ADDR_ACCEPTED},
+	/* 3 the one it began with, under another id: nothing new to join */
+	{{.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 9, 9, 9}}},
+	 0,
+	 REASON_ADD_ADDR_ACCEPTED},
+	/* 4 the same at another port */
+	{{.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 9, 9, 9}}, .port = 8},
+	 2,
+	 REASON_ADD_ADDR_ACCEPTED},
+	/* 5 id 0 is taken */
+	{{.family = FLOW_IPV4, .address_id = 0, .addr = {.b = {10, 9, 9, 10}}},
+	 0,
+	 REASON_ADD_ADDR_REFUSED},
+	/* 6 loopback, 7 multicast, 8 ours, 9 the guest's, 10 link-local */
+	{{.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {127, 0, 0, 1}}},
+	 0,
+	 REASON_ADD_ADDR_REFUSED},
+	{{.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {224, 0, 0, 1}}},
+	 0,
+	 REASON_ADD_ADDR_REFUSED},
+	{{.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 0, 2, 1}}},
+	 0,
+	 REASON_ADD_ADDR_REFUSED},
+	{{.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 0, 0, 2}}},
+	 0,
+	 REASON_ADD_ADDR_REFUSED},
+	{{.family = FLOW_IPV6, .address_id = 5, .addr = {.b = {0xfe, 0x80, 1}}},
+	 0,
+	 REASON_ADD_ADDR_REFUSED},
+};
+
+static void test_add(void)
+{
+	for (unsigned i = 0; i < sizeof(adds) / sizeof(adds[0]); i++) {
+		struct join j, more[4];
+		struct world w;
+		unsigned n;
+
+		open_two(&w, FLOW_IPV4, &j);
+		/* A wrong HMAC: not even an answer. */
+		peer_adds(&w, &adds[i].a, false);
+		CHECK_EQ(i, w.outs.n_pkt, 0);
+		CHECK_EQ(i, engine_counter(w.e, REASON_ADD_ADDR_HMAC), 1);
+		peer_adds(&w, &adds[i].a, true);
+		CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
+		CU_ASSERT(w.o.mp.add_addr.echo && w.p.payload_bytes == 0);
+		CHECK_EQ(i, w.o.mp.add_addr.address_id, adds[i].a.address_id);
+		CHECK_EQ(i, w.o.mp.add_addr.port, adds[i].a.port);
+		CU_ASSERT(ip_addr_equal(&w.o.mp.add_addr.addr, &adds[i].a.addr));
+		CHECK_EQ(i, engine_counter(w.e, adds[i].reason), 1);
+		n = joins_find(&w, more, 4);
+		CHECK_EQ(i, n, adds[i].joins);
+		for (unsigned k = 0; k < n; k++) {
+			CU_ASSERT(more[k].net.family == adds[i].a.family &&
+				  ip_addr_equal(&more[k].net.dst, &adds[i].a.addr));
+			CHECK_EQ(i, more[k].net.dst_port, adds[i].a.port ? adds[i].a.port : 80);
+		}
+		/* Again: confirmed again, joined no more. */
+		peer_adds(&w, &adds[i].a, true);
+		CU_ASSERT(join_out(&w, NULL, is_add_addr) >= 0);
+		CHECK_EQ(i, joins_find(&w, more, 4), 0);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
+/* More addresses than there is room for, more subflows than allowed: bounded, all confirmed. */
+static void test_add_many(void)
+{
+	struct world w;
+	struct join j, more[8];
+
+	open_two(&w, FLOW_IPV4, &j);
+	for (unsigned i = 0; i < 40; i++) {
+		struct add_addr a = second;
+
+		a.address_id = (uint8_t)(1 + i);
+		a.addr.b[3] = (uint8_t)(10 + i);
+		peer_adds(&w, &a, true);
+		CU_ASSERT(join_out(&w, NULL, is_add_addr) >= 0);
+		CHECK_EQ(i, joins_find(&w, more, 8), i < 3 ? 2 : 0);
+	}
+	/* An id in use cannot move to another address. */
+	CHECK_EQ(0, engine_counter(w.e, REASON_ADD_ADDR_ACCEPTED), 8);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* The C flag (section 3.1): no join to the address that it began with, only to announced ones. */
+static void test_no_join(void)
+{
+	struct world w;
+	struct join j[4];
+
+	joins_init(&w, FLOW_IPV4);
+	w.peer_no_join = true;
+	CU_ASSERT(!joins_open(&w, j));
+	peer_adds(&w, &second, true);
+	CHECK_EQ(0, joins_find(&w, j, 4), 2);
+	CU_ASSERT(ip_addr_equal(&j[0].net.dst, &second.addr));
+	world_fini(&w);
+}
+
+static void peer_removes(struct world *w, uint8_t id)
+{
+	struct options_writer o = {0};
+
+	remove_addr_encode(&o, &(struct remove_addr){.n = 1, .address_id = {id}});
+	peer_signals(w, &o);
+}
+
+static void test_remove(void)
+{
+	struct world w;
+	struct join j, more[2];
+
+	open_two(&w, FLOW_IPV4, &j);
+	peer_adds(&w, &second, true);
+	CU_ASSERT_FATAL(joins_find(&w, more, 2) == 2);
+	join_complete(&w, &more[0]);
+	join_synack(&w, &more[1], second.address_id, false, -1);
+	/* The SYN/ACK of the first said id 0; a join under way ends as well. */
+	peer_removes(&w, second.address_id);
+	CU_ASSERT(join_out(&w, &more[1], is_rst) >= 0 && w.o.mp.has_tcprst);
+	CHECK_EQ(0, living(&w), 3);
+	/* Nothing joins it any more. */
+	for (unsigned k = 0; k < 100; k++) {
+		world_pass(&w, 1000000);
+		CHECK_EQ(k, joins_find(&w, more, 2), 0);
+	}
+	/* Id 0 is that of all the others: one stays. */
+	peer_removes(&w, 0);
+	CHECK_EQ(1, living(&w), 0);
+	CU_ASSERT(join_out(&w, NULL, is_rst) < 0 && join_out(&w, &j, is_rst) < 0);
+	CHECK_EQ(2, engine_counter(w.e, REASON_REMOVE_ADDR_RECEIVED), 2);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+static void test_prio_received(void)
+{
+	struct engine_conn_info info;
+	struct world w;
+	struct join j;
+
+	open_two(&w, FLOW_IPV4, &j);
+	for (unsigned i = 0; i < 4; i++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+
+		mp_prio_encode(&s.w, &(struct mp_prio){.backup = !(i & 1)});
+		join_sends(&w, &j, &s);
+		CU_ASSERT(engine_conn_info(w.e, 0, w.tick.now_us, &info));
+		CHECK_EQ(i, info.subflow[1].backup_peer, !(i & 1));
+		CHECK_EQ(i, info.subflow[1].backup, !(i & 1));
+		CHECK_EQ(i, info.subflow[0].backup, false);
+		CHECK_EQ(i, engine_counter(w.e, REASON_PRIO_RECEIVED), i + 1);
+	}
+	world_fini(&w);
+}
+
+/* The path's priority or price changes: MP_PRIO on its subflows, twice, and no more. */
+static void test_prio_sent(void)
+{
+	for (unsigned by_price = 0; by_price < 2; by_price++) {
+		struct engine_path_cfg b;
+		struct world w;
+		struct join j;
+		unsigned n = 0;
+
+		joins_init(&w, FLOW_IPV4);
+		w.cfg.backup_price = 3.0;
+		CU_ASSERT_FATAL(joins_open(&w, &j));
+		join_complete(&w, &j);
+		b = w.cfg.path[1];
+		b.price = by_price ? 3.0 : 2.5;
+		b.backup = !by_price;
+		engine_path_set(w.e, 1, true, &b);
+		for (unsigned k = 0; k < 50; k++) {
+			world_pass(&w, 100000);
+			if (join_out(&w, &j, is_prio) < 0)
+				continue;
+			n++;
+			CU_ASSERT(w.o.mp.prio.backup && !w.o.mp.prio.has_address_id);
+			CU_ASSERT(join_out(&w, NULL, is_prio) < 0);
+		}
+		CHECK_EQ(by_price, n, 2);
+		engine_path_set(w.e, 1, true, &w.cfg.path[1]);
+		world_pass(&w, 1000);
+		CU_ASSERT(join_out(&w, &j, is_prio) >= 0 && !w.o.mp.prio.backup);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
+/* ADD_ADDR of ours: one at a time, again until confirmed, five times at most. */
+static void test_announce(void)
+{
+	static const uint32_t at_ms[] = {0, 1000, 3000, 7000, 15000};
+	struct add_addr first = {0};
+	uint64_t begun_us;
+	uint8_t hmac[8];
+	struct world w;
+	struct join j;
+	unsigned n = 0;
+
+	joins_init(&w, FLOW_IPV4);
+	w.cfg.announce = ENGINE_ANNOUNCE_ALWAYS;
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	begun_us = w.tick.now_us;
+	for (unsigned k = 0; k < 3000; k++) {
+		if (join_out(&w, NULL, is_add_addr) >= 0) {
+			const struct add_addr *a = &w.o.mp.add_addr;
+
+			if (n < 5) {
+				uint64_t ms = (w.tick.now_us - begun_us) / 1000;
+
+				CU_ASSERT(ms >= at_ms[n] && ms < at_ms[n] + 30);
+				CU_ASSERT(!a->echo && a->port == w.cfg.port_min);
+				crypto_add_addr_hmac(w.key_local, PEER_KEY, a->address_id,
+						     a->family, &a->addr, a->port, hmac);
+				CU_ASSERT(memcmp(hmac, a->hmac, 8) == 0);
+				CU_ASSERT(w.p.payload_bytes == 0 && !w.o.mp.has_dss);
+			}
+			if (n == 0)
+				first = *a;
+			else if (n < 5)
+				CU_ASSERT(memcmp(&first, a, sizeof(first)) == 0);
+			n++;
+		}
+		world_pass(&w, 20000);
+	}
+	/* a's IPv4 is known to the peer; IPv6 of both and b's IPv4 are three, the last under way.
+	 */
+	CU_ASSERT(ip_addr_equal(&first.addr, &w.cfg.path[0].addr6) && first.family == FLOW_IPV6);
+	CHECK_EQ(0, n, 10);
+	CHECK_EQ(0, engine_counter(w.e, REASON_ADD_ADDR_UNANSWERED), 1);
+	world_fini(&w);
+}
+
+static void test_announce_echo(void)
+{
+	struct add_addr seen[4];
+	unsigned n = 0;
+	struct world w;
+	struct join j;
+
+	joins_init(&w, FLOW_IPV4);
+	w.cfg.announce = ENGINE_ANNOUNCE_ALWAYS;
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	for (unsigned k = 0; k < 100; k++) {
+		struct options_writer o = {0};
+
+		if (join_out(&w, NULL, is_add_addr) < 0) {
+			world_pass(&w, 100000);
+			continue;
+		}
+		CU_ASSERT_FATAL(n < 4);
+		seen[n] = w.o.mp.add_addr;
+		seen[n].echo = true;
+		add_addr_encode(&o, &seen[n++]);
+		peer_signals(&w, &o); /* the next one follows at once */
+	}
+	CHECK_EQ(0, n, 3);
+	CHECK_EQ(0, engine_counter(w.e, REASON_ADD_ADDR_ECHOED), 3);
+	/* The path goes: both of its addresses are taken back. */
+	engine_path_set(w.e, 1, false, NULL);
+	world_pass(&w, 1000);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_remove_addr) >= 0);
+	CHECK_EQ(0, w.o.mp.remove_addr.n, 2);
+	for (unsigned i = 1; i < 3; i++)
+		CU_ASSERT(w.o.mp.remove_addr.address_id[0] == seen[i].address_id ||
+			  w.o.mp.remove_addr.address_id[1] == seen[i].address_id);
+	/* It returns: announced under other ids. */
+	engine_path_set(w.e, 1, true, NULL);
+	world_pass(&w, 1000);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
+	for (unsigned i = 0; i < 3; i++)
+		CU_ASSERT(w.o.mp.add_addr.address_id != seen[i].address_id);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+static const struct unit_test tests[] = {
+	{"ADD_ADDR", test_add},
+	{"many ADD_ADDRs", test_add_many},
+	{"C flag", test_no_join},
+	{"REMOVE_ADDR", test_remove},
+	{"MP_PRIO received", test_prio_received},
+	{"MP_PRIO sent", test_prio_sent},
+	{"announcing", test_announce},
+	{"announcing, confirmed", test_announce_echo},
+};
+
+UNIT_MAIN("engine/addresses", tests)

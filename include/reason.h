@@ -128,6 +128,23 @@
 	X(JOIN_SUBFLOW, "join_subflow",                                                            \
 	  "A segment of an MP_JOIN handshake (RFC 8684 section 3.2).")                             \
 	X(JOIN_ESTABLISHED, "join_established", "Another subflow joined the connection.")          \
+	X(JOIN_ACCEPTED, "join_accepted", "A subflow that the peer opened joined the connection.") \
+	X(JOIN_WITHDRAWN, "join_withdrawn", "The peer gave up a subflow that it was opening.")     \
+	X(JOIN_TOKEN, "join_token",                                                                \
+	  "An MP_JOIN with a token of no connection: refused (RFC 8684 section 3.2).")             \
+	X(JOIN_ACK_HMAC, "join_ack_hmac",                                                          \
+	  "The HMAC of an MP_JOIN's third ACK was wrong: refused.")                                \
+	X(JOIN_NOT_OPEN, "join_not_open",                                                          \
+	  "An MP_JOIN for a connection that is not open yet, or not any more: refused.")           \
+	X(JOIN_LIMIT, "join_limit",                                                                \
+	  "An MP_JOIN beyond the subflows of a connection, or the joins under way, that may be: "  \
+	  "refused.")                                                                              \
+	X(JOIN_PROHIBITED, "join_prohibited",                                                      \
+	  "An MP_JOIN to where its connection cannot be reached: refused.")                        \
+	X(JOIN_PASSED, "join_passed",                                                              \
+	  "An MP_JOIN whose token is not ours: the host's or a guest's own, let go.")              \
+	X(SYN_PASSED, "syn_passed",                                                                \
+	  "A SYN met before the host's routing: let go, behind it it is looked at again.")         \
 	X(JOIN_REFUSED, "join_refused", "The peer refused an MP_JOIN of ours.")                    \
 	X(JOIN_HMAC, "join_hmac", "The HMAC of an MP_JOIN SYN/ACK was wrong: refused.")            \
 	X(JOIN_TIMEOUT, "join_timeout", "An MP_JOIN of ours got no answer.")                       \

@@ -124,7 +124,7 @@ void conn_close_check(struct step *st, struct conn *c)
 		struct subflow *s = subflow_at(e, k);
 
 		next = s->next;
-		if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)
+		if (subflow_joins(s))
 			subflow_abort(st, c, s, MP_TCPRST_UNSPECIFIED, REASON_JOIN_UNWANTED);
 		else if (s->state == SUBFLOW_ESTABLISHED)
 			subflow_send_fin(st, c, s);
@@ -147,7 +147,7 @@ static bool subflows_timeout(struct step *st, struct conn *c)
 		next = s->next;
 		if (s->rto_at_us == 0 || now_us < s->rto_at_us)
 			continue;
-		if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK) {
+		if (subflow_joins(s)) {
 			join_timeout(st, c, s);
 		} else if (s->leaving && (s->fin_acked || s->n_rto >= RTO_TRIES)) {
 			subflow_end(st, c, s, (enum reason)s->leaving);

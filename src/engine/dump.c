@@ -22,6 +22,7 @@ static const char *const subflow_state_name[] = {
 	[SUBFLOW_ESTABLISHED] = "established",
 	[SUBFLOW_JOIN_SYN] = "join-syn-sent",
 	[SUBFLOW_JOIN_ACK] = "join-ack-sent",
+	[SUBFLOW_JOIN_RECEIVED] = "join-received",
 	[SUBFLOW_FIN_SENT] = "fin-sent",
 	[SUBFLOW_CLOSED] = "closed",
 };

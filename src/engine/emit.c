@@ -248,7 +248,7 @@ void emit_rst_back(struct step *st, const struct mp_tcprst *why, enum reason rea
 		h.seq = p->ack;
 	} else {
 		h.flags = TCP_RST | TCP_ACK;
-		h.ack = p->seq + p->payload_bytes + !!(p->flags & TCP_FIN);
+		h.ack = p->seq + p->payload_bytes + !!(p->flags & TCP_FIN) + !!(p->flags & TCP_SYN);
 	}
 	if (why)
 		mp_tcprst_encode(&w, why);

@@ -23,6 +23,7 @@
 #include "engine/from_guest.h"
 #include "engine/from_net.h"
 #include "engine/handshake.h"
+#include "engine/join_accept.h"
 #include "engine/path_manager.h"
 #include "engine/pmtu.h"
 
@@ -350,6 +351,16 @@ static struct engine_result steal_from_guest(struct step *st)
 	return from_guest(st, c);
 }
 
+static struct engine_result syn_from_net(struct step *st)
+{
+	if (!st->in->csum_trusted && !packet_checksum_ok(&st->p))
+		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM,
+			       ENGINE_NO_CONN);
+	options_decode(&st->o, st->p.options, st->p.options_bytes, true, false,
+		       st->p.payload_bytes > 0);
+	return join_accept_syn(st);
+}
+
 static struct engine_result steal_from_net(struct step *st)
 {
 	struct engine *e = st->e;
@@ -358,10 +369,8 @@ static struct engine_result steal_from_net(struct step *st)
 	struct engine_result r;
 	struct conn *c;
 
-	/* MP_CAPABLE: behind the host's firewall and translation it is looked at again. */
-	if ((st->p.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && !st->in->mark_converted)
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_UNKNOWN,
-			       ENGINE_NO_CONN);
+	if ((st->p.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)
+		return syn_from_net(st);
 	if (!s)
 		return stranger(st);
 	c = conn_at(e, s->conn);

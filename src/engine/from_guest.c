@@ -393,7 +393,7 @@ struct engine_result from_guest(struct step *st, struct conn *c)
 		return drop(st, c, REASON_DROP_BAD_FLAGS);
 	if (c->multi != NONE)
 		return multi_from_guest(st, c);
-	if (!s)
+	if (!s || subflow_joins(s))
 		return drop(st, c, REASON_DROP_STATE);
 	return established(st, c, s);
 }

@@ -397,7 +397,7 @@ struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s
 	responder_first_data(st, c, s);
 	if (c->multi != NONE)
 		return multi_from_net(st, c, s);
-	if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)
+	if (subflow_joins(s))
 		return join_packet(st, c, s);
 	if ((p->flags & TCP_RST) || (st->o.mp.has_fastclose && (p->flags & TCP_ACK)))
 		return net_rst(st, c, s);

@@ -16,6 +16,7 @@
 #include "engine/crypto.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
+#include "engine/join_accept.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
 #include "engine/pmtu.h"
@@ -257,6 +258,9 @@ struct engine_result join_packet(struct step *st, struct conn *c, struct subflow
 	enum reason reason = REASON_DROP_STATE;
 	conn_ref ref = conn_index(st->e, c);
 
+	if (s->state == SUBFLOW_JOIN_RECEIVED)
+		return join_accept_packet(st, c, s);
+
 	if (p->flags & TCP_RST) {
 		reason = refused(st, c, s);
 	} else if ((p->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
@@ -278,7 +282,9 @@ struct engine_result join_packet(struct step *st, struct conn *c, struct subflow
 
 void join_timeout(struct step *st, struct conn *c, struct subflow *s)
 {
-	if (s->state == SUBFLOW_JOIN_SYN && s->n_syn < JOIN_TRIES) {
+	if (s->state == SUBFLOW_JOIN_RECEIVED) {
+		join_accept_timeout(st, c, s);
+	} else if (s->state == SUBFLOW_JOIN_SYN && s->n_syn < JOIN_TRIES) {
 		send_syn(st, c, s);
 	} else if (s->state == SUBFLOW_JOIN_ACK && s->n_rto < JOIN_TRIES) {
 		s->n_rto++;

@@ -154,7 +154,7 @@ struct engine_result multi_from_net(struct step *st, struct conn *c, struct subf
 	const struct packet *p = &st->p;
 	const struct mptcp *m = &st->o.mp;
 
-	if (s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK)
+	if (subflow_joins(s))
 		return join_packet(st, c, s);
 	if ((p->flags & TCP_RST) || (m->has_fastclose && (p->flags & TCP_ACK)))
 		return net_rst(st, c, s);
@@ -164,6 +164,10 @@ struct engine_result multi_from_net(struct step *st, struct conn *c, struct subf
 	}
 	if ((p->flags & TCP_SYN) || !(p->flags & TCP_ACK))
 		return done(st, c, REASON_DROP_BAD_FLAGS);
+	if (s->passive && m->has_join && p->payload_bytes == 0 && p->seq == s->irs + 1) {
+		multi_ack(st, c, s, 0); /* the peer did not get the fourth ACK */
+		return done(st, c, REASON_JOIN_SUBFLOW);
+	}
 	if (!from_net_plausible(c, s, p))
 		return done(st, c, REASON_DROP_OUT_OF_WINDOW);
 	if (s->initial || c->ttl[ENGINE_NET] == 0)

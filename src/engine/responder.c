@@ -26,6 +26,7 @@
 #include "engine/flow_table.h"
 #include "engine/from_net.h"
 #include "engine/handshake.h"
+#include "engine/join_accept.h"
 #include "engine/policy.h"
 
 #define HALF_OPEN_SHARE 8
@@ -140,6 +141,9 @@ struct engine_result responder_syn(struct step *st, struct conn *c)
 
 	if (st->o.overrun)
 		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_OPTION,
+			       ENGINE_NO_CONN);
+	if (st->o.mp.has_join) /* nobody took it on its way here: the guest's own, if anybody's */
+		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_JOIN_PASSED,
 			       ENGINE_NO_CONN);
 	if (c && open(c))
 		return challenge(st, c);
@@ -346,6 +350,7 @@ static void convert(struct step *st, struct conn *c, struct subflow *s)
 		s->ts_recent = st->o.tsval;
 	if (c->syn_count == 1)
 		s->syn_rtt_us = c->syn_rtt_us = (uint32_t)(st->tick->now_us - c->syn_us);
+	join_accept_endpoint(st->e, &s->net, st->tick->now_us);
 	conn_deadline(st, c);
 }
 

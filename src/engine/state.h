@@ -22,6 +22,7 @@
 #define MPTCP_ROOM_BYTES 28
 #define SYNS_WITH_MP_CAPABLE 2
 #define BLACKHOLE_SLOTS 1024
+#define ENDPOINT_SLOTS 256
 
 enum conn_state {
 	CONN_FREE,
@@ -110,6 +111,7 @@ struct conn {
 	struct flow_tuple guest;   /* guest first */
 	struct ip_addr peer_addr;  /* as the gate reaches it */
 	struct ip_addr local_addr; /* of the initial subflow: address id 0 */
+	uint16_t local_port;
 	uint16_t peer_port;
 
 	uint64_t key_local, key_peer;
@@ -138,6 +140,11 @@ enum subflow_state {
 	SUBFLOW_JOIN_SYN, /* our MP_JOIN SYN is out; sent again by our timer */
 	/* The MP_JOIN ACK is out: no data before the peer's fourth ACK (RFC 8684 section 3.2). */
 	SUBFLOW_JOIN_ACK,
+	/*
+	 * The peer's MP_JOIN SYN was answered; its ACK with the HMAC is awaited. Nothing goes on
+	 * it, nothing is believed. Left by that ACK (ESTABLISHED or freed), by a RST, by our timer.
+	 */
+	SUBFLOW_JOIN_RECEIVED,
 	SUBFLOW_FIN_SENT, /* ours; retransmitted by our timer until acknowledged */
 	SUBFLOW_CLOSED,
 };
@@ -181,6 +188,7 @@ struct subflow {
 	bool fin_acked : 1;    /* ours */
 	bool passive : 1;      /* the peer began it: its port is one of the peer's choice */
 	bool sack : 1;         /* permitted by both SYNs */
+	bool scales : 1;       /* passive: the peer's SYN had a window scale */
 	bool initial : 1;      /* made by MP_CAPABLE: it shares its numbers with the guest's leg */
 	bool remapped : 1;     /* to_net: some data was mapped a second time, ssn - seq grew */
 	bool shifted : 1;      /* from_net: likewise */
@@ -366,6 +374,12 @@ struct blackhole {
 	uint32_t times;
 };
 
+/* Where peers reached guests' services: see join_accept.c. */
+struct endpoint {
+	uint64_t tag; /* hash of address and port; 0: empty */
+	uint64_t until_us;
+};
+
 struct engine {
 	uint64_t magic;
 	uint64_t region_bytes;
@@ -378,13 +392,15 @@ struct engine {
 	uint64_t heap_entries, heap_where;
 	uint32_t bucket_mask;
 	uint32_t heap_n;
-	uint32_t n_half_open; /* records of responder.c that wait for a third ACK */
+	uint32_t n_half_open;  /* records of responder.c that wait for a third ACK */
+	uint32_t n_half_joins; /* subflows in JOIN_RECEIVED */
 	uint64_t counter[REASON_COUNT];
 	uint64_t path_pkts[ENGINE_PATHS_MAX][2], path_bytes[ENGINE_PATHS_MAX][2];
 	bool path_usable[ENGINE_PATHS_MAX];
 	/* Two for each path, IPv4 and IPv6: grows when the address is lost, and so is its id. */
 	uint8_t address_generation[OWN_ADDRESSES_MAX];
 	struct blackhole blackhole[BLACKHOLE_SLOTS];
+	struct endpoint endpoint[ENDPOINT_SLOTS];
 	struct engine_result pending; /* of an asked SYN/ACK */
 };
 
@@ -398,50 +414,7 @@ struct step {
 	struct options o;
 };
 
-static inline struct conn *conn_at(struct engine *e, uint32_t i)
-{
-	return pool_at(&e->conns, e, i);
-}
-
-static inline struct subflow *subflow_at(struct engine *e, uint32_t i)
-{
-	return pool_at(&e->subflows, e, i);
-}
-
-static inline struct mapping *mapping_at(struct engine *e, uint32_t i)
-{
-	return pool_at(&e->mappings, e, i);
-}
-
-static inline struct sender *sender_at(struct engine *e, uint32_t i)
-{
-	return pool_at(&e->senders, e, i);
-}
-
-static inline struct txseg *txseg_at(struct engine *e, uint32_t i)
-{
-	return pool_at(&e->txsegs, e, i);
-}
-
-static inline struct multi *multi_at(struct engine *e, uint32_t i)
-{
-	return pool_at(&e->multis, e, i);
-}
-
-static inline struct addresses *addresses_at(struct engine *e, uint32_t i)
-{
-	return pool_at(&e->addresses, e, i);
-}
-
-static inline uint32_t conn_index(struct engine *e, const struct conn *c)
-{
-	return (uint32_t)(((const char *)c - (const char *)conn_at(e, 0)) / sizeof(*c));
-}
-
-static inline uint32_t subflow_index(struct engine *e, const struct subflow *s)
-{
-	return (uint32_t)(((const char *)s - (const char *)subflow_at(e, 0)) / sizeof(*s));
-}
+#include "engine/state_at.h"
 
 /* The 64-bit data sequence number of a guest's sequence number near the window. */
 static inline uint64_t dsn_of_guest(const struct conn *c, uint32_t seq)
@@ -464,6 +437,13 @@ static inline uint64_t dsn_of_peer_seq(const struct conn *c, uint32_t seq)
 static inline uint32_t acked_data_seq(const struct conn *c)
 {
 	return c->acked_seq - c->peer_fin_acked;
+}
+
+/* The handshake of a join is not over: it carries nothing. */
+static inline bool subflow_joins(const struct subflow *s)
+{
+	return s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK ||
+	       s->state == SUBFLOW_JOIN_RECEIVED;
 }
 
 static inline struct engine_result verdict(enum engine_verdict v, enum engine_mark mark,

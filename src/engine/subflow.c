@@ -74,6 +74,7 @@ struct subflow *subflow_initial(struct step *st, struct conn *c, const struct fl
 	s->syn_rtt_us = c->syn_rtt_us;
 	c->peer_addr = net->dst;
 	c->local_addr = net->src;
+	c->local_port = net->src_port;
 	c->peer_port = net->dst_port;
 	return s;
 }
@@ -87,6 +88,7 @@ void subflow_free(struct engine *e, struct conn *c, struct subflow *s)
 		at = &subflow_at(e, *at)->next;
 	*at = s->next;
 	c->n_subflows--;
+	e->n_half_joins -= s->state == SUBFLOW_JOIN_RECEIVED;
 	mapping_free_all(e, s);
 	spans_free(e, &s->early);
 	subflow_rm(e, s);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * join_accept.h - subflows that the peer opens: MP_JOIN from outside (RFC 8684 section 3.2).
+ */
+#ifndef MPGATE_ENGINE_JOIN_ACCEPT_H
+#define MPGATE_ENGINE_JOIN_ACCEPT_H
+
+#include "engine/state.h"
+
+/*
+ * A SYN from the net, met before the host's routing. With an MP_JOIN for a connection of ours it is
+ * answered or refused here; any other is let go.
+ */
+struct engine_result join_accept_syn(struct step *st);
+
+/* A segment of a subflow whose third ACK is awaited. */
+struct engine_result join_accept_packet(struct step *st, struct conn *c, struct subflow *s);
+
+/* Its timer: the SYN/ACK again, or the end. */
+void join_accept_timeout(struct step *st, struct conn *c, struct subflow *s);
+
+/*
+ * The peer reached the gate at this address and port (gate first): a guest's service is there, or
+ * is published there, so an MP_JOIN with an unknown token is nobody else's either.
+ */
+void join_accept_endpoint(struct engine *e, const struct flow_tuple *net, uint64_t now_us);
+
+#endif

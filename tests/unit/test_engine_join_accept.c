@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_engine_join_accept.c - subflows that the peer opens (RFC 8684 section 3.2): accepted in both
+ * roles, refused with the right reason, bounded, and what is nobody's business here let go.
+ */
+#include "engine/crypto.h"
+#include "unit.h"
+#include "world.h"
+
+#define NONCE 0x01020304u
+#define SYN_OPTIONS "020405b4 0402 080a0000232800000000 01030305"
+
+/* The join's own tuple and numbers stand in the world while it is played. */
+struct join {
+	struct world *w;
+	struct flow_tuple net;
+	uint32_t guest_isn, peer_isn;
+	uint32_t token, nonce; /* nonce: the gate's */
+	uint8_t hmac[8];
+};
+
+static void swap(struct join *j)
+{
+	struct world *w = j->w;
+	struct flow_tuple net = w->net;
+	uint32_t guest_isn = w->guest_isn, peer_isn = w->peer_isn;
+
+	w->net = j->net;
+	w->guest_isn = j->guest_isn;
+	w->peer_isn = j->peer_isn;
+	j->net = net;
+	j->guest_isn = guest_isn;
+	j->peer_isn = peer_isn;
+}
+
+static struct join join_of(struct world *w, unsigned n)
+{
+	struct join j = {.w = w, .net = w->net, .peer_isn = 0xfffffff0u + n};
+	uint64_t idsn;
+
+	j.net.dst.b[w->guest.family == FLOW_IPV4 ? 3 : 15] = 10;
+	j.net.dst_port = (uint16_t)(6000 + n);
+	crypto_key_derive(w->key_local, &j.token, &idsn);
+	return j;
+}
+
+static void join_syn(struct join *j)
+{
+	struct mp_join o = {
+		.form = MP_JOIN_SYN, .address_id = 3, .token = j->token, .nonce = NONCE};
+	struct seg s = {.flags = TCP_SYN, .window = 64240};
+
+	s.w.len_bytes = (uint8_t)unit_hex(s.w.buf, OPTIONS_MAX, SYN_OPTIONS);
+	mp_join_encode(&s.w, &o);
+	swap(j);
+	net_sends(j->w, ENGINE_STEAL, &s);
+	if (out(j->w, 0) && j->w->o.mp.has_join) {
+		j->nonce = j->w->o.mp.join.nonce;
+		memcpy(j->hmac, j->w->o.mp.join.hmac, 8);
+		j->w->guest_isn = j->w->p.seq;
+	}
+	swap(j);
+	out(j->w, 0);
+}
+
+/* The third ACK; `flip`: of the HMAC's last byte. */
+static void join_ack(struct join *j, uint8_t flip)
+{
+	struct mp_join o = {.form = MP_JOIN_ACK};
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+	uint8_t hmac[32];
+
+	crypto_join_hmac(PEER_KEY, j->w->key_local, NONCE, j->nonce, hmac);
+	memcpy(o.hmac, hmac, sizeof(o.hmac));
+	o.hmac[19] ^= flip;
+	options_put_timestamps(&s.w, 9001, 1);
+	mp_join_encode(&s.w, &o);
+	swap(j);
+	net_sends(j->w, ENGINE_STEAL, &s);
+	swap(j);
+	out(j->w, 0);
+}
+
+static void responder_open(struct world *w)
+{
+	struct seg s = {.flags = TCP_SYN, .window = 64240};
+	struct mp_capable k = {.version = 1, .flags = MP_CAPABLE_HMAC_SHA256};
+	uint32_t token;
+
+	options_put_mss(&s.w, 1460);
+	mp_capable_encode(&s.w, &k);
+	net_sends(w, ENGINE_IN_PLACE, &s);
+	s = (struct seg){.flags = TCP_SYN | TCP_ACK, .ack = 1, .window = 65160};
+	options_put_mss(&s.w, 1460);
+	guest_sends(w, ENGINE_IN_PLACE, &s);
+	if (replaced(w))
+		w->key_local = w->o.mp.capable.sender_key;
+	k.n_keys = 2;
+	k.sender_key = PEER_KEY;
+	k.receiver_key = w->key_local;
+	s = (struct seg){.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+	mp_capable_encode(&s.w, &k);
+	net_sends(w, ENGINE_STEAL, &s);
+	CU_ASSERT_EQUAL(w->r.mark, ENGINE_MARK_CONVERTED);
+	crypto_key_derive(PEER_KEY, &token, &w->idsn_peer);
+	crypto_key_derive(w->key_local, &token, &w->idsn_local);
+}
+
+static void start(struct world *w, uint8_t family, bool responder)
+{
+	world_init(w, family);
+	w->cfg.memory_bytes = 4 << 20;
+	world_start(w);
+	if (responder)
+		responder_open(w);
+	else
+		world_open(w);
+}
+
+static void check_rst(unsigned row, struct world *w, unsigned why)
+{
+	CHECK_EQ(row, w->r.verdict, ENGINE_DROP);
+	CU_ASSERT(out(w, 0));
+	CHECK_EQ(row, w->outs.n_pkt, 1);
+	CHECK_EQ(row, w->p.flags & (TCP_RST | TCP_SYN), TCP_RST);
+	CU_ASSERT(w->o.mp.has_tcprst);
+	CHECK_EQ(row, w->o.mp.tcprst.reason, why);
+}
+
+static void test_accepted(void)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct engine_conn_info info;
+		struct world w;
+		struct join j;
+		uint8_t hmac[32];
+
+		start(&w, i & 1 ? FLOW_IPV6 : FLOW_IPV4, i & 2);
+		j = join_of(&w, 1);
+		join_syn(&j);
+		CHECK_EQ(i, w.r.verdict, ENGINE_STOLEN);
+		CHECK_EQ(i, w.p.flags, TCP_SYN | TCP_ACK);
+		CHECK_EQ(i, w.p.ack, j.peer_isn + 1);
+		CU_ASSERT(flow_tuple_equal(&w.p.tuple, &j.net));
+		CU_ASSERT(w.o.has_mss && w.o.has_sack_permitted && w.o.has_timestamps &&
+			  w.o.has_wscale);
+		CHECK_EQ(i, w.o.tsecr, 9000);
+		CHECK_EQ(i, w.o.mp.join.address_id, 0);
+		crypto_join_hmac(w.key_local, PEER_KEY, j.nonce, NONCE, hmac);
+		CU_ASSERT(memcmp(hmac, j.hmac, 8) == 0);
+
+		/* The SYN again: the same answer. */
+		join_syn(&j);
+		CU_ASSERT(w.o.mp.has_join && w.o.mp.join.nonce == j.nonce);
+
+		join_ack(&j, 0);
+		CHECK_EQ(i, w.r.reason, REASON_JOIN_ACCEPTED);
+		CU_ASSERT(out(&w, 0) && w.o.mp.has_dss && w.o.mp.dss.has_ack);
+		CHECK_EQ(i, w.p.ack, j.peer_isn + 1);
+		CU_ASSERT(engine_conn_info(w.e, w.r.conn, w.tick.now_us, &info));
+		CHECK_EQ(i, info.n_subflows, 2);
+		CU_ASSERT_STRING_EQUAL(info.mode, "multi");
+		/* The third ACK again: the fourth got lost. */
+		join_ack(&j, 0);
+		CU_ASSERT(w.o.mp.has_dss && w.outs.n_pkt == 1 && w.r.verdict == ENGINE_STOLEN);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
+static void test_hmac(void)
+{
+	struct world w;
+	struct join j;
+
+	start(&w, FLOW_IPV4, true);
+	j = join_of(&w, 1);
+	join_syn(&j);
+	join_ack(&j, 1);
+	CHECK_EQ(0, w.r.reason, REASON_JOIN_ACK_HMAC);
+	check_rst(0, &w, MP_TCPRST_MPTCP);
+	/* Replayed: of this there is nothing left. */
+	join_ack(&j, 0);
+	CHECK_EQ(0, w.r.reason, REASON_PLAIN_UNKNOWN);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* Refusals: which, and what the peer is told. */
+static void test_refused(void)
+{
+	struct world w;
+	struct join j;
+
+	/* 0: nobody else can be meant where a guest's connection was converted */
+	start(&w, FLOW_IPV4, true);
+	j = join_of(&w, 1);
+	j.token++;
+	join_syn(&j);
+	CHECK_EQ(0, w.r.reason, REASON_JOIN_TOKEN);
+	check_rst(0, &w, MP_TCPRST_MPTCP);
+	/* The whole SYN is acknowledged. */
+	CHECK_EQ(0, w.p.ack, j.peer_isn + 1);
+	/* 1: where none was, it may be the host's own */
+	j.net.src_port++;
+	join_syn(&j);
+	CHECK_EQ(1, w.r.reason, REASON_JOIN_PASSED);
+	CHECK_EQ(1, w.r.verdict, ENGINE_ACCEPT);
+	CHECK_EQ(1, w.outs.n_pkt, 0);
+	/* 2: ours, but not to be reached there */
+	j.token--;
+	join_syn(&j);
+	CHECK_EQ(2, w.r.reason, REASON_JOIN_PROHIBITED);
+	check_rst(2, &w, MP_TCPRST_PROHIBITED);
+	/* 3: neither what is no MP_JOIN */
+	j.net.src_port--;
+	world_fini(&w);
+
+	/* 4: before the connection is confirmed */
+	world_init(&w, FLOW_IPV4);
+	world_start(&w);
+	world_handshake(&w);
+	{
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+
+		guest_sends(&w, ENGINE_STEAL, &s);
+		CU_ASSERT_FATAL(out(&w, 0));
+		w.key_local = w.o.mp.capable.sender_key;
+	}
+	j = join_of(&w, 1);
+	join_syn(&j);
+	CHECK_EQ(4, w.r.reason, REASON_JOIN_NOT_OPEN);
+	check_rst(4, &w, MP_TCPRST_MPTCP);
+	world_fini(&w);
+
+	/* 5: one path is what the operator wants */
+	world_init(&w, FLOW_IPV4);
+	w.cfg.mode = ENGINE_SINGLE;
+	world_start(&w);
+	responder_open(&w);
+	j = join_of(&w, 1);
+	join_syn(&j);
+	CHECK_EQ(5, w.r.reason, REASON_JOIN_PROHIBITED);
+	check_rst(5, &w, MP_TCPRST_PROHIBITED);
+	world_fini(&w);
+}
+
+/* On the addresses of other paths: at the connection's port, and at ports of the gate's range. */
+static void test_addresses(void)
+{
+	static const struct {
+		uint8_t last; /* of 10.0.2.x */
+		uint16_t port;
+		enum reason want;
+	} rows[] = {
+		/* 0 */ {2, 40000, REASON_JOIN_SUBFLOW},
+		/* 1 */ {2, 61000, REASON_JOIN_SUBFLOW},
+		/* 2 */ {2, 60999, REASON_JOIN_PROHIBITED},
+		/* 3 */ {3, 40000, REASON_JOIN_PROHIBITED},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct engine_conn_info info;
+		struct world w;
+		struct join j;
+
+		world_init(&w, FLOW_IPV4);
+		w.cfg.memory_bytes = 4 << 20;
+		w.cfg.n_paths = 2;
+		w.cfg.port_min = 61000;
+		w.cfg.port_max = 65000;
+		w.cfg.path[1] = (struct engine_path_cfg){.name = "b", .mtu_bytes = 1400};
+		w.cfg.path[1].addr4 = (struct ip_addr){.b = {10, 0, 2, 2}};
+		w.net.src_port = 40000;
+		world_start(&w);
+		responder_open(&w);
+		j = join_of(&w, 1);
+		j.net.src = (struct ip_addr){.b = {10, 0, 2, rows[i].last}};
+		j.net.src_port = rows[i].port;
+		join_syn(&j);
+		CHECK_EQ(i, w.r.reason, rows[i].want);
+		if (rows[i].want == REASON_JOIN_SUBFLOW) {
+			CHECK_EQ(i, w.pkt[0].index, 1);
+			CHECK_EQ(i, w.o.mss, 1360);
+			CU_ASSERT(w.o.mp.join.address_id != 0);
+			join_ack(&j, 0);
+			CHECK_EQ(i, w.r.reason, REASON_JOIN_ACCEPTED);
+			CU_ASSERT(engine_conn_info(w.e, w.r.conn, w.tick.now_us, &info));
+			CHECK_EQ(i, info.subflow[1].path, 1);
+		}
+		/* Unknown tokens at a port of the gate's own are the gate's to refuse. */
+		j = join_of(&w, 2);
+		j.net.src = (struct ip_addr){.b = {10, 0, 2, 2}};
+		j.net.src_port = 61001;
+		j.token ^= 1;
+		join_syn(&j);
+		CHECK_EQ(i, w.r.reason, REASON_JOIN_TOKEN);
+		check_rst(i, &w, MP_TCPRST_MPTCP);
+		world_fini(&w);
+	}
+}
+
+/* SYNs with a known token and no ACK behind them: bounded, and over after a while. */
+static void test_half_open(void)
+{
+	struct engine_conn_info info;
+	unsigned asked = 0, refused = 0;
+	struct world w;
+	struct join j;
+	conn_ref conn;
+
+	start(&w, FLOW_IPV4, true);
+	conn = w.r.conn;
+	for (unsigned i = 0; i < 100; i++) {
+		j = join_of(&w, i);
+		join_syn(&j);
+		asked += w.r.reason == REASON_JOIN_SUBFLOW;
+		refused += w.r.reason == REASON_JOIN_LIMIT;
+	}
+	CHECK_EQ(0, asked, 4);
+	CHECK_EQ(0, refused, 96);
+	CU_ASSERT(engine_audit(w.e));
+	/* SYN/ACKs again after 1 and 3 s, the end after 7. */
+	world_pass(&w, 1100000);
+	CHECK_EQ(0, w.outs.n_pkt, 4);
+	world_pass(&w, 2000000);
+	CHECK_EQ(0, w.outs.n_pkt, 4);
+	world_pass(&w, 4100000);
+	CHECK_EQ(0, w.outs.n_pkt, 0);
+	CU_ASSERT(engine_conn_info(w.e, conn, w.tick.now_us, &info));
+	CHECK_EQ(0, info.n_subflows, 1);
+	/* There is room again. */
+	join_syn(&j);
+	join_ack(&j, 0);
+	CHECK_EQ(0, w.r.reason, REASON_JOIN_ACCEPTED);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* No more subflows than configured, the initial one counted. */
+static void test_max_subflows(void)
+{
+	unsigned accepted = 0;
+	struct world w;
+
+	world_init(&w, FLOW_IPV4);
+	w.cfg.memory_bytes = 4 << 20;
+	w.cfg.max_subflows = 3;
+	world_start(&w);
+	responder_open(&w);
+	for (unsigned i = 0; i < 5; i++) {
+		struct join j = join_of(&w, i);
+
+		join_syn(&j);
+		if (w.r.reason != REASON_JOIN_SUBFLOW) {
+			CHECK_EQ(i, w.r.reason, REASON_JOIN_LIMIT);
+			check_rst(i, &w, MP_TCPRST_PROHIBITED);
+			continue;
+		}
+		join_ack(&j, 0);
+		accepted += w.r.reason == REASON_JOIN_ACCEPTED;
+	}
+	CHECK_EQ(0, accepted, 2);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* What may come on a half-open join instead of its third ACK. */
+static void test_third_acks(void)
+{
+	struct seg s;
+	struct world w;
+	struct join j;
+
+	start(&w, FLOW_IPV4, true);
+	j = join_of(&w, 1);
+	join_syn(&j);
+	/* Data that overtook it: comes again. */
+	swap(&j);
+	s = (struct seg){.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 9, .payload_bytes = 100};
+	put_peer_map(&w, &s.w, 1, 1, 1, 100, false);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.reason, REASON_DROP_STATE);
+	/* An acknowledgement of something never sent. */
+	s = (struct seg){.flags = TCP_ACK, .seq = 1, .ack = 7, .window = 9};
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(1, w.r.reason, REASON_DROP_STATE);
+	/* A forged RST, a real one. */
+	s = (struct seg){.flags = TCP_RST, .seq = 2};
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(2, w.r.reason, REASON_DROP_STATE);
+	s.seq = 1;
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(3, w.r.reason, REASON_JOIN_WITHDRAWN);
+	swap(&j);
+	CHECK_EQ(4, w.outs.n_pkt, 0);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* A SYN on a joined subflow's tuple disturbs nothing. */
+static void test_syn_on_living(void)
+{
+	struct world w;
+	struct join j;
+
+	start(&w, FLOW_IPV4, true);
+	j = join_of(&w, 1);
+	join_syn(&j);
+	join_ack(&j, 0);
+	swap(&j);
+	w.peer_isn += 999;
+	swap(&j);
+	join_syn(&j);
+	CHECK_EQ(0, w.r.reason, REASON_DROP_SYN_CHALLENGED);
+	CU_ASSERT(out(&w, 0) && w.p.flags == TCP_ACK);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+static const struct unit_test tests[] = {
+	{"accepted", test_accepted},
+	{"wrong HMAC", test_hmac},
+	{"refused", test_refused},
+	{"addresses", test_addresses},
+	{"half open", test_half_open},
+	{"max_subflows", test_max_subflows},
+	{"instead of third ACKs", test_third_acks},
+	{"SYN on a living subflow", test_syn_on_living},
+};
+
+UNIT_MAIN("engine/join_accept", tests)

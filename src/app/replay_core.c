@@ -360,7 +360,11 @@ enum replay_fate replay_feed(struct replay *r, uint64_t time_us, enum engine_sid
 		r->now_us = time_us;
 	}
 	in.path = (uint8_t)(side == ENGINE_NET ? path : c ? c->path : 0);
-	in.hook = p.flags & 0x02 ? ENGINE_IN_PLACE : ENGINE_STEAL;
+	/* A RST meets the engine on the host's road as long as the connection has no mark. */
+	in.hook = (p.flags & 0x02) || ((p.flags & 0x04) && side == ENGINE_NET && c &&
+				       c->mark == ENGINE_MARK_NONE)
+			  ? ENGINE_IN_PLACE
+			  : ENGINE_STEAL;
 	in.csum_trusted = p.partial;
 	fill(r);
 	if (c && side == ENGINE_GUEST && (p.flags & 0x12) == 0x02) {

@@ -5,6 +5,7 @@
 #include "wire/icmp.h"
 
 #include "base/csum.h"
+#include "wire/bytes.h"
 
 #define PROTO_ICMP 1
 #define PROTO_TCP 6
@@ -14,28 +15,6 @@
 #define ICMP_BYTES 8
 #define TCP_QUOTED_BYTES 8
 #define TTL 64
-
-static uint32_t get16(const uint8_t *b)
-{
-	return (uint32_t)b[0] << 8 | b[1];
-}
-
-static uint32_t get32(const uint8_t *b)
-{
-	return get16(b) << 16 | get16(b + 2);
-}
-
-static void put16(uint8_t *b, uint32_t v)
-{
-	b[0] = (uint8_t)(v >> 8);
-	b[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *b, uint32_t v)
-{
-	put16(b, v >> 16);
-	put16(b + 2, v);
-}
 
 static void store_csum(uint8_t *at, uint64_t sum)
 {
@@ -54,14 +33,17 @@ static bool decode_quote(struct icmp_too_big *m, const uint8_t *q, uint32_t len)
 		return false;
 	if (m->family == FLOW_IPV4)
 		ip = (q[0] & 0xfu) * 4;
+	/* The gate's segments are never fragmented, and only a first fragment has the ports. */
+	if (m->family == FLOW_IPV4 && get16(q + 6) & 0x3fff)
+		return false;
 	if (ip < IPV4_BYTES || len < ip + TCP_QUOTED_BYTES ||
 	    q[m->family == FLOW_IPV4 ? 9 : 6] != PROTO_TCP)
 		return false;
 	m->about.family = m->family;
 	memcpy(m->about.src.b, q + (m->family == FLOW_IPV4 ? 12 : 8), addr);
 	memcpy(m->about.dst.b, q + (m->family == FLOW_IPV4 ? 16 : 24), addr);
-	m->about.src_port = (uint16_t)get16(q + ip);
-	m->about.dst_port = (uint16_t)get16(q + ip + 2);
+	m->about.src_port = get16(q + ip);
+	m->about.dst_port = get16(q + ip + 2);
 	m->seq = get32(q + ip + 4);
 	return true;
 }
@@ -104,7 +86,7 @@ bool icmp_too_big_decode(struct icmp_too_big *m, const uint8_t *data, uint32_t l
 	return decode_quote(m, icmp + ICMP_BYTES, total - ip - ICMP_BYTES);
 }
 
-static void put_ip4(uint8_t *b, uint32_t total, uint8_t proto, const struct ip_addr *src,
+static void put_ip4(uint8_t *b, uint16_t total, uint8_t proto, const struct ip_addr *src,
 		    const struct ip_addr *dst)
 {
 	b[0] = 0x45;
@@ -116,7 +98,7 @@ static void put_ip4(uint8_t *b, uint32_t total, uint8_t proto, const struct ip_a
 	store_csum(b + 10, csum_add(0, b, IPV4_BYTES));
 }
 
-static void put_ip6(uint8_t *b, uint32_t payload, uint8_t proto, const struct ip_addr *src,
+static void put_ip6(uint8_t *b, uint16_t payload, uint8_t proto, const struct ip_addr *src,
 		    const struct ip_addr *dst)
 {
 	b[0] = 0x60;

@@ -144,6 +144,8 @@ static const struct {
 	/* 12, time exceeded */ {2, 40, 3},
 	/* 13, about UDP */ {2, 54, 17},
 	/* 14, about IPv4 */ {2, 48, 0x40},
+	/* 15, about a first fragment */ {0, 34, 0x20},
+	/* 16, about a later one */ {0, 35, 1},
 };
 
 static void test_others(void)

@@ -232,7 +232,7 @@ static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
 	if (!sc->clean || f->check.closed || f->check.fallback || p->forged)
 		return;
 	/* The connection closes while a join of it is still under way. */
-	if (r->reason == REASON_DROP_ORPHAN && f->check.n_sub > 1)
+	if (r->reason == REASON_DROP_NO_SUBFLOW && f->check.n_sub > 1)
 		return;
 	sim_fail(g->w, "a packet was dropped on clean links: %s",
 		 reason_name((enum reason)r->reason));

@@ -3,6 +3,8 @@
  * sim_check_join.c - the subflows that the gate opens itself: MP_JOIN as RFC 8684 section 3.2 has
  * it, and nothing on them before the peer's fourth acknowledgement.
  */
+#include <stdlib.h>
+
 #include "sim_check.h"
 #include "sim_flow.h"
 #include "sim_gate.h"
@@ -70,6 +72,18 @@ static void check_syn(struct gate *g, struct flow *f, const struct check_sub *b,
 			 seg_text(s));
 }
 
+/* The oldest subflow that is over, or was never answered. */
+static void forget(struct check *c)
+{
+	for (unsigned i = 1; i < c->n_sub; i++) {
+		if (c->sub[i].state == CHECK_OPEN && !c->sub[i].fin_came)
+			continue;
+		free(c->sub[i].map);
+		memmove(&c->sub[i], &c->sub[i + 1], (--c->n_sub - i) * sizeof(c->sub[0]));
+		return;
+	}
+}
+
 struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, const struct seg *s,
 				 struct flow **f)
 {
@@ -80,8 +94,10 @@ struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, c
 	if (!*f)
 		return NULL;
 	c = &(*f)->check;
+	if (c->n_sub == CHECK_SUBS_MAX)
+		forget(c);
 	if (c->n_sub == CHECK_SUBS_MAX) {
-		sim_fail(g->w, "more than %u subflows were opened", c->n_sub);
+		sim_fail(g->w, "more than %u subflows are open", c->n_sub);
 		return NULL;
 	}
 	for (unsigned i = 1; i < c->n_sub; i++)

@@ -19,6 +19,5 @@ void faults_guest_link(struct scenario *sc, struct rng *r);
 void faults_box(struct scenario *sc, struct rng *r);
 void faults_app(struct scenario *sc, struct rng *r);
 void faults_control(struct scenario *sc, struct rng *r);
-void faults_no_checksums(struct scenario *sc); /* where a link has a smaller MTU */
 
 #endif

@@ -59,8 +59,7 @@ static void own_subflow(struct gate *g, unsigned path, struct pkt *p, const stru
 				.from = ENGINE_NET,
 				.hook = ENGINE_STEAL,
 				.path = (uint8_t)path,
-				.csum_trusted = g->w->sc.control.csum_trusted && !p->corrupted,
-				.mark_converted = true};
+				.csum_trusted = g->w->sc.control.csum_trusted && !p->corrupted};
 	struct flow *f = NULL;
 	struct check_sub *b = check_sub_find(g->w, t, &f);
 	struct engine_result r;

@@ -138,7 +138,6 @@ static void make_faults(struct scenario *sc)
 	sc->clean = false;
 	for (uint64_t n = rng_range(&r, 1, 3); n > 0; n--)
 		one_fault(sc, &r);
-	faults_no_checksums(sc);
 }
 
 void multi_make(struct scenario *sc)

@@ -92,11 +92,29 @@ static void send_syn_ack(struct peer *p, struct peer_sub *s)
 	tcp_syn(&s->t, true, &m);
 }
 
+/* The record of a subflow that is over, for another one. */
+static struct peer_sub *over(struct peer *p)
+{
+	struct peer_sub *s = &p->sub[1];
+
+	while (s->t.state != TCP_RESET)
+		s++;
+	tcp_fini(&s->t);
+	free(s->map);
+	free(s->in.buf);
+	memset(s, 0, sizeof(*s));
+	return s;
+}
+
 struct peer_sub *peer_sub_new(struct peer *p, unsigned path, const struct seg *syn,
 			      const struct tcp_traits *k)
 {
-	struct peer_sub *s = &p->sub[p->n_sub++];
+	struct peer_sub *s = &p->sub[p->n_sub];
 
+	if (p->n_sub < PEER_SUBFLOWS_MAX)
+		p->n_sub++;
+	else
+		s = over(p);
 	tcp_init(&s->t, p->w, s, &peer_ops, k);
 	s->p = p;
 	s->used = true;

@@ -26,12 +26,13 @@ static struct peer *owner_of(struct sim *w, uint32_t token)
 	return NULL;
 }
 
+/* In use: more than PEER_SUBFLOWS_MAX never are, so a record can be found for each. */
 static unsigned living(const struct peer *p)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < p->n_sub; i++)
-		n += p->sub[i].t.state == TCP_OPEN && !p->sub[i].t.fin_received;
+		n += p->sub[i].t.state != TCP_RESET;
 	return n;
 }
 
@@ -59,7 +60,7 @@ void peer_join(struct sim *w, unsigned path, const struct seg *g)
 		peer_stray_reset(w, path, g, REASON_MPTCP);
 		return;
 	}
-	if (p->n_sub == PEER_SUBFLOWS_MAX || living(p) >= script->peer_subflows_max ||
+	if (living(p) >= script->peer_subflows_max ||
 	    rng_chance(&p->rng, script->peer_refuses_join_percent)) {
 		peer_stray_reset(w, path, g, REASON_PROHIBITED);
 		return;

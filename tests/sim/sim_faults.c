@@ -173,6 +173,9 @@ void faults_control(struct scenario *sc, struct rng *r)
 		break;
 	case 2:
 		k->cap_pkt = (unsigned)rng_range(r, 2, 5);
+		/* With several subflows an event may need one for each. */
+		if (sc->multi)
+			k->cap_pkt += 10;
 		sc->scarce = true;
 		break;
 	case 3:

@@ -55,7 +55,12 @@ static void path_faults(struct scenario *sc, struct rng *r)
 	unsigned n = (unsigned)rng_range(r, 1, 3),
 		 spared = (unsigned)rng_range(r, 0, sc->n_paths - 1);
 
-	sc->lossy = sc->breaks_subflows = true;
+	if (k->n_events)
+		return;
+	sc->lossy = sc->breaks_subflows = sc->path_faults = true;
+	/* A peer that has said its last word need not let anybody join. */
+	for (unsigned i = 0; i < sc->n_flows; i++)
+		sc->flow[i].guest_app.close = sc->flow[i].peer_app.close = CLOSE_WHEN_BOTH;
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t path = (uint8_t)rng_range(r, 0, sc->n_paths - 1);
 		bool silent = rng_chance(r, 30), back = rng_chance(r, 70);

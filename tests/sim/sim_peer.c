@@ -229,7 +229,7 @@ static bool ack_possible(struct peer *p, struct peer_sub *s, const struct seg *g
 /* RFC 8684 section 3.1: the first segment without DSS behind the handshake means plain TCP. */
 static void first_segment(struct peer *p, struct peer_sub *s, const struct seg *g)
 {
-	if (p->heard_dss || p->fallback || !p->mptcp)
+	if (p->heard_dss || p->fallback || !p->mptcp || s->joined)
 		return;
 	if (g->mp.dss && g->mp.has_ack)
 		p->heard_dss = true;

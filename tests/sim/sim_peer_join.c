@@ -54,7 +54,7 @@ void peer_join(struct sim *w, unsigned path, const struct seg *g)
 	struct tcp_traits k;
 	struct peer_sub *s;
 
-	if (!p || p->reset || !p->heard_dss || p->linger_at_us != NEVER) {
+	if (!p || p->reset || !p->open || p->linger_at_us != NEVER) {
 		if (!p)
 			sim_log(w, "a join with a token of nobody");
 		peer_stray_reset(w, path, g, REASON_MPTCP);

@@ -313,6 +313,10 @@ static bool reset_over(const struct flow *f)
 	    app_complete(&f->peer.app))
 		return true;
 
+	/* Nobody joins a connection that closes: with its only subflow the FIN may be lost. */
+	if (w->sc.path_faults && f->guest.app.received == f->script->peer_app.total_bytes &&
+	    f->peer.app.received == f->script->guest_app.total_bytes)
+		return true;
 	if (guest && (peer || f->peer.n_sub == 0))
 		return true;
 	if (!guest && !peer)
@@ -411,7 +415,7 @@ bool sim_run(struct sim *w)
 	}
 	/* Whatever still lingers must go by itself. */
 	limit_us = w->now_us + LINGER_US;
-	w->hosts_off = w->sc.stalls || w->sc.aborts;
+	w->hosts_off = w->sc.stalls || w->sc.aborts || w->sc.path_faults;
 	while (!w->failed && step(w, false) <= limit_us && w->events++ <= EVENTS_MAX)
 		step(w, true);
 	if (!w->failed)

@@ -17,6 +17,7 @@
 #include <assert.h>
 
 #include "base/siphash.h"
+#include "engine/adopt.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
@@ -175,13 +176,19 @@ size_t engine_region_bytes(const struct engine_cfg *cfg)
 static uint64_t cfg_hash(const struct engine *e)
 {
 	uint64_t key[2] = {MAGIC, MAGIC};
-	uint64_t words[] = {e->region_bytes,        sizeof(struct engine),
-			    sizeof(struct conn),    sizeof(struct subflow),
-			    sizeof(struct mapping), e->conns.n_records,
-			    e->mappings.n_records,  e->chunks.n_records,
-			    e->txsegs.n_records,    sizeof(struct multi),
-			    sizeof(struct sender),  sizeof(struct addresses),
-			    e->cfg.n_paths,         REASON_COUNT};
+	uint64_t words[] = {e->region_bytes,
+			    sizeof(struct engine),
+			    sizeof(struct conn),
+			    sizeof(struct subflow),
+			    sizeof(struct mapping),
+			    e->conns.n_records,
+			    e->mappings.n_records,
+			    e->chunks.n_records,
+			    e->txsegs.n_records,
+			    sizeof(struct multi),
+			    sizeof(struct sender),
+			    sizeof(struct addresses),
+			    REASON_COUNT};
 
 	return siphash(key, words, sizeof(words));
 }
@@ -213,18 +220,19 @@ struct engine *engine_adopt(void *region, size_t bytes, const struct engine_cfg 
 			    uint64_t now_us)
 {
 	struct engine *e = region, want;
-	struct engine_path_cfg path[ENGINE_PATHS_MAX];
+	struct engine_path_cfg old[ENGINE_PATHS_MAX];
 	uint64_t seed[2];
 
 	memset(&want, 0, sizeof(want));
 	want.cfg = *cfg;
 	if (bytes < sizeof(*e) || !layout(&want, cfg) || bytes < want.region_bytes ||
 	    e->magic != MAGIC || e->cfg_hash != cfg_hash(&want) ||
-	    e->region_bytes != want.region_bytes)
+	    e->region_bytes != want.region_bytes || !engine_audit(e))
 		return NULL;
 	/* The old seed stays: blackhole tags were made with it. */
 	memcpy(seed, e->cfg.seed, sizeof(seed));
-	memcpy(path, e->cfg.path, sizeof(path));
+	if (!adopt_paths(e, cfg, old))
+		return NULL;
 	e->cfg = *cfg;
 	memcpy(e->cfg.seed, seed, sizeof(seed));
 	flow_table_clear(e);
@@ -240,11 +248,14 @@ struct engine *engine_adopt(void *region, size_t bytes, const struct engine_cfg 
 		if (c->active_us > now_us) /* the clock began anew: a reboot of the host */
 			return NULL;
 	}
-	if (!engine_audit(e))
-		return NULL;
-	/* Paths may have moved while nobody looked. */
-	for (unsigned i = 0; i < cfg->n_paths; i++)
-		path_manager_path(e, i, e->path_usable[i], &path[i]);
+	/* Paths may have moved while nobody looked; those that the file lacks now are down. */
+	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++) {
+		bool was_usable = e->path_usable[i];
+
+		e->path_usable[i] = was_usable && i < cfg->n_paths;
+		if (i < cfg->n_paths || i == ADOPT_GONE)
+			path_manager_path(e, i, was_usable, &old[i]);
+	}
 	return e;
 }
 

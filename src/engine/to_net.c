@@ -106,7 +106,7 @@ static void echo_ts(struct multi *m, uint32_t una_seq)
 		i++;
 	if (i == 0)
 		return;
-	m->ts_echo = m->tsmark[i - 1].tsval;
+	m->ts_echo = seq_max(m->ts_echo, m->tsmark[i - 1].tsval);
 	/* The last one may still hold for bytes to come. */
 	memmove(m->tsmark, m->tsmark + i - 1, (m->n_tsmarks - i + 1u) * sizeof(m->tsmark[0]));
 	m->n_tsmarks = (uint8_t)(m->n_tsmarks - i + 1u);
@@ -185,6 +185,12 @@ enum reason to_net_take(struct step *st, struct conn *c)
 
 		if (!take_old(st, c, seq, data, n))
 			return REASON_DROP_NO_PAYLOAD_MEMORY;
+		/*
+		 * RFC 7323 section 4.3: what fills the hole is echoed. The time stamp of its first
+		 * sending would make the guest's RTO as long as its recovery has taken so far.
+		 */
+		if (seq == c->una_seq && st->o.has_timestamps)
+			m->ts_echo = seq_max(m->ts_echo, st->o.tsval);
 		data += n;
 		seq += n;
 		reason = REASON_DATA_TO_NET;

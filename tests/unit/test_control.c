@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -384,13 +385,18 @@ static int child_ask(const char *socket_path, const char *request, bool serve, b
 			fclose(out);
 		_exit(rc == 0 ? 0 : 3);
 	}
-	for (unsigned i = 0; i < 20000 && waitpid(pid, &status, WNOHANG) == 0; i++) {
-		if (serve)
+	/* Connected, then asking, however busy the machine is; then its daemon goes away. */
+	for (unsigned i = 0; vanish && i < 4; i++) {
+		struct pollfd ready = {.fd = control_fd(&control), .events = POLLIN};
+
+		CU_ASSERT(poll(&ready, 1, 60000) == 1);
+		dispatch();
+	}
+	if (vanish)
+		control_close(&control);
+	for (unsigned i = 0; i < 600000 && waitpid(pid, &status, WNOHANG) == 0; i++) {
+		if (serve && !vanish)
 			dispatch();
-		if (vanish && i == 50) {
-			control_close(&control);
-			serve = false;
-		}
 		usleep(100);
 	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;

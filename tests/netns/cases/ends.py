@@ -70,6 +70,9 @@ def resets(ctx, family, client, server, at_client, at_server, counter):
     two = program.result()
     capture.stop()
     expect(set(one["errors"]) <= at_client and one["errors"], f"client: {one['errors']}: {one}")
+    # The server's kernel says ENOTCONN where the state is gone before its error was read.
+    if "ECONNRESET" in at_server:
+        at_server = at_server | {"ENOTCONN"}
     expect(set(two["errors"]) <= at_server and two["errors"], f"server: {two['errors']}: {two}")
     expect(one["seconds"] < 5 and two["seconds"] < 5, f"took long: {one} {two}")
     for end in (one, two):

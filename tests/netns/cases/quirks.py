@@ -85,7 +85,7 @@ for family_ in (4, 6):
         lossy(family_, gso_)
 
 
-@case("loss:heavy", gso=False)
+@case("loss:heavy", gso=False, fresh=True)     # two SYNs lost in a row: remembered as a blackhole
 def heavy(ctx):
     """5 % each way, on the net and at the guest; short connections too: every handshake packet,
     FIN and DATA_FIN is lost now and then."""

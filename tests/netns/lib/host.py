@@ -2,6 +2,7 @@
 """What a host looks like: everything that mpgate may change and must give back."""
 import difflib
 import re
+import time
 
 from .ns import Failure
 
@@ -19,7 +20,21 @@ LOOKS = {
 }
 
 
+def settle(ns, seconds=4):
+    """An interface that came up a moment ago gets its link-local address and the routes of it when
+    the kernel comes round to it: nothing of ours, but it would show in a comparison."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        up = set(re.findall(r"^\d+: ([^:@]+)[@:].*LOWER_UP", ns.sh("ip -o link show up"), re.M))
+        up = {name for name in up - {"lo"} if not name.startswith("mpg-")}
+        have = set(re.findall(r"^\d+: (\S+) +inet6 fe80", ns.sh("ip -6 -o addr"), re.M))
+        if up <= have and not ns.sh("ip -6 -o addr show tentative").strip():
+            return
+        time.sleep(0.1)
+
+
 def snapshot(ns):
+    settle(ns)
     out = {}
     for name, command in LOOKS.items():
         text = ns.sh(command)

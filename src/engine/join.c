@@ -10,6 +10,7 @@
 #include "engine/join.h"
 
 #include "base/seq.h"
+#include "base/siphash.h"
 #include "engine/addresses.h"
 #include "engine/announce.h"
 #include "engine/conn.h"
@@ -24,7 +25,8 @@
 
 #define JOIN_RTO_US 500000ull
 #define JOIN_TRIES 4
-#define PORT_TRIES 16
+#define PORT_TRIES 64
+#define STALE_US 20000u /* after the RST for a connection of the peer's past */
 #define WINDOW_MAX 65535
 #define MSS_MIN 128 /* less would be all options */
 
@@ -38,14 +40,19 @@ static bool random_word(struct step *st, uint64_t *word)
 	return true;
 }
 
-/* A port of our range that the path's address does not use towards this peer. */
-static bool choose_port(struct step *st, struct flow_tuple *t, uint64_t seed)
+/*
+ * A port of our range that the path's address does not use towards this peer: one behind the other
+ * from a secret place on (RFC 6056 section 3.3.3), so that one comes again as late as can be. The
+ * peer may remember the connection before.
+ */
+static bool choose_port(struct step *st, struct flow_tuple *t)
 {
 	const struct engine_cfg *cfg = &st->e->cfg;
 	uint32_t n = (uint32_t)cfg->port_max - cfg->port_min + 1;
+	uint64_t from = siphash(cfg->seed, t, sizeof(*t)) % n;
 
 	for (unsigned i = 0; i < PORT_TRIES; i++) {
-		t->src_port = (uint16_t)(cfg->port_min + (seed + i * 7919u) % n);
+		t->src_port = (uint16_t)(cfg->port_min + (from + st->e->port_count++) % n);
 		if (!subflow_find(st->e, t))
 			return true;
 	}
@@ -94,7 +101,7 @@ bool join_start(struct step *st, struct conn *c, uint8_t path, const struct peer
 	uint64_t one, two;
 
 	if (!emit_room(st, 1) || !random_word(st, &one) || !random_word(st, &two) ||
-	    !choose_port(st, &net, one >> 32))
+	    !choose_port(st, &net))
 		return false;
 	s = subflow_new(st, c, &net, path);
 	if (!s)
@@ -263,6 +270,15 @@ struct engine_result join_packet(struct step *st, struct conn *c, struct subflow
 
 	if (p->flags & TCP_RST) {
 		reason = refused(st, c, s);
+	} else if (s->state == SUBFLOW_JOIN_SYN && (p->flags & TCP_ACK) && p->ack != s->snd_nxt) {
+		/*
+		 * The peer believes in an older connection of these ports (RFC 9293 section
+		 * 3.10.7.3): the RST makes it forget that one, then our SYN may come again.
+		 */
+		emit_rst_back(st, NULL, REASON_JOIN_SUBFLOW);
+		if (s->n_syn == 1)
+			s->rto_at_us = st->tick->now_us + STALE_US;
+		reason = REASON_JOIN_SUBFLOW;
 	} else if ((p->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
 		reason = synack(st, c, s);
 	} else if (s->state == SUBFLOW_JOIN_ACK && (p->flags & TCP_ACK) && p->ack == s->snd_nxt &&

@@ -394,6 +394,7 @@ struct engine {
 	uint32_t heap_n;
 	uint32_t n_half_open;  /* records of responder.c that wait for a third ACK */
 	uint32_t n_half_joins; /* subflows in JOIN_RECEIVED */
+	uint32_t port_count;   /* joins so far: where the choice of a port goes on */
 	uint64_t counter[REASON_COUNT];
 	uint64_t path_pkts[ENGINE_PATHS_MAX][2], path_bytes[ENGINE_PATHS_MAX][2];
 	bool path_usable[ENGINE_PATHS_MAX];

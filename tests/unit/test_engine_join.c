@@ -205,6 +205,28 @@ static void test_refused_late(void)
 	world_fini(&w);
 }
 
+/*
+ * The peer still has an older connection of the same ports and challenges the SYN: it gets the RST
+ * that it asks for, and the SYN once more.
+ */
+static void test_stale(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 7, .ack = 5000, .window = 1000};
+	struct world w;
+	struct join j, again;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	join_sends(&w, &j, &s);
+	CU_ASSERT_FATAL(w.outs.n_pkt == 1 && join_out(&w, &j, is_rst) == 0);
+	CU_ASSERT(w.p.seq == j.iss + 5000 && w.p.flags == TCP_RST);
+	world_pass(&w, 30000);
+	CU_ASSERT(joins_find(&w, &again, 1) == 1 && again.iss == j.iss);
+	join_complete(&w, &j);
+	CHECK_EQ(0, living(&w), 2);
+	world_fini(&w);
+}
+
 /* N subflows over one path have N ports; those that ended give theirs back. */
 static void test_ports(void)
 {
@@ -266,7 +288,7 @@ static const struct unit_test tests[] = {
 	{"handshake", test_handshake},       {"silence", test_silence},
 	{"bad SYN/ACK", test_bad_synack},    {"refused", test_refused},
 	{"refused late", test_refused_late}, {"ports", test_ports},
-	{"stranger", test_stranger},
+	{"stranger", test_stranger},         {"stale connection at the peer", test_stale},
 };
 
 UNIT_MAIN("engine/join", tests)

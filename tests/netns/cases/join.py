@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The path manager against the kernel: joins, refusals, addresses that come and go, priorities,
 paths that vanish. The server's counters say what really arrived."""
+import signal
 import time
 
 from lib import inbound, move
@@ -368,3 +369,58 @@ def announced_to_client(ctx, family):
     one = inbound.connect(ctx, options, family)
     move.same_data(one, server.result(30))
     return one, counters.check_client(1)
+
+
+def reload(ctx, old, new):
+    """The configuration's text changed, and SIGHUP."""
+    with open(ctx.daemon.config, encoding="utf-8") as f:
+        text = f.read()
+    expect(old in text, f"no '{old}' in {text}")
+    with open(ctx.daemon.config, "w", encoding="utf-8") as f:
+        f.write(text.replace(old, new))
+    ctx.daemon.process.send_signal(signal.SIGHUP)
+
+
+@join_case("priority-by-reload", families=(4,), masquerade=True)
+def priority_reload(ctx, family):
+    """backup and backup_price in the file: MP_PRIO goes to the server, both ways."""
+    t = Transfer(ctx, family, idle_ms=9000)
+    t.wait_paths("a", "b")
+    for old, new, backup, prios in (
+            ('interface = "up-b"', 'interface = "up-b" backup = true', True, 1),
+            (' backup = true', ' price = 4.0', False, 3),
+            ('multipath {', 'multipath { backup_price = 4.0', True, 5)):
+        reload(ctx, old, new)
+        t.wait_counter("MPPrioRx", prios)
+        ctx.wait("the priority", lambda want=backup: [s["backup_local"] for s in t.subflows()
+                                                      if s["path"] == "b"] == [want])
+    t.end()
+
+
+@join_case("many", families=(4,))
+def many(ctx, family):
+    """100 connections: each joins; the second path goes and returns under all of them."""
+    counters = move.ServerCounters(ctx.server)
+    both = ("--send 300k --idle-at 150k --idle-ms 9000 --connections 100 --concurrency 100 "
+            "--timeout 30")
+    server = ctx.serve(both, family)
+    client = ctx.guest.start([f"{ctx.tools}/xfer", "client", "--host", ADDR[family]["server"],
+                              "--port", str(move.PORT)] + both.split(), stdout=-1, text=True)
+
+    def joined():
+        return sum(s["path"] == "b" and s["state"] == "established" and s["leaving"] == "none"
+                   for c in ctx.daemon.connections() for s in c["subflows"])
+
+    ctx.wait("100 joins", lambda: joined() == 100, 10)
+    link(ctx, "up-b", False)
+    ctx.wait("none on b", lambda: joined() == 0, 2)
+    link(ctx, "up-b", True)
+    began = time.monotonic()
+    ctx.wait("100 joins again", lambda: joined() == 100, 3)
+    ctx.note(f"back after {time.monotonic() - began:.2f} s")
+    out, _ = client.communicate(timeout=60)
+    move.same_data(move.parse(out), server.result(30), 100)
+    grown = counters.check_mptcp(100, resets=True)
+    # REMOVE_ADDR is not acknowledged: it goes twice
+    expect(grown.get("MPJoinAckRx") == 200 and 100 <= grown.get("RmAddr", 0) <= 200, f"{grown}")
+    expect(not grown.get("MPJoinAckHMacFailure"), f"{grown}")

@@ -40,6 +40,7 @@
 #define HAS_RST "-p tcp --tcp-flags RST RST"
 /* One rule that all other segments of plain connections have to pass, instead of two. */
 #define SYN_OR_RST "-p tcp ! --tcp-flags SYN,RST NONE"
+#define JOINED "-p tcp ! --tcp-flags SYN,ACK,RST,FIN SYN --tcp-option 30"
 #define OWN_PORTS "-p tcp ! --tcp-flags SYN,ACK,RST,FIN SYN"
 #define TOO_BIG "-p icmp --icmp-type fragmentation-needed"
 #define TOO_BIG6 "-p ipv6-icmp --icmpv6-type packet-too-big"
@@ -240,6 +241,14 @@ static void chain_net(struct rules_list *list, const struct config *cfg)
 			 " --dport %u:%u -m addrtype --dst-type LOCAL -m "
 			 "conntrack --ctstate NEW,INVALID,UNTRACKED -j NFQUEUE --queue-num %u",
 			 cfg->port_min, cfg->port_max, cfg->queue);
+	/*
+	 * Subflows that the peer opened go to ports of its choice; they carry an MPTCP option, and
+	 * conntrack does not know them. The host's own MPTCP connections it does.
+	 */
+	rules_list_input(list,
+			 "-A MPGATE-NET " JOINED
+			 " -m conntrack --ctstate NEW,INVALID,UNTRACKED -j NFQUEUE --queue-num %u",
+			 cfg->queue);
 	/*
 	 * MP_JOIN looks like MP_CAPABLE here; what is not for a connection of ours is let go: to a
 	 * guest it goes the way of a handshake, to the host itself it is none of our business.

@@ -358,6 +358,8 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	 * DATA_ACK maps old data again further on (Linux after 200 ms), and without options that
 	 * looks the same. Section 3.7 allows fallback here; I3 does not.
 	 */
+	if (reason == REASON_FALLBACK_UNMAPPED && responder_unheard(st, c, s))
+		return fall(st, c, reason);
 	if (reason == REASON_FALLBACK_UNMAPPED)
 		return reset(st, c, REASON_CLOSED_UNMAPPED);
 	if (reason == REASON_FALLBACK_CHECKSUM) {

@@ -32,6 +32,7 @@
 #define HALF_OPEN_SHARE 8
 #define HALF_OPEN_MIN 16
 #define HALF_OPEN_US (10ull * 1000000)
+#define UNHEARD_US 180000ull
 
 static bool half_open_room(const struct engine *e)
 {
@@ -317,20 +318,38 @@ static bool keys_valid(const struct conn *c, const struct mptcp *m)
 	       k->n_keys == 2 && k->sender_key != 0 && k->receiver_key == c->key_local;
 }
 
-/* The third ACK itself goes on in place, without MP_CAPABLE and without its data. */
+/*
+ * Is it the third ACK, or first data, which says the same (section 3.1)? Linux copies MP_CAPABLE on
+ * all segments that it cuts from one, and the first of them may be lost.
+ */
+static bool stands_first(const struct step *st, const struct subflow *s)
+{
+	const struct mp_capable *k = &st->o.mp.capable;
+	uint32_t at = st->p.seq - (s->irs + 1);
+
+	return at == 0 || (k->has_data_len && at < k->data_len);
+}
+
+/*
+ * The third ACK itself goes on in place, without MP_CAPABLE and without its data; in its own place
+ * even where it was taken from later data.
+ */
 static struct engine_result ack_in_place(struct step *st, const struct conn *c)
 {
 	static const uint8_t without[] = {TCPOPT_MPTCP, 0};
 	struct engine_result r = verdict(ENGINE_REPLACE, ENGINE_MARK_CONVERTED,
 					 REASON_THIRD_ACK_CONVERTED, conn_index(st->e, c));
 	struct options_writer w = {0};
+	uint32_t seq = st->p.seq;
 	uint8_t flags = st->p.flags;
 
 	options_copy(&w, st->p.options, st->p.options_bytes, without);
 	options_pad(&w);
 	st->p.flags &= (uint8_t) ~(TCP_PSH | TCP_FIN | TCP_URG);
+	st->p.seq = c->peer_isn + 1;
 	handshake_replace(st, &w, &r);
 	st->p.flags = flags;
+	st->p.seq = seq;
 	return r;
 }
 
@@ -371,7 +390,7 @@ struct engine_result responder_third_ack(struct step *st, struct conn *c, struct
 	if ((p->flags & TCP_SYN) || !(p->flags & TCP_ACK) || p->ack != s->iss + 1)
 		return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_UNKNOWN,
 			       conn_index(st->e, c));
-	if (p->seq != s->irs + 1)
+	if (p->seq != s->irs + 1 && !(keys_valid(c, &st->o.mp) && stands_first(st, s)))
 		/* Later data overtook the third ACK: the client sends it again. */
 		return verdict(st->o.mp.any ? ENGINE_DROP : ENGINE_ACCEPT, ENGINE_MARK_NONE,
 			       st->o.mp.any ? REASON_DROP_STATE : REASON_PLAIN_UNKNOWN,
@@ -385,13 +404,26 @@ struct engine_result responder_third_ack(struct step *st, struct conn *c, struct
 	return r;
 }
 
+/*
+ * Something removes our options, and the client hears it from our first segment: what it sends from
+ * then on has none. All this is over within a round trip; later, unmapped data may be old data that
+ * a client maps again, where something removes its options (Linux does so after 200 ms without a
+ * DATA_ACK), and must not be taken for new.
+ */
+bool responder_unheard(const struct step *st, const struct conn *c, const struct subflow *s)
+{
+	return c->responder && !st->o.mp.any && c->una_seq == c->guest_isn + 1 && !s->shifted &&
+	       !s->remapped && c->n_subflows == 1 &&
+	       st->tick->now_us < c->syn_us + c->syn_rtt_us + UNHEARD_US;
+}
+
 void responder_first_data(struct step *st, struct conn *c, const struct subflow *s)
 {
 	const struct mp_capable *k = &st->o.mp.capable;
 	struct dss *d = &st->o.mp.dss;
 
-	if (!c->responder || !s->initial || st->p.seq != s->irs + 1 || st->o.mp.has_dss ||
-	    !keys_valid(c, &st->o.mp))
+	if (!c->responder || !s->initial || st->o.mp.has_dss || !keys_valid(c, &st->o.mp) ||
+	    !stands_first(st, s))
 		return;
 	st->o.mp.has_dss = true;
 	*d = (struct dss){0};

@@ -22,10 +22,16 @@ struct engine_result responder_translated(struct step *st, struct conn *c,
 struct engine_result responder_third_ack(struct step *st, struct conn *c, struct subflow *s);
 
 /*
- * MP_CAPABLE at the first number of the client, again or with its first data: the mapping that it
- * implies is put into the step's DSS, so that all that follows need not know.
+ * MP_CAPABLE of the client, again or with its first data: the mapping that it implies is put into
+ * the step's DSS, so that all that follows need not know.
  */
 void responder_first_data(struct step *st, struct conn *c, const struct subflow *s);
+
+/*
+ * The client's data lost its mapping while it may never have seen an option of ours behind the
+ * SYN/ACK: it fell back (RFC 8684 section 3.7).
+ */
+bool responder_unheard(const struct step *st, const struct conn *c, const struct subflow *s);
 
 /* Records that wait for a SYN/ACK or a third ACK. */
 bool responder_half_open(const struct conn *c);

@@ -155,6 +155,51 @@ static void test_first_data(void)
 	}
 }
 
+/* MP_CAPABLE is copied on all that was cut from the first data; the first piece got lost. */
+static void test_first_data_cut(void)
+{
+	for (unsigned instead = 0; instead < 2; instead++) {
+		struct seg s = {.flags = TCP_ACK,
+				.seq = 101,
+				.ack = 1,
+				.window = 1000,
+				.payload_bytes = 100};
+		struct mp_capable k = {.version = 1,
+				       .flags = MP_CAPABLE_HMAC_SHA256,
+				       .n_keys = 2,
+				       .has_data_len = true,
+				       .data_len = 200,
+				       .sender_key = PEER_KEY};
+		struct world w;
+
+		start(&w, FLOW_IPV4);
+		client_syn(&w, "1e040101");
+		guest_synack(&w);
+		if (!instead)
+			client_acks(&w, w.key_local, 0);
+		k.receiver_key = w.key_local;
+		mp_capable_encode(&s.w, &k);
+		net_sends(&w, ENGINE_STEAL, &s);
+		CHECK_EQ(instead, w.r.verdict, instead ? ENGINE_REPLACE : ENGINE_STOLEN);
+		if (instead) {
+			CU_ASSERT(replaced(&w) && w.p.seq == PEER_ISN + 1);
+			CHECK_EQ(instead, w.r.mark, ENGINE_MARK_CONVERTED);
+		}
+		CU_ASSERT_FATAL(out(&w, 0));
+		CHECK_EQ(instead, w.p.seq, PEER_ISN + 101);
+		CHECK_EQ(instead, w.p.payload_bytes, 100);
+		s.seq = 1;
+		net_sends(&w, ENGINE_STEAL, &s);
+		CU_ASSERT(out(&w, 0) && w.p.seq == PEER_ISN + 1 && w.p.payload_bytes == 100);
+		/* Beyond what the option covers it says nothing. */
+		s.seq = 201;
+		net_sends(&w, ENGINE_STEAL, &s);
+		CU_ASSERT(engine_counter(w.e, REASON_FALLBACK_FIRST_DATA) == 0);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
 /* SYNs of clients that stay plain. */
 static const struct {
 	const char *mptcp;
@@ -321,6 +366,32 @@ static void test_first_data_stripped(void)
 	world_fini(&w);
 }
 
+/*
+ * Options of ours vanish: the client's first data still has its own, what it sends when it has seen
+ * our first acknowledgement has none. Soon enough that is fallback, later nobody can tell.
+ */
+static void test_unheard(void)
+{
+	for (unsigned late = 0; late < 2; late++) {
+		struct seg s = {.flags = TCP_ACK,
+				.seq = 201,
+				.ack = 1,
+				.window = 1000,
+				.payload_bytes = 100};
+		struct world w;
+
+		opened(&w, FLOW_IPV4);
+		client_acks(&w, w.key_local, 200);
+		CU_ASSERT(out(&w, 0) && w.p.payload_bytes == 200);
+		world_pass(&w, late ? 200000 : 50000);
+		net_sends(&w, ENGINE_STEAL, &s);
+		CHECK_EQ(late, w.r.verdict, late ? ENGINE_STOLEN : ENGINE_ACCEPT);
+		CHECK_EQ(late, engine_counter(w.e, REASON_FALLBACK_UNMAPPED), !late);
+		CHECK_EQ(late, engine_counter(w.e, REASON_CLOSED_UNMAPPED), late);
+		world_fini(&w);
+	}
+}
+
 /* The guest refuses, is silent, or answers something that was not asked. */
 static void test_guest_refuses(void)
 {
@@ -404,12 +475,14 @@ static void test_reuse(void)
 static const struct unit_test tests[] = {
 	{"convert", test_convert},
 	{"first data", test_first_data},
+	{"first data cut", test_first_data_cut},
 	{"SYNs", test_syns},
 	{"policy", test_policy},
 	{"SYN and SYN/ACK again", test_again},
 	{"SYN retries", test_retries},
 	{"third ACKs", test_third_ack},
 	{"first data without options", test_first_data_stripped},
+	{"options of ours vanish", test_unheard},
 	{"the guest refuses or is silent", test_guest_refuses},
 	{"flood of SYNs", test_flood},
 	{"4-tuple reuse", test_reuse},

@@ -11,7 +11,7 @@ from . import ns
 from .ns import Failure
 
 CONFIG = """
-guests  = {{ "guest0" }}
+guests  = {{ "{guests}" }}
 control = "{control}"
 manage_host = true
 {paths}
@@ -24,14 +24,16 @@ READY_S = 10
 
 class Gate:
     def __init__(self, gate_ns, program, directory, path_b=False, connections=4096, extra="",
-                 paths=None, memory_mb=64, options=None):
-        """`paths`: names, "a b"; `options`: {name: what its block has beside the interface}."""
+                 paths=None, memory_mb=64, options=None, name="gate", guests="guest0",
+                 interfaces=None):
+        """`paths`: names, "a b"; `options`: {name: what its block has beside the interface};
+        `interfaces`: {name: interface} where it is not up-NAME. `name` tells two gates apart."""
         self.ns = gate_ns
         self.program = program
         self.directory = directory
-        self.control = f"{directory}/{ns.PREFIX}gate.sock"
-        self.config = f"{directory}/{ns.PREFIX}gate.conf"
-        self.log = f"{directory}/{ns.PREFIX}gate.log"
+        self.control = f"{directory}/{ns.PREFIX}{name}.sock"
+        self.config = f"{directory}/{ns.PREFIX}{name}.conf"
+        self.log = f"{directory}/{ns.PREFIX}{name}.log"
         self.process = None
         if os.path.exists(self.log):
             os.unlink(self.log)
@@ -39,8 +41,10 @@ class Gate:
             names = (paths or ("a b" if path_b else "a")).split()
             f.write(CONFIG.format(
                 control=self.control, connections=connections, extra=extra, memory_mb=memory_mb,
-                paths="\n".join(f'path "{name}" {{ interface = "up-{name}" '
-                                f'{(options or {}).get(name, "")} }}' for name in names)))
+                guests=guests,
+                paths="\n".join(f'path "{path}" {{ interface = '
+                                f'"{(interfaces or {}).get(path, "up-" + path)}" '
+                                f'{(options or {}).get(path, "")} }}' for path in names)))
 
     def argv(self, *argv):
         # "ip netns exec" gives a /sys of the namespace's own, which the daemon may read

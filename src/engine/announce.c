@@ -127,6 +127,21 @@ static bool lives_under(struct engine *e, const struct conn *c, uint8_t id)
 	return false;
 }
 
+/*
+ * The path that the connection began on: a join to its own address would be a second subflow over
+ * the same line.
+ */
+static bool carried(struct engine *e, const struct conn *c, unsigned slot)
+{
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (s->initial && s->path == slot / 2 && !s->leaving)
+			return true;
+	}
+	return false;
+}
+
 /* What was announced and is no more; then the next address that was not confirmed. */
 static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
 {
@@ -146,7 +161,8 @@ static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *n
 		struct own_address *own = &a->own[i];
 		uint8_t id = should(st->e, c, i);
 
-		if (id == 0 || own->echoed || own->n_sent > ANNOUNCE_TRIES)
+		if (id == 0 || own->echoed || own->n_sent > ANNOUNCE_TRIES ||
+		    (own->id == 0 && carried(st->e, c, i)))
 			continue;
 		if (now_us >= a->announce_at_us) {
 			if (own->n_sent == ANNOUNCE_TRIES) {

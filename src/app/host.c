@@ -77,6 +77,7 @@ static void settle_routes(uint8_t family, const struct host_interface *seen,
 			  struct ip_addr *gateway, struct rtnl_route *to, unsigned *n)
 {
 	const struct rtnl_route *from = seen->routes[family == FLOW_IPV6];
+	static const struct ip_addr none;
 	bool configured = !ip_addr_is_zero(gateway), twice;
 	uint32_t metric = UINT32_MAX;
 
@@ -89,7 +90,7 @@ static void settle_routes(uint8_t family, const struct host_interface *seen,
 			continue;
 		if (from[i].prefix_bits == 0 && from[i].metric < metric) {
 			metric = from[i].metric;
-			*gateway = from[i].via6 ? (struct ip_addr){{0}} : from[i].gateway;
+			*gateway = from[i].via6 ? none : from[i].gateway;
 		}
 		to[(*n)++] = from[i];
 	}

@@ -95,7 +95,7 @@ int routes_renew(struct routes *r, const struct config *cfg, const struct host *
 	struct failure f = {.err = err, .err_bytes = err_bytes};
 	static struct rules_plan now;
 
-	for (unsigned v6 = 0; v6 <= r->v6; v6++) {
+	for (unsigned v6 = 0; v6 <= (r->v6 ? 1u : 0u); v6++) {
 		rules_plan(&now, cfg, host, path, v6 ? FLOW_IPV6 : FLOW_IPV4);
 		renew_family(r, &r->plan[path][v6], &now, lost || r->unsure[path], &f);
 		r->plan[path][v6] = now;

@@ -136,7 +136,7 @@ enum probe_result probe_await(int fd, const struct probe *probe, int timeout_ms)
 	struct pollfd wait = {.fd = fd, .events = POLLIN};
 
 	while ((left = until - now_ms()) > 0 && poll(&wait, 1, (int)left) >= 0) {
-		struct sockaddr_ll from;
+		struct sockaddr_ll from = {0};
 		socklen_t from_bytes = sizeof(from);
 		uint8_t packet[128];
 		ssize_t n = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from,

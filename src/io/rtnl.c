@@ -257,19 +257,19 @@ void rtnl_monitor_read(int fd, rtnl_fn fn, void *data)
 	static const struct rtnl_change lost = {.kind = RTNL_LOST};
 	_Alignas(struct nlmsghdr) char buf[32768];
 	struct teller t = {fn, data};
-	ssize_t bytes;
 
 	for (;;) {
-		bytes = recv(fd, buf, sizeof(buf), 0);
-		if (bytes > 0 && netlink_whole(buf, (size_t)bytes))
-			mnl_cb_run(buf, (size_t)bytes, 0, 0, on_message, &t);
-		else if (bytes > 0)
-			continue;
-		else if (bytes < 0 && errno == ENOBUFS)
+		struct sockaddr_nl from = {0};
+		socklen_t from_bytes = sizeof(from);
+		ssize_t n =
+			recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &from_bytes);
+
+		if (n < 0 && errno == ENOBUFS)
 			fn(&lost, data);
-		else if (bytes < 0 && errno == EINTR)
-			continue;
-		else
+		else if (n == 0 || (n < 0 && errno != EINTR))
 			return;
+		/* The kernel's own word only: its port is 0. */
+		if (n > 0 && from.nl_pid == 0 && netlink_whole(buf, (size_t)n))
+			mnl_cb_run(buf, (size_t)n, 0, 0, on_message, &t);
 	}
 }

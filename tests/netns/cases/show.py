@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an operator sees while a connection runs over two paths: connections, paths, metrics, log."""
+"""What an operator sees of a connection over two paths: connections, paths, metrics, log."""
 import json
 import re
 import time

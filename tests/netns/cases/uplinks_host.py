@@ -169,7 +169,8 @@ def pulled(way, device):
         client.wait()
         server.stop()
         ctx.note("longest pauses " + ", ".join(f"{g:.0f}" for g in gaps) + " ms")
-        expect(sorted(gaps)[1] <= 400, f"pauses of {gaps} ms")
+        # down: also what the peer had queued already for the other link, at 40 Mbit/s
+        expect(sorted(gaps)[1] <= (300 if down else 150), f"pauses of {gaps} ms")
 
 
 for way_ in ("download", "upload"):

@@ -56,6 +56,7 @@ class Moving:
         self.client = background(ctx, f"--send {size} --timeout {seconds}", family)
 
     def result(self):
+        shape(self.ctx, False)      # what is left of it may go at once
         one = move.parse(self.client.communicate(timeout=90)[0])
         two = self.server.result()
         move.same_data(one, two)
@@ -68,11 +69,11 @@ class Moving:
         self.server.stop()
 
 
-def shape(ctx):
+def shape(ctx, on=True):
     for where, devices in ((ctx.gate_ns, ("up-a", "up-b")), (ctx.net, ("a", "b"))):
         for dev in devices:
-            where.sh(f"tc qdisc replace dev {dev} root tbf rate 40mbit burst 64k latency 30ms",
-                     check=False)
+            where.sh(f"tc qdisc replace dev {dev} root tbf rate 40mbit burst 64k latency 30ms"
+                     if on else f"tc qdisc del dev {dev} root", check=False)
 
 
 def uplinks(name, extra="", **kwargs):

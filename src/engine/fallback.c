@@ -35,6 +35,10 @@ enum reason fallback_check(struct step *st, struct conn *c)
 		return c->failing ? REASON_FALLBACK_CHECKSUM : REASON_FALLBACK_MP_FAIL;
 	if (m->has_fail)
 		return REASON_NONE;
+	/* A responder has seen the keys in the third ACK; this one acknowledges nothing new. */
+	if (!c->confirmed && c->responder && p->payload_bytes == 0 &&
+	    seq_le(p->ack, conn_subflow(st->e, c)->snd_una))
+		return REASON_NONE;
 	/* Whatever its number: what stood before may be lost. Nothing was delivered yet. */
 	if (!c->confirmed && !(p->flags & TCP_SYN))
 		return p->payload_bytes ? REASON_FALLBACK_FIRST_DATA : REASON_FALLBACK_FIRST_ACK;

@@ -278,6 +278,7 @@ static struct engine_result net_rst(struct step *st, struct conn *c, struct subf
 			emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_SUBFLOW_OWN);
 		return drop(st, c, REASON_DROP_OUT_OF_WINDOW);
 	}
+	c->peer_tcprst = !fastclose && st->o.mp.has_tcprst;
 	emit_begin_guest(st, c, false, &h, &w);
 	h.seq = c->acked_seq;
 	h.ack = c->una_seq;
@@ -295,8 +296,11 @@ static struct engine_result closed(struct step *st, struct conn *c, struct subfl
 	if (st->p.flags & TCP_RST)
 		return drop(st, c, REASON_DROP_STATE);
 	if (c->reset || !s) {
-		/* The peer's application hears only of MP_FASTCLOSE (RFC 8684 section 3.5). */
-		if (s)
+		/*
+		 * The peer's application hears only of MP_FASTCLOSE (RFC 8684 section 3.5); if the
+		 * peer's own stack made the RST, a bare one does.
+		 */
+		if (s && !c->peer_tcprst)
 			emit_own_ack(st, c, s, st->p.ack, TCP_RST, REASON_RST_TO_NET);
 		else
 			emit_rst_back(st, NULL, REASON_SUBFLOW_OWN);
@@ -341,7 +345,9 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		s->ts_recent = seq_max(s->ts_recent, st->o.tsval);
 	s->from_net_bytes += p->payload_bytes;
 	if (st->o.mp.has_dss && d->has_map) {
-		c->dsn64_seen |= d->dsn64;
+		/* Like Linux: by data in order, not by what was only announced. */
+		if (p->seq == s->rcv_nxt && p->payload_bytes > 0)
+			c->dsn64_seen |= d->dsn64;
 		dsn = d->dsn64 ? d->dsn : dsn_expand((uint32_t)d->dsn, c->acked_dsn);
 		fin_alone = d->data_fin && d->map_len == 1;
 		if (!fin_alone)
@@ -397,6 +403,10 @@ struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s
 	if (st->o.overrun)
 		return drop(st, c, REASON_DROP_BAD_OPTION);
 	responder_first_data(st, c, s);
+	/* An infinite mapping comes with data (section 3.7); on an acknowledgement it says nothing.
+	 */
+	if (st->o.mp.dss.map_len == 0 && p->payload_bytes == 0)
+		st->o.mp.dss.has_map = false;
 	if (c->multi != NONE)
 		return multi_from_net(st, c, s);
 	if (subflow_joins(s))

@@ -315,6 +315,7 @@ static bool keys_valid(const struct conn *c, const struct mptcp *m)
 	const struct mp_capable *k = &m->capable;
 
 	return m->has_capable && !m->invalid && !m->duplicate && k->version == 1 &&
+	       !(k->flags & MP_CAPABLE_EXTENSIBILITY) && (k->flags & MP_CAPABLE_HMAC_SHA256) &&
 	       k->n_keys == 2 && k->sender_key != 0 && k->receiver_key == c->key_local;
 }
 

@@ -89,6 +89,7 @@ struct conn {
 	bool infinite : 1;        /* the peer's MP_FAIL: our data goes under an infinite mapping */
 	bool announced : 1;       /* the event was put out */
 	bool reset : 1;           /* CLOSED by a RST: answer with RST */
+	bool peer_tcprst : 1;     /* the peer's, with MP_TCPRST: no middlebox made it */
 	bool initial_removed : 1; /* the peer has taken back the address that it began with */
 	bool promoted : 1;        /* may have more subflows (promotion.h) */
 

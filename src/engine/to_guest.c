@@ -219,7 +219,7 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 	uint64_t dsn;
 
 	if (st->o.mp.has_dss && d->has_map) {
-		if (d->dsn64 && !c->dsn64_seen) {
+		if (d->dsn64 && !c->dsn64_seen && in_order && p->payload_bytes > 0) {
 			c->dsn64_seen = true;
 			sender_dsn64(st->e, c);
 		}

@@ -65,9 +65,10 @@ static ssize_t next_datagram(char *buf, size_t cap)
 	memcpy(buf, input, n);
 	input += n;
 	left -= n;
-	if (n_poisoned < NFQUEUE_BATCH) {
-		poisoned[n_poisoned++] = (struct poisoned){buf + n, cap - n};
-		__asan_poison_memory_region(buf + n, cap - n);
+	/* libmnl rounds a message's end up to the next attribute's beginning. */
+	if (n_poisoned < NFQUEUE_BATCH && MNL_ALIGN(n) < cap) {
+		poisoned[n_poisoned++] = (struct poisoned){buf + MNL_ALIGN(n), cap - MNL_ALIGN(n)};
+		__asan_poison_memory_region(buf + MNL_ALIGN(n), cap - MNL_ALIGN(n));
 	}
 	return (ssize_t)n;
 }

@@ -294,12 +294,27 @@ static bool ours(const struct step *st)
 	return false;
 }
 
+/* It names itself as the other end of a connection of ours would. */
+static bool wrong_side(struct step *st)
+{
+	struct flow_tuple reverse = flow_tuple_reverse(&st->p.tuple);
+	const struct conn *c;
+
+	if (st->in->from == ENGINE_GUEST)
+		return subflow_find(st->e, &reverse) != NULL;
+	c = conn_find(st->e, &st->p.tuple);
+	return c && c->state == CONN_ESTABLISHED;
+}
+
 /* A stolen segment that belongs to no connection here. */
 static struct engine_result stranger(struct step *st)
 {
 	const struct mp_tcprst gone = {.reason = MP_TCPRST_MPTCP};
 	struct engine_result r;
 
+	if (wrong_side(st))
+		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_WRONG_SIDE,
+			       ENGINE_NO_CONN);
 	/* The host's kernel is not asked: it knows nothing of the port (I6). */
 	if (ours(st) && !st->in->mark_converted) {
 		emit_rst_back(st, &gone, REASON_DROP_NO_SUBFLOW);

@@ -3,71 +3,8 @@
  * test_engine_responder.c - a remote client opens a connection towards a guest: SYN, SYN/ACK, third
  * ACK, first data; who stays plain, and why (RFC 8684 sections 3.1 and 3.7).
  */
-#include "engine/crypto.h"
+#include "inbound.h"
 #include "unit.h"
-#include "world.h"
-
-#define SYN_OPTIONS "020405b4 0402 080a00001b5800000000 01030307"
-#define SYNACK_OPTIONS "020405b4 0402 080a0000006400001b58 01030306"
-
-static void hex(struct seg *s, const char *text)
-{
-	s->w.len_bytes = (uint8_t)unit_hex(s->w.buf, OPTIONS_MAX, text);
-}
-
-static void start(struct world *w, uint8_t family)
-{
-	world_init(w, family);
-	world_start(w);
-}
-
-static void client_syn(struct world *w, const char *mptcp)
-{
-	struct seg s = {.flags = TCP_SYN, .window = 64240};
-	char text[256];
-
-	snprintf(text, sizeof(text), SYN_OPTIONS "%s", mptcp);
-	hex(&s, text);
-	net_sends(w, ENGINE_IN_PLACE, &s);
-}
-
-static void guest_synack(struct world *w)
-{
-	struct seg s = {.flags = TCP_SYN | TCP_ACK, .ack = 1, .window = 65160};
-
-	hex(&s, SYNACK_OPTIONS);
-	guest_sends(w, ENGINE_IN_PLACE, &s);
-	if (replaced(w) && w->o.mp.has_capable)
-		w->key_local = w->o.mp.capable.sender_key;
-}
-
-/* MP_CAPABLE with both keys; `len`: of the data with it, 0: none. */
-static void client_acks(struct world *w, uint64_t receiver_key, uint32_t len)
-{
-	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000, .payload_bytes = len};
-	struct mp_capable k = {.version = 1,
-			       .flags = MP_CAPABLE_HMAC_SHA256,
-			       .n_keys = 2,
-			       .has_data_len = len > 0,
-			       .data_len = (uint16_t)len,
-			       .sender_key = PEER_KEY,
-			       .receiver_key = receiver_key};
-	uint32_t token;
-
-	options_put_timestamps(&s.w, 7010, 100);
-	mp_capable_encode(&s.w, &k);
-	net_sends(w, ENGINE_STEAL, &s);
-	crypto_key_derive(PEER_KEY, &token, &w->idsn_peer);
-	crypto_key_derive(w->key_local, &token, &w->idsn_local);
-}
-
-static void opened(struct world *w, uint8_t family)
-{
-	start(w, family);
-	client_syn(w, "1e040101");
-	guest_synack(w);
-	client_acks(w, w->key_local, 0);
-}
 
 static void test_convert(void)
 {
@@ -76,7 +13,7 @@ static void test_convert(void)
 		struct seg s;
 		struct world w;
 
-		start(&w, (uint8_t)family);
+		inbound_start(&w, (uint8_t)family);
 		client_syn(&w, "1e040101");
 		CHECK_EQ(family, w.r.mark, ENGINE_MARK_HALF);
 		CU_ASSERT_FATAL(replaced(&w));
@@ -131,7 +68,7 @@ static void test_first_data(void)
 		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 201, .window = 500};
 		struct world w;
 
-		start(&w, FLOW_IPV4);
+		inbound_start(&w, FLOW_IPV4);
 		client_syn(&w, "1e040101");
 		guest_synack(&w);
 		if (!instead)
@@ -172,7 +109,7 @@ static void test_first_data_cut(void)
 				       .sender_key = PEER_KEY};
 		struct world w;
 
-		start(&w, FLOW_IPV4);
+		inbound_start(&w, FLOW_IPV4);
 		client_syn(&w, "1e040101");
 		guest_synack(&w);
 		if (!instead)
@@ -224,7 +161,7 @@ static void test_syns(void)
 	for (unsigned i = 0; i < sizeof(syns) / sizeof(syns[0]); i++) {
 		struct world w;
 
-		start(&w, FLOW_IPV4);
+		inbound_start(&w, FLOW_IPV4);
 		client_syn(&w, syns[i].mptcp);
 		CHECK_EQ(i, w.r.reason, syns[i].want);
 		if (syns[i].want == REASON_SYN_STRIPPED) {
@@ -264,7 +201,7 @@ static void test_again(void)
 	uint64_t key;
 	struct world w;
 
-	start(&w, FLOW_IPV4);
+	inbound_start(&w, FLOW_IPV4);
 	client_syn(&w, "1e040101");
 	client_syn(&w, "1e040101");
 	CU_ASSERT(replaced(&w) && !w.o.mp.any);
@@ -295,7 +232,7 @@ static void test_retries(void)
 {
 	struct world w;
 
-	start(&w, FLOW_IPV4);
+	inbound_start(&w, FLOW_IPV4);
 	client_syn(&w, "1e040101");
 	client_syn(&w, "");
 	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
@@ -339,10 +276,10 @@ static void test_third_ack(void)
 				.window = 1000};
 		struct world w;
 
-		start(&w, FLOW_IPV4);
+		inbound_start(&w, FLOW_IPV4);
 		client_syn(&w, "1e040101");
 		guest_synack(&w);
-		hex(&s, rows[i].options);
+		inbound_hex(&s, rows[i].options);
 		net_sends(&w, ENGINE_STEAL, &s);
 		CHECK_EQ(i, w.r.reason, rows[i].want);
 		CHECK_EQ(i, w.r.verdict, rows[i].verdict);
@@ -358,117 +295,11 @@ static void test_first_data_stripped(void)
 	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000, .payload_bytes = 10};
 	struct world w;
 
-	opened(&w, FLOW_IPV4);
+	inbound_open(&w, FLOW_IPV4);
 	net_sends(&w, ENGINE_STEAL, &s);
 	CHECK_EQ(0, w.r.verdict, ENGINE_ACCEPT);
 	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
 	CHECK_EQ(0, engine_counter(w.e, REASON_FALLBACK_FIRST_DATA), 1);
-	world_fini(&w);
-}
-
-/*
- * Options of ours vanish: the client's first data still has its own, what it sends when it has seen
- * our first acknowledgement has none. Soon enough that is fallback, later nobody can tell.
- */
-static void test_unheard(void)
-{
-	for (unsigned late = 0; late < 2; late++) {
-		struct seg s = {.flags = TCP_ACK,
-				.seq = 201,
-				.ack = 1,
-				.window = 1000,
-				.payload_bytes = 100};
-		struct world w;
-
-		opened(&w, FLOW_IPV4);
-		client_acks(&w, w.key_local, 200);
-		CU_ASSERT(out(&w, 0) && w.p.payload_bytes == 200);
-		world_pass(&w, late ? 200000 : 50000);
-		net_sends(&w, ENGINE_STEAL, &s);
-		CHECK_EQ(late, w.r.verdict, late ? ENGINE_STOLEN : ENGINE_ACCEPT);
-		CHECK_EQ(late, engine_counter(w.e, REASON_FALLBACK_UNMAPPED), !late);
-		CHECK_EQ(late, engine_counter(w.e, REASON_CLOSED_UNMAPPED), late);
-		world_fini(&w);
-	}
-}
-
-/* The guest refuses, is silent, or answers something that was not asked. */
-static void test_guest_refuses(void)
-{
-	struct seg s = {.flags = TCP_RST | TCP_ACK, .seq = 0, .ack = 1};
-	struct world w;
-
-	start(&w, FLOW_IPV4);
-	client_syn(&w, "1e040101");
-	guest_sends(&w, ENGINE_STEAL, &s);
-	CHECK_EQ(0, w.r.verdict, ENGINE_ACCEPT);
-	CHECK_EQ(0, engine_connections(w.e), 0);
-	client_syn(&w, "1e040101");
-	CHECK_EQ(0, engine_connections(w.e), 1);
-	world_pass(&w, 11000000);
-	CHECK_EQ(0, engine_connections(w.e), 0);
-	CHECK_EQ(0, w.outs.n_pkt, 0);
-	/* Later than we cared to wait: plain, and the kernel need not ask again. */
-	guest_synack(&w);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
-	CU_ASSERT(engine_audit(w.e));
-	world_fini(&w);
-}
-
-/* A flood of SYNs, with and without answers of the guest, fills its share and no more. */
-static void test_flood(void)
-{
-	unsigned plain = 0, half = 0;
-	struct world w;
-
-	world_init(&w, FLOW_IPV4);
-	w.cfg.max_connections = 256;
-	world_start(&w);
-	for (unsigned i = 0; i < 1000; i++) {
-		w.guest.dst_port = w.net.dst_port = (uint16_t)(1000 + i);
-		client_syn(&w, "1e040101");
-		plain += w.r.reason == REASON_PLAIN_HALF_OPEN;
-		half += w.r.reason == REASON_SYN_STRIPPED;
-		if (i % 2)
-			guest_synack(&w);
-	}
-	CHECK_EQ(0, half, 32);
-	CHECK_EQ(0, plain, 968);
-	CHECK_EQ(0, engine_connections(w.e), 32);
-	CU_ASSERT(engine_audit(w.e));
-	world_pass(&w, 11000000);
-	CHECK_EQ(0, engine_connections(w.e), 0);
-	client_syn(&w, "1e040101");
-	CHECK_EQ(0, w.r.reason, REASON_SYN_STRIPPED);
-	guest_synack(&w);
-	client_acks(&w, w.key_local, 0);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_CONVERTED);
-	world_fini(&w);
-}
-
-/* The client's SYN on a living connection is challenged, on one that is over it is a new one. */
-static void test_reuse(void)
-{
-	struct seg s = {.flags = TCP_RST, .seq = 1, .ack = 1};
-	struct world w;
-
-	opened(&w, FLOW_IPV4);
-	w.peer_isn += 5000;
-	client_syn(&w, "1e040101");
-	CHECK_EQ(0, w.r.reason, REASON_DROP_SYN_CHALLENGED);
-	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_NET && w.o.mp.has_dss);
-	w.peer_isn -= 5000;
-	net_sends(&w, ENGINE_STEAL, &s);
-	CHECK_EQ(0, w.r.reason, REASON_RST_TO_GUEST);
-	w.peer_isn += 5000;
-	w.guest_isn += 777;
-	client_syn(&w, "1e040101");
-	CHECK_EQ(0, w.r.reason, REASON_SYN_STRIPPED);
-	guest_synack(&w);
-	client_acks(&w, w.key_local, 0);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_CONVERTED);
-	CHECK_EQ(0, engine_connections(w.e), 1);
-	CU_ASSERT(engine_audit(w.e));
 	world_fini(&w);
 }
 
@@ -482,10 +313,6 @@ static const struct unit_test tests[] = {
 	{"SYN retries", test_retries},
 	{"third ACKs", test_third_ack},
 	{"first data without options", test_first_data_stripped},
-	{"options of ours vanish", test_unheard},
-	{"the guest refuses or is silent", test_guest_refuses},
-	{"flood of SYNs", test_flood},
-	{"4-tuple reuse", test_reuse},
 };
 
 UNIT_MAIN("engine/responder", tests)

@@ -309,3 +309,33 @@ def lives_on(join, masquerade):
 for join_ in (False, True):
     for masquerade_ in (False, True):
         lives_on(join_, masquerade_)
+
+
+# ---- several uplinks ----
+
+MULTIPATH = 'multipath { mode = "fullmesh" after_bytes = 50000 on_congestion = false }\n'
+
+
+def many_paths(ctx, family, masquerade):
+    """The gate announces its uplinks' addresses, the client joins there: both lines carry their
+    share, both ways."""
+    host, port = ADDR[family]["up-a" if masquerade else "guest"], 8080 if masquerade else 7001
+    if masquerade:
+        publish(ctx, family, 8080)
+    for client, server in (("--send 20M", "--fin-after-eof"), ("--fin-after-eof", "--send 20M")):
+        before = ctx.links.check()
+        one, two = inbound.converted(ctx, client, server, family, host=host, port=port,
+                                     to_port=7001, joins=1, allow=("MPRstRx",))
+        after = ctx.links.check()
+        way = "to_gate" if two["received"] else "to_net"
+        carried = {n: after[n][way]["bytes"] - before[n][way]["bytes"] for n in "ab"}
+        receiver = two if two["received"] else one
+        ctx.note(f"{receiver['received'] * 8 / receiver['receive_seconds'] / 1e6:.0f} Mbit/s")
+        expect(min(carried.values()) > 3 << 20, f"{way}: {carried}")
+
+
+for masquerade_ in (False, True):
+    both_families(f"responder:many-paths:{'dnat' if masquerade_ else 'routed'}",
+                  masquerade=masquerade_, fresh=True, links="a=100/10 b=100/10",
+                  gate={"extra": MULTIPATH})(
+        lambda ctx, family, m=masquerade_: many_paths(ctx, family, m))

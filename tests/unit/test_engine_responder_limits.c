@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_engine_responder_limits.c - a remote client's connection where things go wrong: options that
+ * vanish, guests that refuse, floods, forgeries, tuples that come again.
+ */
+#include "inbound.h"
+#include "unit.h"
+
+/*
+ * Options of ours vanish: the client's first data still has its own, what it sends when it has seen
+ * our first acknowledgement has none. Soon enough that is fallback, later nobody can tell.
+ */
+static void test_unheard(void)
+{
+	for (unsigned late = 0; late < 2; late++) {
+		struct seg s = {.flags = TCP_ACK,
+				.seq = 201,
+				.ack = 1,
+				.window = 1000,
+				.payload_bytes = 100};
+		struct world w;
+
+		inbound_open(&w, FLOW_IPV4);
+		client_acks(&w, w.key_local, 200);
+		CU_ASSERT(out(&w, 0) && w.p.payload_bytes == 200);
+		world_pass(&w, late ? 200000 : 50000);
+		net_sends(&w, ENGINE_STEAL, &s);
+		CHECK_EQ(late, w.r.verdict, late ? ENGINE_STOLEN : ENGINE_ACCEPT);
+		CHECK_EQ(late, engine_counter(w.e, REASON_FALLBACK_UNMAPPED), !late);
+		CHECK_EQ(late, engine_counter(w.e, REASON_CLOSED_UNMAPPED), late);
+		world_fini(&w);
+	}
+}
+
+/* The guest refuses, is silent, or answers something that was not asked. */
+static void test_guest_refuses(void)
+{
+	struct seg s = {.flags = TCP_RST | TCP_ACK, .seq = 0, .ack = 1};
+	struct world w;
+
+	inbound_start(&w, FLOW_IPV4);
+	client_syn(&w, "1e040101");
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.verdict, ENGINE_ACCEPT);
+	CHECK_EQ(0, engine_connections(w.e), 0);
+	client_syn(&w, "1e040101");
+	CHECK_EQ(0, engine_connections(w.e), 1);
+	world_pass(&w, 11000000);
+	CHECK_EQ(0, engine_connections(w.e), 0);
+	CHECK_EQ(0, w.outs.n_pkt, 0);
+	/* Later than we cared to wait: plain, and the kernel need not ask again. */
+	guest_synack(&w);
+	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* A flood of SYNs, with and without answers of the guest, fills its share and no more. */
+static void test_flood(void)
+{
+	unsigned plain = 0, half = 0;
+	struct world w;
+
+	world_init(&w, FLOW_IPV4);
+	w.cfg.max_connections = 256;
+	world_start(&w);
+	for (unsigned i = 0; i < 1000; i++) {
+		w.guest.dst_port = w.net.dst_port = (uint16_t)(1000 + i);
+		client_syn(&w, "1e040101");
+		plain += w.r.reason == REASON_PLAIN_HALF_OPEN;
+		half += w.r.reason == REASON_SYN_STRIPPED;
+		if (i % 2)
+			guest_synack(&w);
+	}
+	CHECK_EQ(0, half, 32);
+	CHECK_EQ(0, plain, 968);
+	CHECK_EQ(0, engine_connections(w.e), 32);
+	CU_ASSERT(engine_audit(w.e));
+	world_pass(&w, 11000000);
+	CHECK_EQ(0, engine_connections(w.e), 0);
+	client_syn(&w, "1e040101");
+	CHECK_EQ(0, w.r.reason, REASON_SYN_STRIPPED);
+	guest_synack(&w);
+	client_acks(&w, w.key_local, 0);
+	CHECK_EQ(0, w.r.mark, ENGINE_MARK_CONVERTED);
+	world_fini(&w);
+}
+
+/* Packets that claim the other side's address: dropped, and the connection lives. */
+static void test_wrong_side(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 9, .payload_bytes = 10};
+	struct flow_tuple guest, net;
+	struct world w;
+
+	inbound_open(&w, FLOW_IPV4);
+	guest = w.guest;
+	net = w.net;
+	w.net = flow_tuple_reverse(&guest); /* from the net, as the guest */
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.reason, REASON_DROP_WRONG_SIDE);
+	CHECK_EQ(0, w.outs.n_pkt, 0);
+	w.net = net;
+	w.guest = flow_tuple_reverse(&net); /* from the guests' side, as the peer */
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(1, w.r.reason, REASON_DROP_WRONG_SIDE);
+	CHECK_EQ(1, w.outs.n_pkt, 0);
+	w.guest = guest;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CU_ASSERT(out(&w, 0) && w.p.payload_bytes == 10);
+	/* MP_FASTCLOSE with a wrong key. */
+	s = (struct seg){.flags = TCP_ACK, .seq = 1, .ack = 11, .window = 9};
+	mp_fastclose_encode(&s.w, w.key_local + 1);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(2, w.r.reason, REASON_DROP_FORGED_FASTCLOSE);
+	CHECK_EQ(2, w.outs.n_pkt, 0);
+	CHECK_EQ(2, engine_connections(w.e), 1);
+	world_fini(&w);
+}
+
+/* The client's SYN on a living connection is challenged, on one that is over it is a new one. */
+static void test_reuse(void)
+{
+	struct seg s = {.flags = TCP_RST, .seq = 1, .ack = 1};
+	struct world w;
+
+	inbound_open(&w, FLOW_IPV4);
+	w.peer_isn += 5000;
+	client_syn(&w, "1e040101");
+	CHECK_EQ(0, w.r.reason, REASON_DROP_SYN_CHALLENGED);
+	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_NET && w.o.mp.has_dss);
+	w.peer_isn -= 5000;
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.reason, REASON_RST_TO_GUEST);
+	w.peer_isn += 5000;
+	w.guest_isn += 777;
+	client_syn(&w, "1e040101");
+	CHECK_EQ(0, w.r.reason, REASON_SYN_STRIPPED);
+	guest_synack(&w);
+	client_acks(&w, w.key_local, 0);
+	CHECK_EQ(0, w.r.mark, ENGINE_MARK_CONVERTED);
+	CHECK_EQ(0, engine_connections(w.e), 1);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+static const struct unit_test tests[] = {
+	{"options of ours vanish", test_unheard},
+	{"the guest refuses or is silent", test_guest_refuses},
+	{"flood of SYNs", test_flood},
+	{"the wrong side", test_wrong_side},
+	{"4-tuple reuse", test_reuse},
+};
+
+UNIT_MAIN("engine/responder_limits", tests)

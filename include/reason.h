@@ -178,6 +178,8 @@
 	  "A connection ran faster than after_mbit: it may have more subflows.")                   \
 	X(PROMOTED_LOSS, "promoted_loss",                                                          \
 	  "A connection lost segments on its path: it may have more subflows.")                    \
+	X(PROMOTED_SILENCE, "promoted_silence",                                                    \
+	  "A connection's path gives no answer any more: it may have more subflows.")              \
 	X(PROMOTED_DELAY, "promoted_delay",                                                        \
 	  "A connection's round trip time grew: its path is full, it may have more subflows.")     \
 	X(PROMOTED_WINDOW, "promoted_window",                                                      \

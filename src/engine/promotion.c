@@ -39,7 +39,8 @@ static enum reason why(const struct engine_cfg *cfg, struct conn *c, uint64_t no
 		return REASON_PROMOTED_BYTES;
 	if (data && cfg->after_us && now_us - c->created_us >= cfg->after_us)
 		return REASON_PROMOTED_TIME;
-	if (cfg->on_congestion && c->congestion && moved_bytes(c) >= CONGESTION_MIN_BYTES)
+	if (cfg->on_congestion && c->congestion &&
+	    (moved_bytes(c) >= CONGESTION_MIN_BYTES || c->congestion == REASON_PROMOTED_SILENCE))
 		return (enum reason)c->congestion;
 	if (fast(cfg, c, now_us))
 		return REASON_PROMOTED_RATE;
@@ -71,12 +72,26 @@ static void saw(struct conn *c, enum reason reason)
 		c->congestion = (uint8_t)reason;
 }
 
+/*
+ * The guest's timer fired twice for the same bytes: the path may be dead, and others may live. The
+ * place that is not being timed (Karn) remembers what was sent again before.
+ */
+static void sent_again(const struct step *st, struct conn *c, struct subflow *s)
+{
+	saw(c, REASON_PROMOTED_LOSS);
+	if (seq_lt(c->una_seq, st->p.seq))
+		return;
+	if (s->rtt_at_us == 0 && s->rtt_ssn == s->snd_una)
+		c->congestion = REASON_PROMOTED_SILENCE;
+	s->rtt_ssn = s->snd_una;
+}
+
 void promotion_from_guest(struct step *st, struct conn *c, struct subflow *s, uint64_t retransmits)
 {
 	uint32_t window = c->told_guest_edge_seq - c->una_seq;
 
 	if (s->retransmits != retransmits) {
-		saw(c, REASON_PROMOTED_LOSS);
+		sent_again(st, c, s);
 		s->rtt_at_us = 0; /* Karn: which of the two was acknowledged? */
 		return;
 	}

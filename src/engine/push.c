@@ -131,7 +131,10 @@ static bool place_again(struct step *st, struct conn *c, uint32_t on, struct txs
 	return true;
 }
 
-/* The first thing that the subflow carries alone and that the peer still needs. */
+/*
+ * The first thing that the subflow carries alone and that the peer still needs. What is SACKed
+ * counts: behind a hole of a dead subflow it never reaches the peer's connection.
+ */
 static struct txseg *first_alone(struct engine *e, const struct conn *c, const struct subflow *s)
 {
 	uint32_t una = c->una_seq - c->guest_fin_acked;
@@ -139,7 +142,7 @@ static struct txseg *first_alone(struct engine *e, const struct conn *c, const s
 	for (uint32_t i = sender_at(e, s->sender)->head; i != NONE; i = txseg_at(e, i)->next) {
 		struct txseg *t = txseg_at(e, i);
 
-		if (!t->foreign && !t->sacked && !t->reinjected && seq_lt(una, t->seq + t->bytes))
+		if (!t->foreign && !t->reinjected && seq_lt(una, t->seq + t->bytes))
 			return t;
 	}
 	return NULL;

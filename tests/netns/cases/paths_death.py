@@ -104,11 +104,22 @@ def new_ones(ctx):
     ctx.net.sh("ip route replace 10.77.1.0/24 via 10.77.11.2")
 
 
+@case("death:unpromoted", links=TWO)
+def unpromoted(ctx):
+    """Too little has moved for a second subflow when the only link in use dies. The guest's timer
+    tells, and that is reason enough. (When it is the guest that waits, nothing tells.)"""
+    transfer = Transfer(ctx, "up", "2M", options="--idle-at 10000 --idle-ms 1500")
+    transfer.wait_carried(5000)
+    ctx.links("a dead")
+    transfer.result(allow=ENDED_SUBFLOWS, timeout_s=25)
+    ctx.links("a up")
+
+
 @case("death:concurrent", **PLACE)
 def concurrent(ctx):
     """Forty connections on both links when one of these dies."""
-    transfer = Transfer(ctx, "both", "500k", connections=40)
-    transfer.wait_carried(5 * MB)
+    transfer = Transfer(ctx, "both", "1M", connections=40)
+    ctx.wait("all have joined", lambda: transfer.counters.growth().get("MPJoinAckRx", 0) == 40, 15)
     ctx.links("a dead")
     transfer.result(allow=ENDED_SUBFLOWS, timeout_s=60)
     ctx.links("a up")

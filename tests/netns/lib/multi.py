@@ -17,7 +17,8 @@ ENDED_SUBFLOWS = ("MPRstTx", "MPRstRx")
 class Transfer:
     """One connection (or many) through the daemon, the guest's end in the background."""
 
-    def __init__(self, ctx, way, size, family=4, connections=1, options=""):
+    def __init__(self, ctx, way, size, family=4, connections=1, options="",
+                 any_family=False):
         self.ctx, self.way, self.connections = ctx, way, connections
         self.links_before = ctx.links.check()
         self.counters = move.ServerCounters(ctx.server)
@@ -25,7 +26,9 @@ class Transfer:
         sends, receives = common + f"--send {size}", common + "--fin-after-eof"
         if way == "both":
             receives += f" --send {size}"       # the client's end comes first
-        self.server = ctx.serve(sends if way == "down" else receives, family)
+        # a listener on "::" hears IPv4 as well
+        self.server = ctx.serve(sends if way == "down" else receives,
+                                6 if any_family else family)
         argv = [f"{ctx.tools}/xfer", "client", "--host", ADDR[family]["server"], "--port",
                 str(move.PORT), "--concurrency", str(connections)]
         self.process = ctx.guest.start(

@@ -404,7 +404,9 @@ def refusals(ctx):
     other.stop()
     refused(ctx, other.argv("check", "-c", other.config), ["nosuch0"])
     other = ctx.new_daemon(extra="sheduler = 3")
-    refused(ctx, other.argv("run", "-c", other.config), [":9", "sheduler"])
+    with open(other.config, encoding="utf-8") as f:
+        line = 1 + f.read().splitlines().index("sheduler = 3")
+    refused(ctx, other.argv("run", "-c", other.config), [f".conf:{line}: ", "sheduler"])
     host.same(before, host.snapshot(ctx.gate_ns))
 
 

@@ -144,6 +144,7 @@ static bool tally_subflows(const struct engine *e, const struct conn *c, uint32_
 		if (k >= e->subflows.n_touched || s->conn != conn || ++n > e->subflows.n_used)
 			return false;
 		length(e, &e->mappings, s->map_head, &t->mappings);
+		length(e, &e->spans, s->early, &t->spans);
 		if (s->sender != NONE) {
 			x = pool_at(&e->senders, e, s->sender);
 			t->senders++;

@@ -47,7 +47,8 @@ uint32_t emit_own_ack_ssn(struct step *st, struct conn *c, struct subflow *s)
 
 	if (c->multi != NONE)
 		return to_guest_ack_ssn(e, c, s);
-	return s->initial && s->ts_since_us == 0 ? receive_ack(s, acked_data_seq(c)) : s->rcv_nxt;
+	return s->initial && s->ts_since_us == 0 ? receive_ack(s, acked_data_seq(c), true)
+						 : s->rcv_nxt;
 }
 
 void emit_begin_net(struct step *st, const struct subflow *s, bool from_packet, struct headers *h,

@@ -68,7 +68,7 @@ void fallback_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64
 	subflow_stay_single(st, c);
 	emit_begin_net(st, s, false, &h, &w);
 	h.seq = s->snd_nxt;
-	h.ack = receive_ack(s, acked_data_seq(c));
+	h.ack = receive_ack(s, acked_data_seq(c), true);
 	h.flags = TCP_ACK;
 	h.window = emit_window_net(c);
 	mp_fail_encode(&w, dsn);

@@ -88,7 +88,7 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 
 	emit_begin_net(st, s, true, &h, &w);
 	h.seq = x->ssn;
-	h.ack = receive_ack(s, acked_data_seq(c));
+	h.ack = receive_ack(s, acked_data_seq(c), true);
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | (last ? 0 : TCP_PSH));
 	if (piece_capable_again(c, s, x->map.ssn)) {
@@ -120,7 +120,7 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 			dss_encode(&w, &d);
 		}
 	}
-	if (st->o.n_sack)
+	if (st->o.n_sack && s->n_shifts == 1)
 		emit_sack(st, &w, sack_limit(c), receive_ssn(s, 0), 0);
 	return emit_net(st, c, s, &h, &w, x->payload, x->bytes, REASON_DATA_TO_NET);
 }
@@ -137,7 +137,7 @@ static void third_ack(struct step *st, struct conn *c, struct subflow *s)
 
 	emit_begin_net(st, s, true, &h, &w);
 	h.seq = s->iss + 1;
-	h.ack = receive_ack(s, acked_data_seq(c));
+	h.ack = receive_ack(s, acked_data_seq(c), true);
 	h.window = emit_window_net(c);
 	h.flags = TCP_ACK;
 	mp_capable_encode(&w, &k);
@@ -205,14 +205,15 @@ static enum reason ack_to_net(struct step *st, struct conn *c, struct subflow *s
 
 	emit_begin_net(st, s, true, &h, &w);
 	h.seq = ack_ssn(st, c, s, st->p.seq);
-	h.ack = receive_ack(s, acked_data_seq(c));
+	h.ack = receive_ack(s, acked_data_seq(c), true);
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
 	if (piece_capable_again(c, s, h.seq)) {
 		c->third_ack = true;
 		mp_capable_encode(&w, &k);
 	} else {
-		if (c->sack)
+		/* Behind several shifts one constant does not translate a block: better none. */
+		if (c->sack && s->n_shifts == 1)
 			emit_sack(st, &w, sack_limit(c), receive_ssn(s, 0), dss_bytes(&d));
 		dss_encode(&w, &d);
 	}
@@ -244,7 +245,7 @@ static enum reason fin_to_net(struct step *st, struct conn *c, struct subflow *s
 		third_ack(st, c, s);
 	emit_begin_net(st, s, true, &h, &w);
 	h.seq = s->snd_nxt;
-	h.ack = receive_ack(s, acked_data_seq(c));
+	h.ack = receive_ack(s, acked_data_seq(c), true);
 	h.window = emit_window_net(c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
 	d.has_map = d.dsn64 = d.data_fin = true;

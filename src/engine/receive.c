@@ -114,16 +114,16 @@ bool receive_overlaps(const struct subflow *s, uint32_t ssn, uint32_t end)
 	return false;
 }
 
-uint32_t receive_ack(struct subflow *s, uint32_t seq)
+uint32_t receive_ack(struct subflow *s, uint32_t seq, bool alone)
 {
 	uint32_t ack = s->acked_ssn;
 	uint32_t data_end;
 
 	/*
-	 * While there is one constant, what the guest acknowledged has passed here, even if `ooo`
-	 * had no room to remember it.
+	 * While there is one constant and no other subflow, what the guest acknowledged has passed
+	 * here, even if `ooo` had no room to remember it.
 	 */
-	if (!s->shifted && !s->fin_received && seq_lt(s->rcv_nxt, seq + s->shift[0].delta))
+	if (alone && !s->shifted && !s->fin_received && seq_lt(s->rcv_nxt, seq + s->shift[0].delta))
 		s->rcv_nxt = ranges_advance(&s->ooo, seq + s->shift[0].delta);
 	data_end = s->rcv_nxt - s->fin_received;
 	for (unsigned i = shift_of(s, ack); i < s->n_shifts; i++) {

@@ -33,8 +33,11 @@ void receive_bytes(struct subflow *s, uint32_t ssn, uint32_t end, bool fin);
 /* True when something of [ssn, end) was received before. */
 bool receive_overlaps(const struct subflow *s, uint32_t ssn, uint32_t end);
 
-/* The subflow acknowledgement when the guest acknowledged `seq` (R2). */
-uint32_t receive_ack(struct subflow *s, uint32_t seq);
+/*
+ * The subflow acknowledgement when the guest acknowledged `seq` (R2). `alone`: all that it
+ * acknowledges came on this subflow.
+ */
+uint32_t receive_ack(struct subflow *s, uint32_t seq, bool alone);
 
 /* Subflow number of a guest-side sequence number (for SACK blocks): by the newest shift. */
 uint32_t receive_ssn(const struct subflow *s, uint32_t seq);

@@ -105,6 +105,8 @@ bool sender_new(struct step *st, struct conn *c, struct subflow *s)
 	if (s->syn_rtt_us)
 		sender_rtt(x, s->syn_rtt_us);
 	take_over(st, c, s, x);
+	/* What the guest sent may be lost as a whole: nobody else would notice. */
+	sender_arm(st, c, s, true);
 	return true;
 }
 

@@ -171,7 +171,7 @@ void sender_retransmit(struct step *st, struct conn *c, struct subflow *s)
 
 		room = room < pace ? room : pace;
 		/* One segment at least, or a timeout could starve. */
-		if (room < mss && x->in_flight_bytes > 0)
+		if (room < mss && room < t->bytes && x->in_flight_bytes > 0)
 			return;
 		if (room < mss)
 			room = mss;

@@ -122,6 +122,18 @@ enum reason subflow_tcprst_reason(const struct mp_tcprst *r)
 	return r->reason < sizeof(reasons) ? (enum reason)reasons[r->reason] : REASON_TCPRST_OTHER;
 }
 
+/* Does another subflow carry data? One that is still joining does not. */
+static bool others_carry(struct engine *e, const struct conn *c, const struct subflow *but)
+{
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (s != but && (s->state == SUBFLOW_ESTABLISHED || s->state == SUBFLOW_FIN_SENT))
+			return true;
+	}
+	return false;
+}
+
 /*
  * The last one is gone. Break before make: paths may come back (RFC 8684 section 3.4 leaves it
  * open for how long). A record for what the guest sends and awaits meanwhile is needed.
@@ -143,7 +155,7 @@ static bool alone(struct step *st, struct conn *c)
 
 void subflow_end(struct step *st, struct conn *c, struct subflow *s, enum reason reason)
 {
-	bool last = c->subflow == subflow_index(st->e, s) && s->next == NONE;
+	bool last = !others_carry(st->e, c, s);
 
 	subflow_event(st, c, s, reason);
 	if (last && c->state == CONN_ESTABLISHED && !alone(st, c)) {

@@ -28,7 +28,7 @@ uint32_t to_guest_ack_ssn(struct engine *e, struct conn *c, struct subflow *s)
 
 	/* What was passed on unkept is acknowledged only as far as the guest did. */
 	if (s->initial && seq_lt(acked_data_seq(c), m->rx_hand_seq))
-		return receive_ack(s, acked_data_seq(c));
+		return receive_ack(s, acked_data_seq(c), false);
 	s->acked_ssn = s->rcv_nxt;
 	return s->rcv_nxt;
 }
@@ -58,7 +58,7 @@ static void emit_range(struct step *st, struct conn *c, uint32_t seq, uint32_t e
 	} while (seq != end);
 }
 
-static void arm_guest(struct step *st, struct conn *c)
+void to_guest_arm(struct step *st, struct conn *c)
 {
 	struct multi *m = multi_of(st->e, c);
 	uint64_t us = (uint64_t)GUEST_RTO_US << (m->n_guest_rto < 6 ? m->n_guest_rto : 6);
@@ -90,7 +90,7 @@ void to_guest_timeout(struct step *st, struct conn *c)
 	if (m->n_guest_rto < UINT8_MAX)
 		m->n_guest_rto++;
 	send_again(st, c);
-	arm_guest(st, c);
+	to_guest_arm(st, c);
 }
 
 void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uint32_t old_edge_seq)
@@ -103,7 +103,7 @@ void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uin
 	if (moved) {
 		kept_trim(e, &m->rx, acked_data_seq(c));
 		m->n_guest_rto = m->n_guest_dup = 0;
-		arm_guest(st, c);
+		to_guest_arm(st, c);
 	} else if (st->p.payload_bytes == 0 && c->acked_seq != c->sent_seq &&
 		   st->p.ack == c->acked_seq && c->told_peer_edge_seq == old_edge_seq &&
 		   ++m->n_guest_dup == 3) {
@@ -167,7 +167,7 @@ static bool take_piece(struct step *st, struct conn *c, uint32_t seq, const uint
 		c->sent_seq = end + 1;
 	*sent = true;
 	if (m->guest_rto_at_us == 0)
-		arm_guest(st, c);
+		to_guest_arm(st, c);
 	return true;
 }
 
@@ -186,7 +186,7 @@ static void take_fin(struct step *st, struct conn *c, uint32_t seq, bool *sent)
 		return;
 	c->sent_seq = seq + 1;
 	emit_range(st, c, seq, seq, true);
-	arm_guest(st, c);
+	to_guest_arm(st, c);
 	*sent = true;
 }
 

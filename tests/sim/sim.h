@@ -21,6 +21,12 @@
 
 #define NEVER UINT64_MAX
 
+/* An uplink as it is; what the engine was told may lag behind. */
+struct uplink {
+	bool down;          /* loses everything in both directions */
+	uint8_t generation; /* of its address */
+};
+
 struct flow;
 struct gate;
 struct link;
@@ -39,6 +45,9 @@ struct sim {
 	struct link *guest_link[2]; /* [0] to the gate, [1] to the guest */
 	struct box *box[ENGINE_PATHS_MAX];
 	struct link *link[ENGINE_PATHS_MAX][2]; /* [0] to the net, [1] from it */
+	struct uplink uplink[ENGINE_PATHS_MAX];
+	unsigned n_events;                 /* of the script, that have happened */
+	uint64_t tell_us[PATH_EVENTS_MAX]; /* those of which the engine is still to hear */
 	struct capture *capture;
 	const char *pcap_dir;
 	bool verbose, ideal;    /* ideal: without the engine, plain TCP end to end */
@@ -53,6 +62,11 @@ void sim_log(struct sim *w, const char *format, ...) __attribute__((format(print
 
 /* Packets passing a place: traced, hashed, captured. `link`: 0 guests, 1 + path. */
 void sim_trace(struct sim *w, enum place at, unsigned link, bool to_net, const struct pkt *p);
+
+/* sim_paths.c: uplinks that go, come and move. */
+void paths_init(struct sim *w);
+uint64_t paths_next_us(const struct sim *w);
+void paths_run(struct sim *w);
 
 /* Runs the scenario; true when nothing was violated. */
 bool sim_run(struct sim *w);

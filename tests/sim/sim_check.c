@@ -56,8 +56,9 @@ static void in_syn(struct flow *f, const struct seg *s)
 {
 	struct check *c = &f->check;
 
-	free(c->sub.map);
+	check_fini(c);
 	memset(c, 0, sizeof(*c));
+	c->n_sub = 1;
 	c->guest_isn = s->seq;
 	c->guest_wscale = s->wscale;
 	c->guest_mss = s->has_mss ? s->mss : s->tuple.family == FLOW_IPV4 ? 536 : 1220;
@@ -72,7 +73,7 @@ static void in_syn_ack(struct flow *f, const struct seg *s)
 	uint32_t token;
 
 	if (c->converted && s->seq == c->peer_isn)
-		c->peer_tsval = later(c->peer_tsval, s->tsval);
+		c->peer_tsval = c->sub[0].peer_tsval = later(c->peer_tsval, s->tsval);
 	if (c->converted || s->ack != c->guest_isn + 1)
 		return;
 	c->peer_isn = s->seq;
@@ -86,10 +87,11 @@ static void in_syn_ack(struct flow *f, const struct seg *s)
 	c->key_peer = s->mp.key[0];
 	c->csum = f->w->sc.control.checksum || (s->mp.capable_flags & 0x80);
 	key_derive(c->key_peer, &token, &c->idsn_peer);
-	c->sub.iss = c->guest_isn;
-	c->sub.irs = c->peer_isn;
-	c->sub.max = 1;
-	c->sub.ack = 1;
+	c->sub[0].iss = c->guest_isn;
+	c->sub[0].irs = c->peer_isn;
+	c->sub[0].max = 1;
+	c->sub[0].ack = 1;
+	c->sub[0].peer_tsval = s->tsval;
 }
 
 static void in_guest(struct flow *f, const struct seg *s)
@@ -112,25 +114,34 @@ static void in_guest(struct flow *f, const struct seg *s)
 	c->guest_tsval = later(c->guest_tsval, s->tsval);
 }
 
-static void in_net(struct flow *f, const struct seg *s)
+static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 {
 	struct check *c = &f->check;
 	const struct mp *m = &s->mp;
-	uint32_t from = s->seq - c->sub.irs, end = from + s->len_bytes + !!(s->flags & F_FIN);
+	uint32_t from = s->seq - b->irs, end = from + s->len_bytes + !!(s->flags & F_FIN);
+	uint8_t wscale = b == &c->sub[0] ? c->peer_wscale : b->peer_wscale;
 	int64_t acked;
 
 	if ((s->flags & F_RST) || m->fastclose) {
-		c->peer_reset = true;
+		c->peer_reset |= m->fastclose || !check_living(c, b);
+		b->fin_came = true;
 		return;
 	}
+	if (b->state != CHECK_OPEN || (s->flags & F_SYN)) {
+		check_join_in(f, b, s);
+		if (b->state != CHECK_OPEN || (s->flags & F_SYN))
+			return;
+	}
 	if (end != from && from - 1 < 1u << 30)
-		ranges_seen_add(&c->sub.rx, from, end);
-	c->peer_tsval = later(c->peer_tsval, s->tsval);
+		ranges_seen_add(&b->rx, from, end);
+	b->fin_came |= !!(s->flags & F_FIN);
+	b->peer_tsval = later(b->peer_tsval, s->tsval);
+	if (b == &c->sub[0])
+		c->peer_tsval = b->peer_tsval;
 	c->confirmed |= m->dss && m->has_ack;
 	/* Without DATA_ACK the window counts at least from what was acknowledged before. */
 	if (!m->dss || !m->has_ack)
-		c->peer_edge =
-			max64(c->peer_edge, c->peer_acked + ((int64_t)s->window << c->peer_wscale));
+		c->peer_edge = max64(c->peer_edge, c->peer_acked + ((int64_t)s->window << wscale));
 	if (!c->keys || !m->dss || !m->has_ack)
 		return;
 	acked = (int64_t)(peer_expand(m->data_ack, m->ack64,
@@ -139,11 +150,11 @@ static void in_net(struct flow *f, const struct seg *s)
 	if (acked > c->guest_sent + c->guest_fin)
 		return;
 	c->peer_acked = max64(c->peer_acked, acked);
-	c->peer_edge = max64(c->peer_edge, acked + ((int64_t)s->window << c->peer_wscale));
+	c->peer_edge = max64(c->peer_edge, acked + ((int64_t)s->window << wscale));
 }
 
-void check_in(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
-	      enum engine_hook hook)
+void check_in(struct gate *g, struct flow *f, struct check_sub *b, const struct pkt *p,
+	      enum engine_side from, enum engine_hook hook)
 {
 	struct seg s;
 
@@ -161,7 +172,7 @@ void check_in(struct gate *g, struct flow *f, const struct pkt *p, enum engine_s
 	} else if (from == ENGINE_GUEST) {
 		in_guest(f, &s);
 	} else {
-		in_net(f, &s);
+		in_net(f, b, &s);
 	}
 }
 
@@ -220,6 +231,9 @@ static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
 
 	if (!sc->clean || f->check.closed || f->check.fallback || p->forged)
 		return;
+	/* The connection closes while a join of it is still under way. */
+	if (r->reason == REASON_DROP_NO_SUBFLOW && f->check.n_sub > 1)
+		return;
 	sim_fail(g->w, "a packet was dropped on clean links: %s",
 		 reason_name((enum reason)r->reason));
 }
@@ -256,8 +270,34 @@ void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum eng
 
 /* ---- what the engine emits ---- */
 
+/* The subflow that a segment to the net is of; an MP_JOIN begins one. */
+static struct check_sub *out_sub(struct gate *g, const struct engine_out *out, const struct seg *s,
+				 struct flow **f)
+{
+	struct check_sub *b;
+
+	*f = NULL;
+	for (unsigned i = g->w->sc.n_flows; i-- > 0 && !*f;)
+		if (g->ct[i].known && flow_tuple_equal(&g->ct[i].net, &s->tuple))
+			*f = &g->w->flow[i];
+	if (*f) {
+		if (out->index != g->ct[(*f)->index].path)
+			sim_fail(g->w, "I4: the first subflow on another path: %s", seg_text(s));
+		return &(*f)->check.sub[0];
+	}
+	b = check_sub_find(g->w, &s->tuple, f);
+	/* A port may be used again, after a join that was given up. */
+	if ((s->flags & F_SYN) && (!b || b->state == CHECK_GONE || s->seq != b->iss))
+		b = check_join_new(g, out, s, f);
+	if (b && out->index != b->path)
+		sim_fail(g->w, "I4: a subflow of path %u on path %u: %s", b->path, out->index,
+			 seg_text(s));
+	return b;
+}
+
 void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p)
 {
+	struct check_sub *b = NULL;
 	struct flow_tuple t;
 	struct flow *f;
 	struct seg s;
@@ -279,12 +319,12 @@ void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p
 	sim_log(g->w, "  emits to %s: %s", out->side == ENGINE_NET ? "net" : "guest", seg_text(&s));
 	t = out->side == ENGINE_NET ? s.tuple : flow_tuple_reverse(&s.tuple);
 	if (out->side == ENGINE_NET) {
-		f = NULL;
-		for (unsigned i = g->w->sc.n_flows; i-- > 0 && !f;)
-			if (g->ct[i].known && flow_tuple_equal(&g->ct[i].net, &t))
-				f = &g->w->flow[i];
+		b = out_sub(g, out, &s, &f);
 		if (unit + s.hdr_bytes > g->cfg.path[out->index].mtu_bytes)
 			sim_fail(g->w, "I4: segments beyond the path's MTU: %s", seg_text(&s));
+		/* Late words on a subflow that is forgotten are answered by RST. */
+		if (!f && (s.flags & F_RST) && gate_owns(g, &t))
+			return;
 	} else {
 		f = flow_find(g->w, &t);
 		if (f && unit + s.opt_bytes > f->check.guest_mss)
@@ -293,7 +333,7 @@ void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p
 	if (!f)
 		sim_fail(g->w, "I4: a packet for no connection: %s", seg_text(&s));
 	else if (out->side == ENGINE_NET)
-		check_to_net(g, f, &s);
+		check_to_net(g, f, b, &s);
 	else
 		check_to_guest(g, f, &s);
 }
@@ -379,5 +419,6 @@ void check_engine(struct gate *g)
 
 void check_fini(struct check *c)
 {
-	free(c->sub.map);
+	for (unsigned i = 0; i < c->n_sub; i++)
+		free(c->sub[i].map);
 }

@@ -33,7 +33,20 @@ struct seen_map {
 	bool fin;
 };
 
+#define CHECK_SUBS_MAX 64
+
+/* The first subflow is OPEN from the start; those that join go through the others. */
+enum check_state { CHECK_OPEN, CHECK_SYN, CHECK_ACK, CHECK_GONE };
+
 struct check_sub {
+	struct flow_tuple tuple; /* gate first; of those that joined */
+	unsigned path;
+	uint8_t state;                   /* enum check_state */
+	bool ts, sack, backup, fin_came; /* FIN or RST of the peer */
+	bool hmac_sent, told;
+	uint8_t peer_wscale, id_gate;
+	uint16_t peer_mss;
+	uint32_t nonce_gate, nonce_peer, tsval, peer_tsval;
 	uint32_t iss, irs;
 	uint32_t max; /* relative: first number not yet sent */
 	uint32_t ack; /* told */
@@ -53,7 +66,9 @@ struct check {
 	uint32_t path_mtu; /* as a router said; 0: nobody did */
 	uint32_t guest_isn, peer_isn;
 	uint64_t key_gate, key_peer, idsn_gate, idsn_peer;
-	struct check_sub sub;
+	struct check_sub sub[CHECK_SUBS_MAX];
+	unsigned n_sub;
+	bool multi; /* some subflow has joined */
 
 	/* what the gate was told: stream offsets */
 	int64_t guest_acked, guest_edge, guest_sent;
@@ -63,12 +78,14 @@ struct check {
 
 	/* what the gate told */
 	int64_t to_guest_ack, to_guest_edge, to_net_ack, to_net_edge;
+	uint32_t to_guest_tsval;
+	bool to_guest_told;
 	uint64_t checked;
 };
 
-/* Before the engine sees a packet. */
-void check_in(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
-	      enum engine_hook hook);
+/* Before the engine sees a packet; `b`: the subflow that it came on, null from a guest. */
+void check_in(struct gate *g, struct flow *f, struct check_sub *b, const struct pkt *p,
+	      enum engine_side from, enum engine_hook hook);
 /* Its verdict; with a replacement that too. */
 void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
 		   enum engine_hook hook, const struct engine_result *r);
@@ -80,8 +97,16 @@ void check_event(struct gate *g, const struct engine_event *ev);
 void check_engine(struct gate *g);
 void check_fini(struct check *c);
 
+/* sim_check_join.c: subflows that join; tuples have the gate first. */
+struct check_sub *check_sub_find(struct sim *w, const struct flow_tuple *t, struct flow **f);
+struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, const struct seg *s,
+				 struct flow **f);
+void check_join_in(struct flow *f, struct check_sub *b, const struct seg *s);
+void check_join_out(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s);
+bool check_living(const struct check *c, const struct check_sub *but); /* another subflow */
+
 /* sim_check_net.c, sim_check_guest.c */
-void check_to_net(struct gate *g, struct flow *f, const struct seg *s);
+void check_to_net(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s);
 void check_to_guest(struct gate *g, struct flow *f, const struct seg *s);
 
 void ranges_seen_add(struct ranges_seen *r, uint32_t start, uint32_t end);

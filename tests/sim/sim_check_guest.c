@@ -97,9 +97,16 @@ static void check_options(struct gate *g, struct flow *f, const struct seg *s)
 	if (s->has_ts != c->ts)
 		sim_fail(g->w, "I4: timestamps were%s agreed on: %s", c->ts ? "" : " not",
 			 seg_text(s));
-	if (c->ts && (before(c->guest_tsval, s->tsecr) || before(c->peer_tsval, s->tsval)))
+	if (c->ts &&
+	    (before(c->guest_tsval, s->tsecr) || (!c->multi && before(c->peer_tsval, s->tsval))))
 		sim_fail(g->w, "I4: timestamps %u %u that nobody sent: %s", s->tsval, s->tsecr,
 			 seg_text(s));
+	/* With several subflows the gate has a clock of its own for the guest. */
+	if (c->multi && c->ts && c->to_guest_told && before(s->tsval, c->to_guest_tsval))
+		sim_fail(g->w, "I4: the guest's clock goes back, %u after %u: %s", s->tsval,
+			 c->to_guest_tsval, seg_text(s));
+	c->to_guest_tsval = c->to_guest_told ? later(c->to_guest_tsval, s->tsval) : s->tsval;
+	c->to_guest_told = true;
 	for (unsigned i = 0; i < s->n_sack; i++) {
 		int64_t start = (int32_t)(s->sack[i].start - c->guest_isn - 1);
 		int64_t end = (int32_t)(s->sack[i].end - c->guest_isn - 1);

@@ -35,12 +35,15 @@ static uint16_t expected_csum(struct flow *f, const struct seen_map *m)
 			   sum_add(0, buf, m->len));
 }
 
-static void map_add(struct gate *g, struct flow *f, const struct seen_map *m, unsigned at,
-		    const struct seg *s)
+static void map_add(struct gate *g, struct flow *f, struct check_sub *b, const struct seen_map *m,
+		    unsigned at, const struct seg *s)
 {
 	struct check *c = &f->check;
-	struct check_sub *b = &c->sub;
 
+	/* While there is one subflow the guest itself keeps to the window, or probes it. */
+	if (c->multi && (int64_t)(m->off + m->len) > c->peer_edge)
+		sim_fail(g->w, "I2: data up to %" PRIu64 ", the peer granted %" PRId64 ": %s",
+			 m->off + m->len, c->peer_edge, seg_text(s));
 	if ((int64_t)(m->off + m->len) > c->guest_sent)
 		sim_fail(g->w, "I4: a mapping up to %" PRIu64 ", the guest sent %" PRId64 ": %s",
 			 m->off + m->len, c->guest_sent, seg_text(s));
@@ -59,10 +62,9 @@ static void map_add(struct gate *g, struct flow *f, const struct seen_map *m, un
 }
 
 /* A mapping is either one seen before, or one for bytes that had none: no ssn has two. */
-static const struct seen_map *take_map(struct gate *g, struct flow *f, const struct seg *s,
-				       const struct seen_map *m)
+static const struct seen_map *take_map(struct gate *g, struct flow *f, struct check_sub *b,
+				       const struct seg *s, const struct seen_map *m)
 {
-	struct check_sub *b = &f->check.sub;
 	unsigned at = map_from(b, m->ssn);
 
 	if (at < b->n_map && b->map[at].ssn < m->ssn + m->len) {
@@ -76,7 +78,7 @@ static const struct seen_map *take_map(struct gate *g, struct flow *f, const str
 				 m->ssn, m->len, m->off, x->ssn, x->len, x->off, seg_text(s));
 		return x;
 	}
-	map_add(g, f, m, at, s);
+	map_add(g, f, b, m, at, s);
 	return &b->map[at];
 }
 
@@ -93,7 +95,8 @@ static void check_bare_fin(struct gate *g, struct flow *f, const struct seg *s, 
 }
 
 /* The mapping of this segment; null (and complained about) when there is none. */
-static const struct seen_map *segment_map(struct gate *g, struct flow *f, const struct seg *s)
+static const struct seen_map *segment_map(struct gate *g, struct flow *f, struct check_sub *b,
+					  const struct seg *s)
 {
 	struct check *c = &f->check;
 	const struct mp *m = &s->mp;
@@ -104,7 +107,7 @@ static const struct seen_map *segment_map(struct gate *g, struct flow *f, const 
 		x.len = m->data_len;
 		if (m->has_capable_csum != c->csum)
 			sim_fail(g->w, "I4: MP_CAPABLE with data: checksum: %s", seg_text(s));
-		return take_map(g, f, s, &x);
+		return take_map(g, f, b, s, &x);
 	}
 	if (!m->dss || !m->has_map)
 		return NULL;
@@ -122,20 +125,20 @@ static const struct seen_map *segment_map(struct gate *g, struct flow *f, const 
 		if (!f->w->sc.boxes || m->data_fin || (c->csum && m->csum))
 			sim_fail(g->w, "I4: an infinite mapping: %s", seg_text(s));
 		infinite = x;
-		infinite.len = s->seq - c->sub.iss + s->len_bytes - x.ssn;
+		infinite.len = s->seq - b->iss + s->len_bytes - x.ssn;
 		return &infinite;
 	}
 	if (x.fin && x.len == 0) {
 		check_bare_fin(g, f, s, x.off);
 		return NULL;
 	}
-	return take_map(g, f, s, &x);
+	return take_map(g, f, b, s, &x);
 }
 
-static void check_data(struct gate *g, struct flow *f, const struct seg *s)
+static void check_data(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s)
 {
-	struct check_sub *b = &f->check.sub;
-	const struct seen_map *m = segment_map(g, f, s);
+	const struct seen_map *m = segment_map(g, f, b, s);
+	bool own = b != &f->check.sub[0];
 	uint32_t ssn = s->seq - b->iss;
 
 	if (s->len_bytes == 0) {
@@ -157,8 +160,8 @@ static void check_data(struct gate *g, struct flow *f, const struct seg *s)
 	if (!f->w->sc.alters &&
 	    !stream_equal(f->key_to_peer, m->off + (ssn - m->ssn), s->payload, s->len_bytes))
 		sim_fail(g->w, "I3: other bytes than the guest's go to the net: %s", seg_text(s));
-	if (ssn > b->max && !f->w->sc.lossy && !f->w->sc.scarce &&
-	    engine_counter(g->e, REASON_DROP_OUTPUT_FULL) == 0)
+	if (ssn > b->max && (own || (!f->w->sc.lossy && !f->w->sc.scarce &&
+				     engine_counter(g->e, REASON_DROP_OUTPUT_FULL) == 0)))
 		sim_fail(g->w, "I4: a hole in the subflow, ssn %u behind %u: %s", ssn, b->max,
 			 seg_text(s));
 	if (b->fin && ssn + s->len_bytes > b->fin_at)
@@ -168,10 +171,9 @@ static void check_data(struct gate *g, struct flow *f, const struct seg *s)
 }
 
 /* The subflow's FIN: only when both DATA_FINs are acknowledged, and nothing may be missing. */
-static void check_fin(struct gate *g, struct flow *f, const struct seg *s)
+static void check_fin(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s)
 {
 	struct check *c = &f->check;
-	struct check_sub *b = &c->sub;
 	uint32_t at = s->seq + s->len_bytes - b->iss, whole = 1;
 
 	if (b->fin) {
@@ -197,10 +199,9 @@ static void check_fin(struct gate *g, struct flow *f, const struct seg *s)
 }
 
 /* I1, I2 towards the peer; and the subflow's own acknowledgement. */
-static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
+static void check_promises(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s)
 {
 	struct check *c = &f->check;
-	struct check_sub *b = &c->sub;
 	const struct mp *m = &s->mp;
 	uint32_t ack = s->ack - b->irs;
 	int64_t acked = c->to_net_ack, edge;
@@ -209,7 +210,8 @@ static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
 		acked = (int64_t)(peer_expand(m->data_ack, m->ack64,
 					      c->idsn_peer + 1 + (uint64_t)c->guest_acked) -
 				  c->idsn_peer - 1);
-	else if (!m->capable && !m->fail && !m->fastclose)
+	else if (!m->capable && !m->fail && !m->fastclose && !m->add_addr && !m->n_removed &&
+		 !m->prio)
 		sim_fail(g->w, "I4: a segment with no DATA_ACK: %s", seg_text(s));
 	if (acked > c->guest_acked)
 		sim_fail(g->w, "I1: DATA_ACK %" PRId64 ", the guest acknowledged %" PRId64 ": %s",
@@ -238,33 +240,50 @@ static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
 		c->to_net_edge = edge;
 }
 
-static void check_options(struct gate *g, struct flow *f, const struct seg *s)
+/* The gate's own clock on a subflow, or the guest's, which has passed through. */
+static void check_timestamps(struct gate *g, struct check *c, struct check_sub *b,
+			     const struct seg *s)
+{
+	bool own = b != &c->sub[0];
+
+	if (s->has_ts != (own ? b->ts : c->ts))
+		sim_fail(g->w, "I4: timestamps were%s agreed on: %s", s->has_ts ? " not" : "",
+			 seg_text(s));
+	if (!s->has_ts)
+		return;
+	if (before(b->peer_tsval, s->tsecr) || (!c->multi && before(c->guest_tsval, s->tsval)))
+		sim_fail(g->w, "I4: timestamps %u %u that nobody sent: %s", s->tsval, s->tsecr,
+			 seg_text(s));
+	if (c->multi && b->told && before(s->tsval, b->tsval))
+		sim_fail(g->w, "I4: the subflow's clock goes back, %u after %u: %s", s->tsval,
+			 b->tsval, seg_text(s));
+	b->tsval = b->told ? later(b->tsval, s->tsval) : s->tsval;
+	b->told = true;
+}
+
+static void check_options(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s)
 {
 	struct check *c = &f->check;
+	bool sack = b == &c->sub[0] ? c->sack : b->sack;
 
 	if (s->has_mss || s->has_wscale || s->sack_permitted)
 		sim_fail(g->w, "I4: an option of SYNs in mid-connection: %s", seg_text(s));
-	if (s->has_ts != c->ts)
-		sim_fail(g->w, "I4: timestamps were%s agreed on: %s", c->ts ? "" : " not",
-			 seg_text(s));
-	if (c->ts && (before(c->guest_tsval, s->tsval) || before(c->peer_tsval, s->tsecr)))
-		sim_fail(g->w, "I4: timestamps %u %u that nobody sent: %s", s->tsval, s->tsecr,
-			 seg_text(s));
+	check_timestamps(g, c, b, s);
 	for (unsigned i = 0; i < s->n_sack; i++) {
-		uint32_t start = s->sack[i].start - c->sub.irs, end = s->sack[i].end - c->sub.irs;
+		uint32_t start = s->sack[i].start - b->irs, end = s->sack[i].end - b->irs;
 
-		if (!c->sack || end <= start || !ranges_seen_hold(&c->sub.rx, start, end))
+		if (!sack || end <= start || !ranges_seen_hold(&b->rx, start, end))
 			sim_fail(g->w, "I4: a SACK block %u to %u that never came: %s", start, end,
 				 seg_text(s));
 	}
 }
 
 /* MP_CAPABLE with both keys, until the peer's first DSS (RFC 8684 section 3.1). */
-static void check_capable(struct gate *g, struct flow *f, const struct seg *s)
+static void check_capable(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s)
 {
 	struct check *c = &f->check;
 	const struct mp *m = &s->mp;
-	bool first = s->seq == c->sub.iss + 1;
+	bool first = s->seq == b->iss + 1;
 	uint32_t token;
 
 	if (!m->capable && !c->keys) {
@@ -285,34 +304,44 @@ static void check_capable(struct gate *g, struct flow *f, const struct seg *s)
 	/* Segments cut from the first mapping carry it too, as segmentation in the kernel has it.
 	 */
 	if (m->has_data_len)
-		first = s->seq - c->sub.iss - 1 < m->data_len;
+		first = s->seq - b->iss - 1 < m->data_len;
 	if (!first || m->version != 1 || m->n_keys != 2 || m->key[0] != c->key_gate ||
 	    m->key[1] != c->key_peer || m->capable_flags != (0x01 | (c->csum ? 0x80 : 0)) ||
 	    m->has_data_len != (s->len_bytes > 0))
 		sim_fail(g->w, "I4: MP_CAPABLE of the third ACK: %s", seg_text(s));
 }
 
-static void check_rst(struct gate *g, struct flow *f, const struct seg *s)
+static void check_rst(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s)
 {
 	struct check *c = &f->check;
 
 	if (c->closed || c->peer_reset || !c->converted || c->fallback)
 		return; /* an answer to what came too late */
+	/* A subflow may end while others live; by itself that is no end of the connection. */
+	if (c->n_sub > 1 && !s->mp.fastclose) {
+		if (b->state == CHECK_OPEN && !g->w->sc.breaks_subflows)
+			sim_fail(g->w, "I5: a subflow is reset for no reason: %s", seg_text(s));
+		b->state = CHECK_GONE;
+		return;
+	}
 	if (!c->guest_reset)
 		sim_fail(g->w, "I4: the peer is reset for no reason: %s", seg_text(s));
 	if (!s->mp.fastclose || s->mp.fastclose_key != c->key_peer)
 		sim_fail(g->w, "I4: a guest's RST without a good MP_FASTCLOSE: %s", seg_text(s));
-	if (s->seq - c->sub.iss != c->sub.max)
-		sim_fail(g->w, "I4: a RST at %u of %u: %s", s->seq - c->sub.iss, c->sub.max,
-			 seg_text(s));
+	if (s->seq - b->iss != b->max)
+		sim_fail(g->w, "I4: a RST at %u of %u: %s", s->seq - b->iss, b->max, seg_text(s));
 }
 
-void check_to_net(struct gate *g, struct flow *f, const struct seg *s)
+void check_to_net(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s)
 {
 	struct check *c = &f->check;
 
 	if (s->flags & F_RST) {
-		check_rst(g, f, s);
+		check_rst(g, f, b, s);
+		return;
+	}
+	if (b->state != CHECK_OPEN || s->mp.join) {
+		check_join_out(g, f, b, s);
 		return;
 	}
 	if (!(s->flags & F_ACK) || (s->flags & (F_SYN | F_URG))) {
@@ -324,12 +353,13 @@ void check_to_net(struct gate *g, struct flow *f, const struct seg *s)
 			sim_fail(g->w, "I4: MPTCP after the fallback: %s", seg_text(s));
 		return;
 	}
-	check_capable(g, f, s);
+	if (b == &c->sub[0])
+		check_capable(g, f, b, s);
 	if (g->w->failed)
 		return;
-	check_promises(g, f, s);
-	check_data(g, f, s);
-	check_options(g, f, s);
+	check_promises(g, f, b, s);
+	check_data(g, f, b, s);
+	check_options(g, f, b, s);
 	if (s->flags & F_FIN)
-		check_fin(g, f, s);
+		check_fin(g, f, b, s);
 }

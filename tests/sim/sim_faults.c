@@ -44,7 +44,7 @@ static void add_loss(struct rng *r, struct link_script *l)
 		l->loss_until = rng_range(r, 1, 400);
 }
 
-static void link_fault(struct scenario *sc, struct rng *r, unsigned path)
+void faults_link(struct scenario *sc, struct rng *r, unsigned path)
 {
 	struct link_script *l = &sc->link[path][rng_range(r, 0, 1)];
 
@@ -85,7 +85,7 @@ static void link_fault(struct scenario *sc, struct rng *r, unsigned path)
 }
 
 /* Between guest and gate: the gate never sees what is lost there. */
-static void guest_link_fault(struct scenario *sc, struct rng *r)
+void faults_guest_link(struct scenario *sc, struct rng *r)
 {
 	struct link_script *l = &sc->guest_link[rng_range(r, 0, 1)];
 
@@ -100,7 +100,7 @@ static void guest_link_fault(struct scenario *sc, struct rng *r)
 	}
 }
 
-static void box_fault(struct scenario *sc, struct rng *r)
+void faults_box(struct scenario *sc, struct rng *r)
 {
 	struct box_script *b = &sc->box[rng_range(r, 0, sc->n_paths - 1)];
 
@@ -154,7 +154,7 @@ static void box_fault(struct scenario *sc, struct rng *r)
 	}
 }
 
-static void control_fault(struct scenario *sc, struct rng *r)
+void faults_control(struct scenario *sc, struct rng *r)
 {
 	struct control_script *k = &sc->control;
 
@@ -173,6 +173,9 @@ static void control_fault(struct scenario *sc, struct rng *r)
 		break;
 	case 2:
 		k->cap_pkt = (unsigned)rng_range(r, 2, 5);
+		/* With several subflows an event may need one for each. */
+		if (sc->multi)
+			k->cap_pkt += 10;
 		sc->scarce = true;
 		break;
 	case 3:
@@ -195,7 +198,7 @@ static void control_fault(struct scenario *sc, struct rng *r)
 	}
 }
 
-static void app_fault(struct scenario *sc, struct rng *r)
+void faults_app(struct scenario *sc, struct rng *r)
 {
 	struct flow_script *f = &sc->flow[rng_range(r, 0, sc->n_flows - 1)];
 	struct app_script *a = rng_chance(r, 50) ? &f->guest_app : &f->peer_app;
@@ -236,20 +239,20 @@ void faults_make(struct scenario *sc)
 		case 1:
 		case 2:
 		case 3:
-			link_fault(sc, &r, (unsigned)rng_range(&r, 0, sc->n_paths - 1));
+			faults_link(sc, &r, (unsigned)rng_range(&r, 0, sc->n_paths - 1));
 			break;
 		case 4:
-			guest_link_fault(sc, &r);
+			faults_guest_link(sc, &r);
 			break;
 		case 5:
 		case 6:
-			box_fault(sc, &r);
+			faults_box(sc, &r);
 			break;
 		case 7:
-			app_fault(sc, &r);
+			faults_app(sc, &r);
 			break;
 		default:
-			control_fault(sc, &r);
+			faults_control(sc, &r);
 			break;
 		}
 	}

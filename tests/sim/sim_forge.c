@@ -47,8 +47,8 @@ static void beyond(struct rng *r, const struct flow *f, struct seg *s)
 	const struct tcp *t = &f->peer.sub[0].t;
 
 	s->flags = F_ACK;
-	s->seq = f->check.sub.irs + ranges_seen_next(&f->check.sub.rx);
-	s->ack = f->check.sub.iss + 1;
+	s->seq = f->check.sub[0].irs + ranges_seen_next(&f->check.sub[0].rx);
+	s->ack = f->check.sub[0].iss + 1;
 	s->window = 0;
 	s->len_bytes = 0;
 	s->has_ts = t->ts;

@@ -18,10 +18,11 @@
 
 struct ip_addr gate_path_addr(const struct sim *w, unsigned path)
 {
-	struct ip_addr a = {.b = {192, 0, 2, (uint8_t)(1 + path)}};
+	uint8_t host = (uint8_t)(1 + path + 16 * w->uplink[path].generation);
+	struct ip_addr a = {.b = {192, 0, 2, host}};
 
 	if (w->sc.family == FLOW_IPV6)
-		a = (struct ip_addr){.b = {0xfd, 1, [15] = (uint8_t)(1 + path)}};
+		a = (struct ip_addr){.b = {0xfd, 1, [15] = host}};
 	return a;
 }
 
@@ -48,8 +49,13 @@ static void configure(struct gate *g)
 				     .seed = {rng_next(&r), rng_next(&r)},
 				     .checksum = k->checksum,
 				     .n_paths = (uint8_t)sc->n_paths,
-				     .mode = ENGINE_SINGLE,
-				     .max_subflows = 8,
+				     .mode = k->mode,
+				     .ndiffports = k->ndiffports,
+				     .max_subflows = k->max_subflows,
+				     .congestion = k->congestion,
+				     .scheduler = k->scheduler,
+				     .after_bytes = k->after_bytes,
+				     .after_us = k->after_us,
 				     .port_min = 61000,
 				     .port_max = 65000,
 				     .idle_timeout_us = 300ull * 1000000};
@@ -90,6 +96,7 @@ void gate_init(struct gate *g, struct sim *w)
 	if (w->ideal)
 		return;
 	configure(g);
+	memset(g->usable, true, sizeof(g->usable));
 	g->region_bytes = engine_region_bytes(&g->cfg);
 	assert(g->region_bytes);
 	g->region = region_new(g);
@@ -113,11 +120,16 @@ void gate_adopt(struct gate *g)
 	memset(old, 0x5a, g->region_bytes);
 	free(old);
 	g->e = engine_adopt(g->region, g->region_bytes, &g->cfg, g->w->now_us);
-	if (!g->e)
+	if (!g->e) {
 		sim_fail(g->w, "I9: the region was not adopted");
+		return;
+	}
+	/* A daemon that starts tells the engine of all paths. */
+	for (unsigned i = 0; i < g->w->sc.n_paths && g->w->sc.multi; i++)
+		engine_path_set(g->e, i, g->usable[i], &g->cfg.path[i]);
 }
 
-static struct engine_tick tick(struct gate *g)
+struct engine_tick gate_tick(struct gate *g)
 {
 	while (g->random.n < ENGINE_RANDOM_WORDS) {
 		uint64_t word = rng_next(&g->rng);
@@ -134,7 +146,7 @@ static struct engine_tick tick(struct gate *g)
 /* ---- addresses ---- */
 
 /* The kernel's NAT: a damaged checksum stays damaged. */
-static void translate(struct pkt *p, const struct flow_tuple *t)
+void gate_translate(struct pkt *p, const struct flow_tuple *t)
 {
 	uint32_t ip = t->family == FLOW_IPV4 ? 20 : 40, n = ip == 20 ? 4 : 16;
 	uint8_t *tcp = p->data + ip;
@@ -152,7 +164,7 @@ static void translate(struct pkt *p, const struct flow_tuple *t)
 		tcp[16] ^= 0x55;
 }
 
-static struct flow *flow_of_net(struct gate *g, const struct flow_tuple *gate_first)
+struct flow *gate_flow_of_net(struct gate *g, const struct flow_tuple *gate_first)
 {
 	for (unsigned i = g->w->sc.n_flows; i-- > 0;)
 		if (g->ct[i].known && flow_tuple_equal(&g->ct[i].net, gate_first))
@@ -164,19 +176,35 @@ static void forward_to_net(struct gate *g, struct flow *f, struct pkt *p)
 {
 	struct conntrack *ct = &g->ct[f->index];
 
-	translate(p, &ct->net);
+	gate_translate(p, &ct->net);
 	link_send(g->w->link[ct->path][0], p);
 }
 
-static void forward_to_guest(struct gate *g, struct flow *f, struct pkt *p)
+void gate_forward_to_guest(struct gate *g, struct flow *f, struct pkt *p)
 {
 	struct flow_tuple t = flow_tuple_reverse(&f->tuple);
 
-	translate(p, &t);
+	gate_translate(p, &t);
 	link_send(g->w->guest_link[1], p);
 }
 
 /* ---- what comes out of the engine ---- */
+
+/* A host lets nothing go from an address that it has no more; a guest's own is always good. */
+bool gate_is_here(const struct gate *g, unsigned path, const struct flow_tuple *t)
+{
+	struct ip_addr addr = gate_path_addr(g->w, path), guest = g->w->flow[0].tuple.src;
+
+	return ip_addr_equal(&t->src, &addr) || ip_addr_equal(&t->src, &guest);
+}
+
+static bool from_here(const struct gate *g, unsigned path, const struct pkt *p)
+{
+	struct seg s;
+
+	seg_parse(&s, p->data, p->len_bytes);
+	return gate_is_here(g, path, &s.tuple);
+}
 
 static void emit_one(struct gate *g, const struct engine_out *out)
 {
@@ -199,13 +227,15 @@ static void emit_one(struct gate *g, const struct engine_out *out)
 	if (out->payload_bytes > out->gso_size_bytes && out->gso_size_bytes)
 		p->gso_bytes = out->gso_size_bytes;
 	check_out(g, out, p);
-	if (out->side == ENGINE_NET)
+	if (out->side == ENGINE_NET && !from_here(g, out->index, p))
+		free(p);
+	else if (out->side == ENGINE_NET)
 		link_send(g->w->link[out->index][0], p);
 	else
 		link_send(g->w->guest_link[1], p);
 }
 
-static void take_outs(struct gate *g)
+void gate_take_outs(struct gate *g)
 {
 	if (g->outs.n_pkt > g->outs.cap_pkt || g->outs.n_event > g->outs.cap_event) {
 		sim_fail(g->w, "I7: the engine wrote beyond its output arrays");
@@ -226,14 +256,17 @@ static struct engine_result ask(struct gate *g, struct flow *f, struct engine_re
 
 	if (!flow_tuple_equal(&r.ask, &f->tuple))
 		sim_fail(g->w, "the engine asks for another connection's translation");
-	take_outs(g);
-	t = tick(g);
+	gate_take_outs(g);
+	t = gate_tick(g);
 	return engine_translation(g->e, r.conn, &g->ct[f->index].net, &t, &g->outs);
 }
 
-/* One packet through the engine; true when `p` goes on (maybe with other bytes). */
-static bool through(struct gate *g, struct flow *f, struct pkt **p, enum engine_side from,
-		    enum engine_hook hook)
+/*
+ * One packet through the engine; true when `p` goes on (maybe with other bytes). `b`: the subflow
+ * that it came on, null from the guest.
+ */
+bool gate_through(struct gate *g, struct flow *f, struct check_sub *b, struct pkt **p,
+		  enum engine_side from, enum engine_hook hook)
 {
 	struct conntrack *ct = &g->ct[f->index];
 	struct engine_pkt in = {
@@ -245,19 +278,19 @@ static bool through(struct gate *g, struct flow *f, struct pkt **p, enum engine_
 		.csum_trusted = g->w->sc.control.csum_trusted && !(*p)->corrupted,
 		.mark_converted = ct->mark == ENGINE_MARK_CONVERTED,
 	};
-	struct engine_tick t = tick(g);
+	struct engine_tick t = gate_tick(g);
 	struct engine_result r;
 	struct pkt *q;
 
 	if (!(*p)->forged)
-		check_in(g, f, *p, from, hook);
+		check_in(g, f, b, *p, from, hook);
 	r = engine_packet(g->e, &in, &t, &g->outs);
 	if (r.verdict == ENGINE_ASK)
 		r = ask(g, f, r);
 	check_verdict(g, f, *p, from, hook, &r);
 	if (r.mark != ENGINE_MARK_NONE)
 		ct->mark = r.mark;
-	take_outs(g);
+	gate_take_outs(g);
 	if (r.verdict == ENGINE_ACCEPT)
 		return true;
 	if (r.verdict == ENGINE_REPLACE) {
@@ -267,6 +300,15 @@ static bool through(struct gate *g, struct flow *f, struct pkt **p, enum engine_
 		return true;
 	}
 	return false;
+}
+
+/* The path that the host's routing chooses: one that is up. */
+static unsigned route(const struct sim *w, unsigned n)
+{
+	for (unsigned i = 0; i < w->sc.n_paths; i++)
+		if (!w->uplink[(n + i) % w->sc.n_paths].down)
+			return (n + i) % w->sc.n_paths;
+	return n % w->sc.n_paths;
 }
 
 void gate_from_guest(struct gate *g, struct pkt *p)
@@ -286,7 +328,7 @@ void gate_from_guest(struct gate *g, struct pkt *p)
 	ct = &g->ct[f->index];
 	if (!ct->known) {
 		ct->known = true;
-		ct->path = f->index % g->w->sc.n_paths;
+		ct->path = route(g->w, f->index);
 		ct->net = f->tuple;
 		if (g->w->sc.control.masquerade) {
 			ct->net.src = gate_path_addr(g->w, ct->path);
@@ -301,81 +343,11 @@ void gate_from_guest(struct gate *g, struct pkt *p)
 		else
 			forward_to_net(g, f, p);
 	} else if (!g->e || (ct->mark == ENGINE_MARK_PLAIN && hook == ENGINE_STEAL) ||
-		   through(g, f, &p, ENGINE_GUEST, hook)) {
+		   gate_through(g, f, NULL, &p, ENGINE_GUEST, hook)) {
 		forward_to_net(g, f, p);
 	} else {
 		free(p);
 	}
-}
-
-/* An ICMP error of a router on the path: to the daemon if it is about a converted connection. */
-static void gate_icmp(struct gate *g, const struct too_big *m, struct pkt *p)
-{
-	struct flow *f = flow_of_net(g, &m->about);
-	struct engine_pkt in = {.data = p->data,
-				.len_bytes = p->len_bytes,
-				.from = ENGINE_NET,
-				.hook = ENGINE_STEAL};
-	struct engine_result r = {.verdict = ENGINE_ACCEPT};
-	struct too_big out = *m;
-	struct engine_tick t;
-
-	if (f && g->e && !g->dead && g->ct[f->index].mark == ENGINE_MARK_CONVERTED) {
-		in.path = (uint8_t)g->ct[f->index].path;
-		f->check.path_mtu = m->mtu_bytes;
-		t = tick(g);
-		r = engine_packet(g->e, &in, &t, &g->outs);
-		check_verdict(g, f, p, ENGINE_NET, ENGINE_STEAL, &r);
-		take_outs(g);
-	}
-	free(p);
-	if (!f || r.verdict != ENGINE_ACCEPT)
-		return;
-	out.about = f->tuple;
-	link_send(g->w->guest_link[1], too_big_build(&out));
-}
-
-void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
-{
-	struct flow_tuple reverse, guest;
-	enum engine_hook hook;
-	struct conntrack *ct;
-	struct flow *f;
-	struct too_big icmp;
-	struct seg s;
-	bool ok = seg_parse(&s, p->data, p->len_bytes);
-
-	if (too_big_parse(&icmp, p->data, p->len_bytes)) {
-		gate_icmp(g, &icmp, p);
-		return;
-	}
-	reverse = flow_tuple_reverse(&s.tuple);
-	f = flow_of_net(g, &reverse);
-	if (!f || (!ok && !p->corrupted)) {
-		if (!ok && !p->corrupted && !g->w->sc.boxes)
-			sim_fail(g->w, "the peer's packet cannot be read: %s", s.bad);
-		free(p);
-		return;
-	}
-	(void)path;
-	ct = &g->ct[f->index];
-	hook = s.flags & F_SYN ? ENGINE_IN_PLACE : ENGINE_STEAL;
-	/* A refusal visits the daemon on the host's road. */
-	if ((s.flags & F_RST) && ct->mark == ENGINE_MARK_NONE)
-		hook = ENGINE_IN_PLACE;
-	if (g->dead && ct->mark == ENGINE_MARK_CONVERTED) {
-		free(p);
-		return;
-	}
-	if (hook == ENGINE_IN_PLACE) {
-		guest = flow_tuple_reverse(&f->tuple);
-		translate(p, &guest);
-	}
-	if (!g->e || g->dead || (ct->mark != ENGINE_MARK_CONVERTED && hook == ENGINE_STEAL) ||
-	    through(g, f, &p, ENGINE_NET, hook))
-		forward_to_guest(g, f, p);
-	else
-		free(p);
 }
 
 uint64_t gate_next_us(const struct gate *g)
@@ -415,13 +387,25 @@ void gate_run(struct gate *g)
 		return;
 	}
 	for (int i = 0; engine_deadline_us(g->e) <= g->w->now_us && !g->w->failed; i++) {
-		struct engine_tick t = tick(g);
+		struct engine_tick t = gate_tick(g);
 
 		engine_timeout(g->e, &t, &g->outs);
-		take_outs(g);
+		gate_take_outs(g);
 		if (i == TIMEOUT_ROUNDS_MAX)
 			sim_fail(g->w, "the engine's deadline stays in the past");
 	}
+}
+
+void gate_path_told(struct gate *g, unsigned path)
+{
+	struct engine_path_cfg *p = &g->cfg.path[path];
+	bool usable = !g->w->uplink[path].down;
+
+	*(g->w->sc.family == FLOW_IPV4 ? &p->addr4 : &p->addr6) = gate_path_addr(g->w, path);
+	g->usable[path] = usable;
+	sim_log(g->w, "the engine hears that path %u is %s", path, usable ? "up" : "down");
+	if (g->e && !g->dead)
+		engine_path_set(g->e, path, usable, p);
 }
 
 void gate_check_empty(struct gate *g)

@@ -29,6 +29,7 @@ struct gate {
 	struct engine_outs outs;
 	struct conntrack ct[SIM_FLOWS_MAX]; /* by flow */
 	uint64_t adopt_us[3];               /* still to come, ascending */
+	bool usable[ENGINE_PATHS_MAX];      /* as the engine was told */
 	bool dead;                          /* between one process and the next */
 	uint64_t dead_until_us;
 };
@@ -43,9 +44,28 @@ void gate_run(struct gate *g);
 /* The engine's process is replaced by one that adopts its region (I9). */
 void gate_adopt(struct gate *g);
 
+/* The kernel's messages say how the path is now. */
+void gate_path_told(struct gate *g, unsigned path);
+
 /* At the end nothing may be left. */
 void gate_check_empty(struct gate *g);
 
+/* A tuple (gate first) of a subflow that the gate may have opened itself. */
+bool gate_owns(const struct gate *g, const struct flow_tuple *gate_first);
+
+/* The address that the host has there now. */
 struct ip_addr gate_path_addr(const struct sim *w, unsigned path);
+
+/* Between sim_gate.c and sim_gate_net.c. `gate_first`: a tuple on the wire, the gate's side first.
+ */
+struct engine_tick gate_tick(struct gate *g);
+void gate_take_outs(struct gate *g);
+struct check_sub;
+bool gate_through(struct gate *g, struct flow *f, struct check_sub *b, struct pkt **p,
+		  enum engine_side from, enum engine_hook hook);
+void gate_translate(struct pkt *p, const struct flow_tuple *t);
+struct flow *gate_flow_of_net(struct gate *g, const struct flow_tuple *gate_first);
+void gate_forward_to_guest(struct gate *g, struct flow *f, struct pkt *p);
+bool gate_is_here(const struct gate *g, unsigned path, const struct flow_tuple *gate_first);
 
 #endif

@@ -101,6 +101,8 @@ static bool lost(struct link *l, const struct pkt *p)
 
 	if (now_us >= s->dark_from_us && now_us < s->dark_until_us)
 		return true;
+	if (l->index && l->w->uplink[l->index - 1].down)
+		return true;
 	if (s->mtu_bytes && p->len_bytes > s->mtu_bytes && !p->gso_bytes) {
 		complain(l, p);
 		return true;

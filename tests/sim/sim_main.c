@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,15 @@
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim [--seed S] [--seeds N] [--list FILE] [--pcap DIR] [--verbose]\n"
-			"  --seed S     one seed, or the first of N\n"
-			"  --seeds N    so many seeds (1)\n"
-			"  --list FILE  first the seeds that stand in the file, one per line\n"
-			"  --pcap DIR   one capture per link and side\n"
-			"  --verbose    every packet and verdict\n"
-			"  --ideal      also for the same run without the engine\n");
+	fprintf(stderr,
+		"usage: sim [--seed S] [--seeds N] [--list FILE] [--pcap DIR] [--verbose]\n"
+		"  --seed S     one seed, or the first of N\n"
+		"  --seeds N    so many (1); from 1000000 on seeds have several subflows, below\n"
+		"               that every second one is taken from there\n"
+		"  --list FILE  first the seeds that stand in the file, one per line\n"
+		"  --pcap DIR   one capture per link and side\n"
+		"  --verbose    every packet and verdict\n"
+		"  --ideal      also for the same run without the engine\n");
 	return 2;
 }
 
@@ -73,10 +76,26 @@ static const char *compare_with_ideal(const struct sim *w, uint64_t seed,
 	return text;
 }
 
+static uint64_t running;
+
+/* A failed assertion of the engine: the seed is what matters. */
+static void on_crash(int sig)
+{
+	printf("seed %" PRIu64 ": crashed, signal %d\n  replay: ./run sim --seed %" PRIu64
+	       " --verbose --pcap build/sim-%" PRIu64 "\n",
+	       running, sig, running, running);
+	fflush(stdout);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
 static bool run_seed(uint64_t seed, const struct options_main *o)
 {
 	static struct sim first, again;
-	const char *why = run_once(&first, seed, o, 0, false);
+	const char *why;
+
+	running = seed;
+	why = run_once(&first, seed, o, 0, false);
 
 	if (!why && run_once(&again, seed, o, 0xa5, false))
 		why = again.failure;
@@ -157,12 +176,18 @@ int main(int argc, char **argv)
 			return usage();
 		}
 	}
+	signal(SIGABRT, on_crash);
+	signal(SIGSEGV, on_crash);
 	if (optind != argc)
 		return usage();
 	if (o.list && !run_list(o.list, &o, &n, &bad))
 		return 2;
+	/* Every second one has several subflows, unless only such are asked for. */
 	for (uint64_t i = 0; i < count; i++, n++)
-		bad += !run_seed(seed + i, &o);
+		bad += !run_seed(count == 1 || seed >= SIM_MULTI_SEEDS ? seed + i
+				 : i % 2 ? SIM_MULTI_SEEDS + seed + i / 2
+					 : seed + i / 2,
+				 &o);
 	printf("sim: %u seeds, %u failed\n", n, bad);
 	return bad ? 1 : 0;
 }

@@ -40,6 +40,12 @@ static inline void put64(uint8_t *b, uint64_t v)
 	put32(b + 4, (uint32_t)v);
 }
 
+/* One MPTCP option of n bytes; flags and tuple of `s` are known. */
+bool mptcp_parse(struct seg *s, const uint8_t *o, uint32_t n);
+
+/* All MPTCP options there are in `m`, padded to a multiple of 4: bytes written. */
+uint32_t mptcp_build(const struct mp *m, uint8_t *o);
+
 bool options_parse(struct seg *s, const uint8_t *o, uint32_t n);
 
 /* Bytes written, a multiple of 4; as many SACK blocks as 40 bytes leave room for. */

@@ -53,6 +53,53 @@ void key_derive(uint64_t key, uint32_t *token, uint64_t *idsn)
 	*idsn = get64(digest + 24);
 }
 
+/* RFC 2104. */
+static void hmac_sha256(const uint8_t key[16], const uint8_t *text, uint32_t n, uint8_t out[32])
+{
+	struct sha256_ctx ctx;
+	uint8_t pad[64], inner[32];
+
+	memset(pad, 0x36, sizeof(pad));
+	for (int i = 0; i < 16; i++)
+		pad[i] ^= key[i];
+	sha256_init(&ctx);
+	sha256_update(&ctx, sizeof(pad), pad);
+	sha256_update(&ctx, n, text);
+	sha256_digest(&ctx, sizeof(inner), inner);
+	for (unsigned i = 0; i < sizeof(pad); i++)
+		pad[i] ^= 0x36 ^ 0x5c;
+	sha256_init(&ctx);
+	sha256_update(&ctx, sizeof(pad), pad);
+	sha256_update(&ctx, sizeof(inner), inner);
+	sha256_digest(&ctx, 32, out);
+}
+
+void join_hmac(uint64_t key, uint64_t key_other, uint32_t nonce, uint32_t nonce_other,
+	       uint8_t out[32])
+{
+	uint8_t keys[16], text[8];
+
+	put64(keys, key);
+	put64(keys + 8, key_other);
+	put32(text, nonce);
+	put32(text + 4, nonce_other);
+	hmac_sha256(keys, text, sizeof(text), out);
+}
+
+void addr_hmac(uint64_t key, uint64_t key_other, const struct mp *m, uint8_t out[8])
+{
+	uint32_t n = m->addr_family == FLOW_IPV6 ? 16 : 4;
+	uint8_t keys[16], text[19], full[32];
+
+	put64(keys, key);
+	put64(keys + 8, key_other);
+	text[0] = m->addr_id;
+	memcpy(text + 1, m->addr.b, n);
+	put16(text + 1 + n, m->addr_port);
+	hmac_sha256(keys, text, n + 3, full);
+	memcpy(out, full + 24, 8);
+}
+
 static uint64_t pseudo_sum(const struct flow_tuple *t, uint32_t tcp_bytes)
 {
 	uint32_t n = t->family == FLOW_IPV4 ? 4 : 16;
@@ -203,11 +250,22 @@ struct pkt *seg_build(const struct seg *s)
 	return p;
 }
 
+static void other_text(const struct mp *m, char *text, size_t n)
+{
+	static const char *const join[] = {"", " join", " join-answer", " join-ack"};
+
+	snprintf(text, n, "%s%s%s%s%s%s%s%s", m->fastclose ? " fastclose" : "",
+		 m->fail ? " fail" : "", m->tcprst ? " tcprst" : "", join[m->join],
+		 m->prio ? " prio" : "", m->prio && m->backup ? "-backup" : "",
+		 m->add_addr ? m->echo ? " add-addr-echo" : " add-addr" : "",
+		 m->n_removed ? " remove-addr" : "");
+}
+
 const char *seg_text(const struct seg *s)
 {
 	static char text[256];
 	const struct mp *m = &s->mp;
-	char dss[120] = "";
+	char dss[120] = "", other[80];
 
 	if (m->dss)
 		snprintf(dss, sizeof(dss),
@@ -216,10 +274,10 @@ const char *seg_text(const struct seg *s)
 			 m->data_ack, m->dsn, m->ssn, m->map_len);
 	else if (m->capable)
 		snprintf(dss, sizeof(dss), " capable keys=%u len=%u", m->n_keys, m->data_len);
-	snprintf(text, sizeof(text), "%u>%u %s%s%s%s seq=%u len=%u ack=%u win=%u%s%s%s",
+	other_text(m, other, sizeof(other));
+	snprintf(text, sizeof(text), "%u>%u %s%s%s%s seq=%u len=%u ack=%u win=%u%s%s",
 		 s->tuple.src_port, s->tuple.dst_port, s->flags & F_SYN ? "S" : "",
 		 s->flags & F_FIN ? "F" : "", s->flags & F_RST ? "R" : "",
-		 s->flags & F_ACK ? "." : "", s->seq, s->len_bytes, s->ack, s->window, dss,
-		 m->fastclose ? " fastclose" : "", m->fail ? " fail" : "");
+		 s->flags & F_ACK ? "." : "", s->seq, s->len_bytes, s->ack, s->window, dss, other);
 	return text;
 }

@@ -30,9 +30,17 @@ struct pkt {
 	uint8_t data[];
 };
 
+enum join_form { JOIN_NONE, JOIN_SYN, JOIN_SYN_ACK, JOIN_ACK };
+
+#define HMAC_BYTES 20 /* what the longest form of MP_JOIN carries of it */
+#define REMOVED_MAX 8
+
 /* The MPTCP options of one segment, RFC 8684 section 3. */
 struct mp {
 	bool capable, dss, fastclose, fail, tcprst, other; /* which there are */
+	bool prio, add_addr;
+	uint8_t n_removed; /* REMOVE_ADDR: so many ids */
+	uint8_t join;      /* enum join_form */
 	uint8_t n_options;
 	/* MP_CAPABLE */
 	uint8_t version, capable_flags, n_keys;
@@ -46,6 +54,18 @@ struct mp {
 	uint16_t map_len;
 	uint16_t csum; /* of either; as a number read in network order */
 	uint64_t fastclose_key, fail_dsn;
+	uint8_t tcprst_flags, tcprst_reason;
+	/* MP_JOIN and MP_PRIO */
+	bool backup;
+	uint8_t join_id;
+	uint32_t token, nonce;
+	uint8_t hmac[HMAC_BYTES]; /* SYN/ACK: 8 of them */
+	/* ADD_ADDR, REMOVE_ADDR */
+	bool echo;
+	uint8_t addr_id, addr_family, removed[REMOVED_MAX];
+	uint16_t addr_port; /* 0: none */
+	struct ip_addr addr;
+	uint8_t addr_hmac[8];
 };
 
 struct block {
@@ -107,6 +127,14 @@ void pkt_fix(struct pkt *p);
 
 /* Token and initial data sequence number of a key (RFC 8684 section 3.1). */
 void key_derive(uint64_t key, uint32_t *token, uint64_t *idsn);
+
+/*
+ * HMAC-SHA256 of an MP_JOIN (section 3.2): keys and nonces of the one who sends it come first, 32
+ * bytes. Of ADD_ADDR (section 3.4.1): the rightmost 8 bytes.
+ */
+void join_hmac(uint64_t key, uint64_t key_other, uint32_t nonce, uint32_t nonce_other,
+	       uint8_t out[32]);
+void addr_hmac(uint64_t key, uint64_t key_other, const struct mp *m, uint8_t out[8]);
 
 /* One line that names the segment, for messages. */
 const char *seg_text(const struct seg *s);

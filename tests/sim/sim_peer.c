@@ -11,6 +11,7 @@
 #include "sim_link.h"
 
 #define SYN_ACK_TRIES 6
+#define ALONE_US (60ull * 1000000)
 #define FLAG_H 0x01
 #define FLAG_CSUM 0x80
 
@@ -20,7 +21,8 @@ void peer_init(struct flow *f)
 
 	p->w = f->w;
 	p->f = f;
-	p->rtx_at_us = p->probe_at_us = NEVER;
+	p->rtx_at_us = p->probe_at_us = p->linger_at_us = p->alone_at_us = NEVER;
+	p->rng = rng_split(f->w->sc.seed, 70 + f->index);
 	app_init(&p->app, f->w, &f->script->peer_app, &f->script->guest_app, f->key_to_guest,
 		 f->key_to_peer);
 }
@@ -34,13 +36,15 @@ void peer_fini(struct peer *p)
 	}
 }
 
-static void stray_reset(struct sim *w, unsigned path, const struct seg *s)
+void peer_stray_reset(struct sim *w, unsigned path, const struct seg *s, uint8_t why)
 {
 	struct seg r;
 
 	if (s->flags & F_RST)
 		return;
 	memset(&r, 0, sizeof(r));
+	r.mp.tcprst = why != 0;
+	r.mp.tcprst_reason = why;
 	r.tuple = flow_tuple_reverse(&s->tuple);
 	r.flags = F_RST;
 	r.seq = s->ack;
@@ -57,7 +61,8 @@ static struct peer_sub *sub_find(struct sim *w, const struct flow_tuple *t)
 	for (unsigned i = w->sc.n_flows; i-- > 0;) {
 		struct peer *p = &w->flow[i].peer;
 
-		for (unsigned k = 0; k < p->n_sub; k++)
+		/* The latest: the gate may use a port again. */
+		for (unsigned k = p->n_sub; k-- > 0;)
 			if (flow_tuple_equal(&p->sub[k].t.tuple, t))
 				return &p->sub[k];
 	}
@@ -83,15 +88,50 @@ static void send_syn_ack(struct peer *p, struct peer_sub *s)
 		       .n_keys = 1,
 		       .key = {p->key_local}};
 
-	s->t.backoff = p->syn_acks++;
+	s->t.backoff = s->syn_acks++;
 	tcp_syn(&s->t, true, &m);
+}
+
+/* The record of a subflow that is over, for another one. */
+static struct peer_sub *over(struct peer *p)
+{
+	struct peer_sub *s = &p->sub[1];
+
+	while (s->t.state != TCP_RESET)
+		s++;
+	tcp_fini(&s->t);
+	free(s->map);
+	free(s->in.buf);
+	memset(s, 0, sizeof(*s));
+	return s;
+}
+
+struct peer_sub *peer_sub_new(struct peer *p, unsigned path, const struct seg *syn,
+			      const struct tcp_traits *k)
+{
+	struct peer_sub *s = &p->sub[p->n_sub];
+
+	if (p->n_sub < PEER_SUBFLOWS_MAX)
+		p->n_sub++;
+	else
+		s = over(p);
+	tcp_init(&s->t, p->w, s, &peer_ops, k);
+	s->p = p;
+	s->used = true;
+	s->path = path;
+	s->reset_at_us = NEVER;
+	s->t.tuple = flow_tuple_reverse(&syn->tuple);
+	tcp_negotiate(&s->t, syn);
+	s->t.no_edge_check = p->mptcp;
+	s->map_end = s->t.iss + 1;
+	return s;
 }
 
 static void accept_syn(struct peer *p, unsigned path, const struct seg *g)
 {
-	struct peer_sub *s = &p->sub[p->n_sub++];
 	const struct flow_script *script = p->f->script;
 	struct tcp_traits k = script->peer;
+	struct peer_sub *s;
 	const struct mp *m = &g->mp;
 	uint32_t token;
 
@@ -104,14 +144,7 @@ static void accept_syn(struct peer *p, unsigned path, const struct seg *g)
 	key_derive(p->key_local, &token, &p->idsn_local);
 	if (p->mptcp)
 		k.mss_reserve = 28;
-	tcp_init(&s->t, p->w, s, &peer_ops, &k);
-	s->p = p;
-	s->used = true;
-	s->path = path;
-	s->t.tuple = flow_tuple_reverse(&g->tuple);
-	tcp_negotiate(&s->t, g);
-	s->t.no_edge_check = p->mptcp;
-	s->map_end = s->t.iss + 1;
+	s = peer_sub_new(p, path, g, &k);
 	send_syn_ack(p, s);
 	s->t.rcv_edge = s->t.rcv_nxt + app_space(&p->app);
 }
@@ -154,7 +187,32 @@ static void on_rst(struct peer *p, struct peer_sub *s, const struct seg *g)
 		return;
 	}
 	s->t.state = TCP_RESET;
-	p->reset = true;
+	/* RFC 8684 section 3.5: only MP_FASTCLOSE ends more than the subflow. */
+	if (p->w->sc.multi && !g->mp.fastclose && peer_multipath(p))
+		peer_sub_gone(p, s);
+	else
+		p->reset = true;
+}
+
+void peer_sub_gone(struct peer *p, struct peer_sub *s)
+{
+	bool any = false;
+
+	s->t.state = TCP_RESET;
+	peer_queue(p, s);
+	for (unsigned i = 0; i < p->n_sub; i++)
+		any |= p->sub[i].t.state == TCP_OPEN;
+	if (!any)
+		p->alone_at_us = p->w->now_us + ALONE_US;
+}
+
+void peer_sub_reset(struct peer *p, struct peer_sub *s, uint8_t why)
+{
+	struct mp m = {.tcprst = true, .tcprst_flags = 1, .tcprst_reason = why};
+
+	sim_log(p->w, "the peer resets a subflow, reason %u", why);
+	tcp_rst(&s->t, &m);
+	peer_sub_gone(p, s);
 }
 
 static bool ack_possible(struct peer *p, struct peer_sub *s, const struct seg *g)
@@ -171,7 +229,7 @@ static bool ack_possible(struct peer *p, struct peer_sub *s, const struct seg *g
 /* RFC 8684 section 3.1: the first segment without DSS behind the handshake means plain TCP. */
 static void first_segment(struct peer *p, struct peer_sub *s, const struct seg *g)
 {
-	if (p->heard_dss || p->fallback || !p->mptcp)
+	if (p->heard_dss || p->fallback || !p->mptcp || s->joined)
 		return;
 	if (g->mp.dss && g->mp.has_ack)
 		p->heard_dss = true;
@@ -184,11 +242,13 @@ static void first_segment(struct peer *p, struct peer_sub *s, const struct seg *
 static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
 {
 	if (s->t.state == TCP_RESET) {
-		stray_reset(p->w, s->path, g);
+		peer_stray_reset(p->w, s->path, g, 0);
 		return;
 	}
 	if (g->flags & F_SYN) {
-		if (s->t.state == TCP_SYN_RECEIVED && g->seq == s->t.irs)
+		if (s->t.state == TCP_SYN_RECEIVED && g->seq == s->t.irs && s->joined)
+			peer_join_answer(p, s);
+		else if (s->t.state == TCP_SYN_RECEIVED && g->seq == s->t.irs)
 			send_syn_ack(p, s);
 		else
 			tcp_ack(&s->t);
@@ -203,8 +263,18 @@ static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
 	if (s->t.state == TCP_SYN_RECEIVED) {
 		if (g->ack != s->t.iss + 1)
 			return;
-		third_ack(p, s, g);
+		if (s->joined)
+			peer_join_third(p, s, g);
+		else
+			third_ack(p, s, g);
+		if (s->t.state != TCP_OPEN)
+			return;
+	} else if (g->mp.join == JOIN_ACK) {
+		tcp_ack(&s->t); /* the fourth ACK was lost (section 3.2) */
+		return;
 	}
+	if (g->mp.prio)
+		s->backup = g->mp.backup;
 	first_segment(p, s, g);
 	if (g->mp.fail && p->failed) {
 		p->fail_answered = true;
@@ -236,12 +306,16 @@ void peer_receive(struct sim *w, unsigned path, struct pkt *pkt)
 	t = flow_tuple_reverse(&g.tuple);
 	s = sub_find(w, &t);
 	p = (g.flags & (F_SYN | F_ACK | F_RST)) == F_SYN ? listener(w, g.tuple.dst_port) : NULL;
-	if (p && !p->f->script->peer_refuses)
+	if (s && (g.flags & F_SYN) && g.seq != s->t.irs && s->t.state == TCP_RESET)
+		s = NULL;
+	if (!s && (g.flags & F_SYN) && g.mp.join == JOIN_SYN)
+		peer_join(w, path, &g);
+	else if (p && !p->f->script->peer_refuses)
 		accept_syn(p, path, &g);
 	else if (s)
 		sub_input(s->p, s, &g);
 	else
-		stray_reset(w, path, &g);
+		peer_stray_reset(w, path, &g, 0);
 	free(pkt);
 }
 
@@ -254,11 +328,14 @@ uint64_t peer_next_us(const struct peer *p)
 	if (p->n_sub == 0 || p->reset)
 		return NEVER;
 	us = p->probe_at_us < us ? p->probe_at_us : us;
+	us = p->linger_at_us < us ? p->linger_at_us : us;
+	us = p->alone_at_us < us ? p->alone_at_us : us;
 	one = p->open ? app_next_us(&p->app) : NEVER;
 	us = one < us ? one : us;
 	for (unsigned i = 0; i < p->n_sub; i++) {
 		one = tcp_next_us(&p->sub[i].t);
 		us = one < us ? one : us;
+		us = p->sub[i].reset_at_us < us ? p->sub[i].reset_at_us : us;
 	}
 	return us;
 }
@@ -273,21 +350,49 @@ void peer_abort(struct peer *p)
 	p->reset = true;
 }
 
+static void run_sub(struct peer *p, struct peer_sub *s)
+{
+	if (s->t.state == TCP_SYN_RECEIVED && s->t.rto_at_us <= p->w->now_us) {
+		if (s->syn_acks <= SYN_ACK_TRIES && s->joined)
+			peer_join_answer(p, s);
+		else if (s->syn_acks <= SYN_ACK_TRIES)
+			send_syn_ack(p, s);
+		else if (s->joined)
+			s->t.state = TCP_RESET;
+		else
+			peer_abort(p);
+	}
+	if (s->reset_at_us <= p->w->now_us) {
+		s->reset_at_us = NEVER;
+		if (s->t.state == TCP_OPEN && !s->t.fin_sent && peer_multipath(p))
+			peer_sub_reset(p, s, 2);
+	}
+	tcp_run(&s->t);
+}
+
+/* An orphan's subflows, and a connection that nobody joins again, do not stay for ever. */
+static void give_up(struct peer *p)
+{
+	if (p->linger_at_us <= p->w->now_us) {
+		p->linger_at_us = NEVER - 1;
+		for (unsigned i = 0; i < p->n_sub; i++)
+			p->sub[i].t.state = TCP_RESET;
+	}
+	if (p->alone_at_us <= p->w->now_us) {
+		p->alone_at_us = NEVER;
+		p->reset = true;
+	}
+}
+
 void peer_run(struct peer *p)
 {
 	bool was_shut = app_space(&p->app) < p->f->script->peer_app.buffer_bytes / 2;
 
-	for (unsigned i = 0; i < p->n_sub; i++) {
-		struct peer_sub *s = &p->sub[i];
-
-		if (s->t.state == TCP_SYN_RECEIVED && s->t.rto_at_us <= p->w->now_us) {
-			if (p->syn_acks > SYN_ACK_TRIES)
-				peer_abort(p);
-			else
-				send_syn_ack(p, s);
-		}
-		tcp_run(&s->t);
-	}
+	for (unsigned i = 0; i < p->n_sub; i++)
+		run_sub(p, &p->sub[i]);
+	give_up(p);
+	if (p->reset)
+		return;
 	app_run(&p->app);
 	if (p->app.abort && p->open) {
 		peer_abort(p);

@@ -13,10 +13,12 @@
 #define MPGATE_SIM_PEER_H
 
 #include "sim_app.h"
+#include "sim_rng.h"
 #include "sim_tcp.h"
 
-#define PEER_SUBFLOWS_MAX 8
+#define PEER_SUBFLOWS_MAX 64
 #define PEER_EARLY_MAX 64
+#define PEER_SPANS_MAX 1024
 
 struct flow;
 
@@ -38,11 +40,25 @@ struct peer_pending {
 	uint8_t *buf; /* with checksums data waits here */
 };
 
+/* Stretches of a stream, ascending and disjoint. */
+struct peer_spans {
+	struct {
+		uint64_t start, end;
+	} r[PEER_SPANS_MAX];
+	unsigned n;
+};
+
 struct peer_sub {
 	struct tcp t;
 	struct peer *p;
 	bool used;
-	unsigned path;
+	bool joined;  /* by MP_JOIN */
+	bool refused; /* will be, when its third ACK comes */
+	bool backup;  /* as the gate wants it */
+	bool queued;  /* what it carries goes over the others too */
+	unsigned path, syn_acks;
+	uint32_t nonce_local, nonce_remote;
+	uint64_t reset_at_us;
 	struct peer_map *map;
 	unsigned n_map, cap_map, first_map;
 	uint32_t map_end; /* sequence number behind the last mapping */
@@ -64,14 +80,15 @@ struct peer {
 	/* from the guest */
 	uint64_t rcv, rcv_edge, eof_off;
 	bool eof_known, eof;
-	struct {
-		uint64_t start, end;
-	} early[PEER_EARLY_MAX]; /* data behind a hole, ascending; its bytes were compared */
-	unsigned n_early, n_discarded;
+	struct peer_spans early; /* data behind a hole; its bytes were compared */
+	struct peer_spans again; /* to be sent on another subflow as well */
+	unsigned n_discarded, turn;
+	struct rng rng;
+	uint64_t linger_at_us; /* the data is through: when the subflows are given up */
+	uint64_t alone_at_us;  /* no subflow is left: when the connection is given up */
 	uint64_t discarded[PEER_EARLY_MAX];
 	struct peer_sub sub[PEER_SUBFLOWS_MAX];
 	unsigned n_sub;
-	unsigned syn_acks;
 	bool fail_wanted;           /* MP_FAIL goes with the next acknowledgement */
 	bool failed, fail_answered; /* this end saw a wrong checksum; MP_FAIL came in answer */
 	uint64_t fail_dsn;
@@ -86,7 +103,34 @@ uint64_t peer_next_us(const struct peer *p);
 void peer_run(struct peer *p);
 bool peer_over(const struct peer *p);
 
+struct peer_sub *peer_sub_new(struct peer *p, unsigned path, const struct seg *syn,
+			      const struct tcp_traits *k);
+void peer_stray_reset(struct sim *w, unsigned path, const struct seg *s, uint8_t why);
+/* Ends one subflow; what it carried goes elsewhere. `why`: of MP_TCPRST (RFC 8684 section 3.6). */
+void peer_sub_reset(struct peer *p, struct peer_sub *s, uint8_t why);
+void peer_sub_gone(struct peer *p, struct peer_sub *s);
+
+/* sim_peer_join.c */
+void peer_join(struct sim *w, unsigned path, const struct seg *syn);
+void peer_join_answer(struct peer *p, struct peer_sub *s); /* SYN/ACK, again and again */
+void peer_join_third(struct peer *p, struct peer_sub *s, const struct seg *g);
+
+/* sim_peer_multi.c */
+void peer_push_multi(struct peer *p);
+void peer_queue(struct peer *p, struct peer_sub *s); /* what it carries, for the others */
+bool peer_living(const struct peer *p, const struct peer_sub *s);
+void peer_data_timer_multi(struct peer *p);
+
+/* Adds [start, end); false when there is no room for another stretch. */
+bool peer_spans_add(struct peer_spans *x, unsigned max, uint64_t start, uint64_t end);
+void peer_spans_rm(struct peer_spans *x, unsigned i);
+
 /* sim_peer_send.c */
+void peer_map_add(struct peer_sub *s, uint64_t off, uint32_t len, bool fin, bool probe);
+bool peer_push_one(struct peer *p, struct peer_sub *s); /* one mapping of new data */
+void peer_arm(struct peer *p, const struct tcp *t);
+void peer_probe(struct peer *p, struct peer_sub *s); /* of the data's window */
+bool peer_multipath(const struct peer *p);
 extern const struct tcp_ops peer_ops;
 void peer_push(struct peer *p); /* maps and sends what may go */
 void peer_take_data_ack(struct peer *p, struct peer_sub *s, const struct seg *g);

@@ -38,10 +38,15 @@ void peer_fall_back(struct peer *p, const char *why)
 	}
 }
 
-static void complain(struct peer *p, const struct seg *g, const char *what)
+static void complain(struct peer *p, struct peer_sub *s, const struct seg *g, const char *what)
 {
 	if (!p->w->sc.boxes)
 		sim_fail(p->w, "I4: %s: %s", what, seg_text(g));
+	/* Section 3.7: with others there, only this subflow ends. */
+	if (p->n_sub > 1) {
+		peer_sub_reset(p, s, 6);
+		return;
+	}
 	/*
 	 * In mid-stream nobody can tell old bytes from new ones without options. Linux falls back
 	 * here and may deliver bytes twice; a careful peer resets.
@@ -81,51 +86,34 @@ static bool discards(struct peer *p, uint64_t off)
 	return true;
 }
 
-static void keep_early(struct peer *p, uint64_t start, uint64_t end)
-{
-	unsigned i = 0, j;
-
-	while (i < p->n_early && p->early[i].end < start)
-		i++;
-	for (j = i; j < p->n_early && p->early[j].start <= end; j++) {
-		start = start < p->early[j].start ? start : p->early[j].start;
-		end = end > p->early[j].end ? end : p->early[j].end;
-	}
-	if (i == j && p->n_early == PEER_EARLY_MAX)
-		return;
-	memmove(p->early + i + 1, p->early + j, (p->n_early - j) * sizeof(p->early[0]));
-	p->n_early = p->n_early - (j - i) + 1;
-	p->early[i].start = start;
-	p->early[i].end = end;
-}
-
 /* What waited behind a hole that is filled now. */
 static void release_early(struct peer *p)
 {
 	static uint8_t buf[4096];
 	uint32_t n;
 
-	while (p->n_early && p->early[0].start <= p->rcv) {
-		while (p->rcv < p->early[0].end) {
+	while (p->early.n && p->early.r[0].start <= p->rcv) {
+		while (p->rcv < p->early.r[0].end) {
 			n = sizeof(buf);
-			if (n > p->early[0].end - p->rcv)
-				n = (uint32_t)(p->early[0].end - p->rcv);
+			if (n > p->early.r[0].end - p->rcv)
+				n = (uint32_t)(p->early.r[0].end - p->rcv);
 			stream_fill(p->f->key_to_peer, p->rcv, buf, n);
 			p->rcv += n;
 			app_receive(&p->app, buf, n, "the peer");
 		}
-		memmove(p->early, p->early + 1, --p->n_early * sizeof(p->early[0]));
+		peer_spans_rm(&p->early, 0);
 	}
 }
 
 /* Bytes of the stream, in the order of the subflow; on one subflow that is the data's order. */
-static void data(struct peer *p, uint64_t off, const uint8_t *bytes, uint32_t n,
+static void data(struct peer_sub *s, uint64_t off, const uint8_t *bytes, uint32_t n,
 		 const struct seg *g)
 {
+	struct peer *p = s->p;
 	uint64_t skip;
 
 	if ((int64_t)off < 0) {
-		complain(p, g, "data below the initial data sequence number");
+		complain(p, s, g, "data below the initial data sequence number");
 		return;
 	}
 	if (!p->w->sc.alters && !stream_equal(p->f->key_to_peer, off, bytes, n))
@@ -134,9 +122,10 @@ static void data(struct peer *p, uint64_t off, const uint8_t *bytes, uint32_t n,
 	if (discards(p, off))
 		return;
 	if (off > p->rcv) {
-		keep_early(p, off, off + n);
+		peer_spans_add(&p->early, p->w->sc.multi ? PEER_SPANS_MAX : PEER_EARLY_MAX, off,
+			       off + n);
 		if (p->n_sub == 1 && !p->n_discarded)
-			complain(p, g, "a hole in the data on the only subflow");
+			complain(p, s, g, "a hole in the data on the only subflow");
 		return;
 	}
 	skip = p->rcv - off;
@@ -162,7 +151,7 @@ static bool map_of(struct peer *p, struct peer_sub *s, const struct seg *g, stru
 		x->seq = s->t.irs + 1;
 		x->len = m->data_len;
 		if (m->has_capable_csum != p->csum)
-			complain(p, g, "MP_CAPABLE with data: checksum");
+			complain(p, s, g, "MP_CAPABLE with data: checksum");
 		return true;
 	}
 	if (!m->dss || !m->has_map)
@@ -172,7 +161,8 @@ static bool map_of(struct peer *p, struct peer_sub *s, const struct seg *g, stru
 		return true;
 	}
 	if (m->has_csum != p->csum)
-		complain(p, g, "DSS checksum where there must be none, or none where one must be");
+		complain(p, s, g,
+			 "DSS checksum where there must be none, or none where one must be");
 	p->remote64 |= m->dsn64;
 	x->off = peer_expand(m->dsn, m->dsn64, p->idsn_remote + 1 + p->rcv) - p->idsn_remote - 1;
 	x->fin = m->data_fin;
@@ -181,12 +171,14 @@ static bool map_of(struct peer *p, struct peer_sub *s, const struct seg *g, stru
 	return true;
 }
 
-static void bare_fin(struct peer *p, const struct seg *g, const struct peer_pending *x)
+static void bare_fin(struct peer_sub *s, const struct seg *g, const struct peer_pending *x)
 {
+	struct peer *p = s->p;
+
 	if (g->mp.ssn != 0)
-		complain(p, g, "a bare DATA_FIN whose SSN is not 0");
+		complain(p, s, g, "a bare DATA_FIN whose SSN is not 0");
 	if (p->csum && g->mp.csum != mp_checksum(g->mp.dsn, 0, 1, 0))
-		complain(p, g, "the checksum of a bare DATA_FIN");
+		complain(p, s, g, "the checksum of a bare DATA_FIN");
 	peer_data_fin(p, x->off);
 }
 
@@ -199,12 +191,12 @@ static bool take_map(struct peer *p, struct peer_sub *s, const struct seg *g, ui
 
 	if (x->infinite) {
 		if (!p->failed)
-			complain(p, g, "an infinite mapping without MP_FAIL");
+			complain(p, s, g, "an infinite mapping without MP_FAIL");
 		if (!p->fail_answered && !p->w->sc.lossy && !p->w->sc.scarce)
 			sim_fail(p->w, "RFC 8684 section 3.7: MP_FAIL was not answered: %s",
 				 seg_text(g));
 		if (in->valid && p->csum)
-			data(p, in->off, in->buf, in->done, g);
+			data(s, in->off, in->buf, in->done, g);
 		in->valid = false;
 		peer_fall_back(p, "an infinite mapping");
 		return false;
@@ -213,18 +205,18 @@ static bool take_map(struct peer *p, struct peer_sub *s, const struct seg *g, ui
 		if (in->seq == x->seq && in->len == x->len && in->off == x->off &&
 		    in->fin == x->fin && in->csum == x->csum)
 			return true;
-		complain(p, g, "a mapping that contradicts the pending one");
+		complain(p, s, g, "a mapping that contradicts the pending one");
 		return false;
 	}
 	if (before(seq, x->seq) || !before(seq, x->seq + x->len)) {
-		complain(p, g, "a mapping that does not hold its segment's data");
+		complain(p, s, g, "a mapping that does not hold its segment's data");
 		return false;
 	}
 	*in = *x;
 	in->buf = buf;
 	in->done = seq - x->seq;
 	if (in->done && p->csum)
-		complain(p, g, "a mapping with checksum whose start never came");
+		complain(p, s, g, "a mapping with checksum whose start never came");
 	return true;
 }
 
@@ -247,7 +239,7 @@ static void map_complete(struct peer *p, struct peer_sub *s, const struct seg *g
 			p->fail_wanted = p->failed = true;
 			p->fail_dsn = dsn;
 		}
-		data(p, in->off, in->buf, in->len, g);
+		data(s, in->off, in->buf, in->len, g);
 	}
 	if (in->fin)
 		peer_data_fin(p, in->off + in->len);
@@ -265,10 +257,12 @@ static void plain(struct peer *p, const struct seg *g, const uint8_t *bytes, uin
 }
 
 /* A subflow's FIN: lawful when both DATA_FINs have been acknowledged, or the other way round. */
-static void sub_fin(struct peer *p, const struct seg *g)
+static void sub_fin(struct peer *p, struct peer_sub *s, const struct seg *g)
 {
-	if (!p->eof)
-		complain(p, g, "FIN on the only subflow before a DATA_FIN");
+	if (p->n_sub > 1) /* this subflow ends, the connection does not */
+		s->t.fin_wanted = true;
+	else if (!p->eof)
+		complain(p, s, g, "FIN on the only subflow before a DATA_FIN");
 }
 
 void peer_deliver(struct tcp *t, const struct seg *g, uint32_t skip, uint32_t n)
@@ -288,16 +282,16 @@ void peer_deliver(struct tcp *t, const struct seg *g, uint32_t skip, uint32_t n)
 	}
 	has_map = map_of(p, s, g, &x);
 	if (has_map && !x.infinite && x.fin && x.len == 0) {
-		bare_fin(p, g, &x);
+		bare_fin(s, g, &x);
 		has_map = false;
 		if (n)
-			complain(p, g, "data beside a bare DATA_FIN");
+			complain(p, s, g, "data beside a bare DATA_FIN");
 	}
-	while (n > 0 && !p->fallback && !p->reset) {
+	while (n > 0 && !p->fallback && !p->reset && t->state == TCP_OPEN) {
 		if (has_map && !take_map(p, s, g, seq, &x))
 			break;
 		if (!s->in.valid) {
-			complain(p, g, "data without a mapping");
+			complain(p, s, g, "data without a mapping");
 			break;
 		}
 		part = s->in.len - s->in.done;
@@ -306,7 +300,7 @@ void peer_deliver(struct tcp *t, const struct seg *g, uint32_t skip, uint32_t n)
 			s->in.buf = s->in.buf ? s->in.buf : malloc(65536);
 			memcpy(s->in.buf + s->in.done, bytes, part);
 		} else {
-			data(p, s->in.off + s->in.done, bytes, part, g);
+			data(s, s->in.off + s->in.done, bytes, part, g);
 		}
 		s->in.done += part;
 		if (s->in.done == s->in.len) {
@@ -317,10 +311,10 @@ void peer_deliver(struct tcp *t, const struct seg *g, uint32_t skip, uint32_t n)
 		bytes += part;
 		n -= part;
 	}
-	if (p->reset)
+	if (p->reset || t->state != TCP_OPEN)
 		return;
 	if (p->fallback)
 		plain(p, g, bytes, n);
 	else if (g->flags & F_FIN)
-		sub_fin(p, g);
+		sub_fin(p, s, g);
 }

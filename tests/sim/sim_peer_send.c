@@ -13,13 +13,14 @@
 
 #define MAP_MAX 65535u
 #define DATA_RTO_MIN_US 200000u
+#define LINGER_US (30ull * 1000000)
 
 static struct peer_sub *sub_of(struct tcp *t)
 {
 	return t->owner;
 }
 
-static bool multipath(const struct peer *p)
+bool peer_multipath(const struct peer *p)
 {
 	return p->mptcp && !p->fallback;
 }
@@ -88,7 +89,7 @@ static uint32_t peer_fill(struct tcp *t, struct seg *g, uint32_t n, uint8_t *buf
 	const struct peer_map *x;
 	uint32_t skip;
 
-	if (multipath(p) && t->state == TCP_OPEN && p->key_remote)
+	if (peer_multipath(p) && t->state == TCP_OPEN && p->key_remote)
 		put_data_ack(p, &g->mp);
 	if (p->fail_wanted && n == 0) {
 		g->mp.fail = true;
@@ -96,7 +97,7 @@ static uint32_t peer_fill(struct tcp *t, struct seg *g, uint32_t n, uint8_t *buf
 		p->fail_wanted = false;
 	}
 	if (n == 0) {
-		if (multipath(p) && p->fin_sent && !p->fin_acked && g->mp.dss && !g->mp.fail)
+		if (peer_multipath(p) && p->fin_sent && !p->fin_acked && g->mp.dss && !g->mp.fail)
 			put_bare_fin(p, &g->mp);
 		return 0;
 	}
@@ -108,7 +109,7 @@ static uint32_t peer_fill(struct tcp *t, struct seg *g, uint32_t n, uint8_t *buf
 		memset(buf, 0, n);
 	else
 		stream_fill(p->f->key_to_guest, x->off + skip, buf, n);
-	if (multipath(p)) {
+	if (peer_multipath(p)) {
 		put_map(p, &g->mp, t, x);
 	} else if (p->infinite_wanted && g->seq == t->max && !g->mp.fail) {
 		/* RFC 8684 section 3.7: length 0, from here on plain TCP. */
@@ -196,7 +197,7 @@ void peer_take_data_ack(struct peer *p, struct peer_sub *s, const struct seg *g)
 
 	if (s->n_map)
 		forget_maps(s);
-	if (!multipath(p)) {
+	if (!peer_multipath(p)) {
 		/* On one path the stream's offset and the sequence number differ by a constant. */
 		if (s->n_map && before(s->t.una, g->ack)) {
 			const struct peer_map *x = map_at(s, g->ack - 1);
@@ -230,7 +231,7 @@ void peer_take_data_ack(struct peer *p, struct peer_sub *s, const struct seg *g)
 
 /* ---- sending ---- */
 
-static void map_add(struct peer_sub *s, uint64_t off, uint32_t len, bool fin, bool probe)
+void peer_map_add(struct peer_sub *s, uint64_t off, uint32_t len, bool fin, bool probe)
 {
 	struct peer *p = s->p;
 	struct peer_map *x;
@@ -244,7 +245,7 @@ static void map_add(struct peer_sub *s, uint64_t off, uint32_t len, bool fin, bo
 	*x = (struct peer_map){
 		.seq = s->map_end, .len = len, .off = off, .fin = fin, .probe = probe};
 	s->map_end += len;
-	if (!multipath(p) || !p->csum)
+	if (!peer_multipath(p) || !p->csum)
 		return;
 	memset(buf, 0, len);
 	if (!probe)
@@ -260,7 +261,7 @@ static void push_plain(struct peer *p, struct peer_sub *s)
 	while (n > 0) {
 		uint32_t part = n < (1u << 20) ? (uint32_t)n : 1u << 20;
 
-		map_add(s, p->nxt, part, false, false);
+		peer_map_add(s, p->nxt, part, false, false);
 		p->nxt += part;
 		n -= part;
 	}
@@ -269,7 +270,7 @@ static void push_plain(struct peer *p, struct peer_sub *s)
 }
 
 /* One mapping: as much as window, congestion window and super-segment allow. */
-static bool push_one(struct peer *p, struct peer_sub *s)
+bool peer_push_one(struct peer *p, struct peer_sub *s)
 {
 	struct tcp *t = &s->t;
 	uint64_t n = p->app.written - p->nxt, window = p->edge > p->nxt ? p->edge - p->nxt : 0;
@@ -290,7 +291,7 @@ static bool push_one(struct peer *p, struct peer_sub *s)
 	if (n == 0 || (n < t->mss && !t->k.nodelay && p->nxt != p->una && !p->app.closed))
 		return false;
 	last = p->app.closed && p->nxt + n == p->app.written;
-	map_add(s, p->nxt, (uint32_t)n, last && p->f->script->peer_fin_rides, false);
+	peer_map_add(s, p->nxt, (uint32_t)n, last && p->f->script->peer_fin_rides, false);
 	p->nxt += n;
 	if (last && p->f->script->peer_fin_rides)
 		p->fin_sent = true;
@@ -320,7 +321,7 @@ static uint64_t data_rto_us(const struct peer *p, const struct tcp *t)
 	return us << (p->rtx < 6 ? p->rtx : 6);
 }
 
-static void arm(struct peer *p, const struct tcp *t)
+void peer_arm(struct peer *p, const struct tcp *t)
 {
 	bool waiting = p->una < p->nxt || (p->fin_sent && !p->fin_acked);
 	uint64_t us = data_rto_us(p, t);
@@ -336,13 +337,17 @@ void peer_push(struct peer *p)
 {
 	struct peer_sub *s = pick(p);
 
+	if (p->n_sub > 1 && peer_multipath(p) && p->open && !p->reset) {
+		peer_push_multi(p);
+		return;
+	}
 	if (!s || !p->open || p->reset)
 		return;
-	if (!multipath(p)) {
+	if (!peer_multipath(p)) {
 		push_plain(p, s);
 		return;
 	}
-	while (push_one(p, s))
+	while (peer_push_one(p, s))
 		;
 	tcp_output(&s->t);
 	if (p->app.closed && p->nxt == p->app.written && !p->fin_sent) {
@@ -351,7 +356,7 @@ void peer_push(struct peer *p)
 			if (p->sub[i].t.state == TCP_OPEN)
 				tcp_ack(&p->sub[i].t);
 	}
-	arm(p, &s->t);
+	peer_arm(p, &s->t);
 }
 
 /* Data that was acknowledged on the subflow but not as data, sent again further on. */
@@ -364,15 +369,35 @@ static void send_data_again(struct peer *p, struct peer_sub *s)
 	if (n > s->t.mss)
 		n = s->t.mss;
 	if (n > 0)
-		map_add(s, p->una, (uint32_t)n, false, false);
+		peer_map_add(s, p->una, (uint32_t)n, false, false);
 	tcp_output(&s->t);
+}
+
+/* RFC 8684 leaves the form open; Linux sends one old byte. */
+void peer_probe(struct peer *p, struct peer_sub *s)
+{
+	p->probes++;
+	p->probe_at_us = NEVER;
+	if (s->t.una == s->map_end && p->una > 0) {
+		peer_map_add(s, p->una - 1, 1, false, true);
+		tcp_output(&s->t);
+	} else if (p->una == 0 && p->edge > 0) {
+		peer_push(p);
+	} else {
+		tcp_ack(&s->t);
+	}
+	peer_arm(p, &s->t);
 }
 
 void peer_data_timer(struct peer *p)
 {
 	struct peer_sub *s = pick(p);
 
-	if (!s || !multipath(p)) {
+	if (p->n_sub > 1 && peer_multipath(p)) {
+		peer_data_timer_multi(p);
+		return;
+	}
+	if (!s || !peer_multipath(p)) {
 		p->rtx_at_us = p->probe_at_us = NEVER;
 		return;
 	}
@@ -383,27 +408,18 @@ void peer_data_timer(struct peer *p)
 			send_data_again(p, s);
 		else if (p->fin_sent && !p->fin_acked)
 			tcp_ack(&s->t);
-		arm(p, &s->t);
+		peer_arm(p, &s->t);
 	}
-	if (p->probe_at_us <= p->w->now_us) {
-		p->probes++;
-		p->probe_at_us = NEVER;
-		if (s->t.una == s->map_end && p->una > 0) {
-			map_add(s, p->una - 1, 1, false, true);
-			tcp_output(&s->t);
-		} else if (p->una == 0 && p->edge > 0) {
-			peer_push(p);
-		} else {
-			tcp_ack(&s->t);
-		}
-		arm(p, &s->t);
-	}
+	if (p->probe_at_us <= p->w->now_us)
+		peer_probe(p, s);
 }
 
 void peer_finish(struct peer *p)
 {
-	if (!multipath(p) || !p->fin_acked || !p->eof)
+	if (!peer_multipath(p) || !p->fin_acked || !p->eof)
 		return;
+	if (p->w->sc.multi && p->linger_at_us == NEVER)
+		p->linger_at_us = p->w->now_us + LINGER_US;
 	for (unsigned i = 0; i < p->n_sub; i++) {
 		p->sub[i].t.fin_wanted = true;
 		tcp_output(&p->sub[i].t);

@@ -208,10 +208,13 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 	uint64_t guest_delay;
 	bool reuse = false;
 
-	*sc = (struct scenario){.seed = seed, .n_paths = 1, .n_flows = 1};
+	*sc = (struct scenario){
+		.seed = seed, .n_paths = 1, .n_flows = 1, .multi = seed >= SIM_MULTI_SEEDS};
 	sc->family = rng_chance(&r, 70) ? FLOW_IPV4 : FLOW_IPV6;
 	if (rng_chance(&r, 20))
 		sc->n_paths = 2;
+	if (sc->multi)
+		sc->n_paths = rng_chance(&r, 60) ? 2 : (unsigned)rng_range(&r, 3, SIM_PATHS_MAX);
 	if (rng_chance(&r, 20))
 		sc->n_flows = (unsigned)rng_range(&r, 2, 4);
 	make_link(&r, &sc->guest_link[0], true);
@@ -227,12 +230,18 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 	sc->control = (struct control_script){.max_connections = 16,
 					      .memory_bytes = 1 << 20,
 					      .cap_pkt = 256,
+					      .mode = ENGINE_SINGLE,
+					      .max_subflows = 8,
 					      .csum_trusted = rng_chance(&r, 50),
 					      .checksum = rng_chance(&r, 15),
 					      .masquerade = rng_chance(&r, 50)};
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		make_flow(sc, i);
 	sc->clean = true;
+	if (sc->multi) {
+		multi_make(sc);
+		return;
+	}
 	sc->control.policy = rng_chance(&r, 3);
 	faults_make(sc);
 	no_discards(sc);
@@ -341,4 +350,6 @@ void scenario_print(const struct scenario *sc)
 				l->dark_from_us, l->dark_until_us, l->super ? " super" : "");
 		}
 	faults_print(sc);
+	if (sc->multi)
+		multi_print(sc);
 }

@@ -12,6 +12,12 @@
 #define SIM_FLOWS_MAX 6
 #define SIM_PATHS_MAX 4
 
+/* Seeds from here on have several subflows. */
+#define SIM_MULTI_SEEDS 1000000u
+/* ... and from here on also faults that the engine does not survive in all places yet. */
+#define SIM_HARD_SEEDS 2000000u
+
+enum peer_scheduler { PEER_LOWEST_RTT, PEER_ROUND_ROBIN, PEER_RANDOM };
 enum app_start { START_NOW, START_AFTER_OTHER };
 enum app_close { CLOSE_WHEN_SENT, CLOSE_WHEN_BOTH };
 
@@ -39,6 +45,11 @@ struct flow_script {
 	bool peer_refuses;  /* RST to the SYN */
 	bool peer_mptcp, peer_checksum, peer_ack32, peer_fin_rides, peer_ack_every;
 	uint64_t peer_key;
+	uint8_t peer_scheduler;    /* enum peer_scheduler */
+	uint8_t peer_subflows_max; /* more are refused */
+	uint8_t peer_refuses_join_percent,
+		peer_refuses_third_percent; /* of those that are allowed */
+	uint8_t peer_resets_percent;        /* of subflows, some time after they joined */
 };
 
 struct link_script {
@@ -77,6 +88,16 @@ struct box_script {
 	uint8_t alter_direction; /* 0 to net, 1 from net */
 };
 
+/* What happens to an uplink: links lose everything at once, the engine hears of it later. */
+enum path_change { PATH_DOWN, PATH_UP, PATH_READDRESSED, PATH_DEAD, PATH_ALIVE };
+
+#define PATH_EVENTS_MAX 12
+
+struct path_event {
+	uint64_t at_us, lag_us;
+	uint8_t path, change; /* enum path_change; dead and alive are never told */
+};
+
 struct control_script {
 	uint32_t max_connections;
 	uint64_t memory_bytes;
@@ -86,11 +107,17 @@ struct control_script {
 	bool random_repeats, csum_trusted, checksum, masquerade;
 	uint64_t adopt_us[3], adopt_gap_us; /* the engine's process is replaced; 0: not */
 	uint64_t jump_at_us, jump_us;       /* the clock leaps */
+	/* several subflows */
+	uint8_t mode, ndiffports, max_subflows, congestion, scheduler;
+	uint64_t after_bytes, after_us;
+	unsigned n_events;
+	struct path_event event[PATH_EVENTS_MAX]; /* ascending */
 };
 
 struct scenario {
 	uint64_t seed;
 	uint8_t family;
+	bool multi; /* several subflows */
 	unsigned n_flows, n_paths;
 	struct flow_script flow[SIM_FLOWS_MAX];
 	struct link_script guest_link[2];
@@ -109,10 +136,12 @@ struct scenario {
 	 * old data again further on, and plain TCP cannot tell. Native Linux delivers it too.
 	 */
 	bool repeats;
-	bool proxies; /* one that acknowledges on its own: after a fallback it is believed */
-	bool alters;  /* payload is changed: the streams cannot be compared */
-	bool scarce;  /* pools or outputs are nearly full */
-	bool aborts;  /* an application resets */
+	bool proxies;     /* one that acknowledges on its own: after a fallback it is believed */
+	bool alters;      /* payload is changed: the streams cannot be compared */
+	bool scarce;      /* pools or outputs are nearly full */
+	bool aborts;      /* an application resets */
+	bool path_faults; /* uplinks go: when all data is through, a FIN may not be */
+	bool breaks_subflows; /* a subflow may be reset, not the connection */
 };
 
 void scenario_make(struct scenario *sc, uint64_t seed);
@@ -121,6 +150,10 @@ uint64_t scenario_rtt_us(const struct scenario *sc); /* of the longest path */
 
 /* By when everything must be over: from sizes, rates, delays and faults. */
 uint64_t scenario_limit_us(const struct scenario *sc);
+
+/* sim_multi.c: a scenario with several subflows, before faults. */
+void multi_make(struct scenario *sc);
+void multi_print(const struct scenario *sc);
 
 /* Plain words on stderr. */
 void scenario_print(const struct scenario *sc);

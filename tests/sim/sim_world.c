@@ -194,6 +194,7 @@ static void flow_init(struct sim *w, unsigned i)
 static void world_init(struct sim *w)
 {
 	w->now_us = START_US;
+	paths_init(w);
 	w->capture = w->pcap_dir ? capture_new(w->pcap_dir) : NULL;
 	w->flow = calloc(w->sc.n_flows, sizeof(*w->flow));
 	w->gate = malloc(sizeof(*w->gate));
@@ -245,7 +246,7 @@ static uint64_t step(struct sim *w, bool run)
 	uint64_t best = NEVER, us;
 	struct link *link = NULL, *l;
 	struct flow *guest = NULL, *peer = NULL;
-	bool gate = false;
+	bool gate = false, paths = false;
 
 	for (unsigned i = 0; i < 2 * (w->sc.n_paths + 1); i++) {
 		l = i < 2 ? w->guest_link[i] : w->link[i / 2 - 1][i % 2];
@@ -259,6 +260,11 @@ static uint64_t step(struct sim *w, bool run)
 	if (us < best) {
 		best = us;
 		gate = true;
+	}
+	us = paths_next_us(w);
+	if (us < best) {
+		best = us;
+		paths = true;
 	}
 	for (unsigned i = 0; i < w->sc.n_flows && !w->hosts_off; i++) {
 		us = guest_next_us(&w->flow[i]);
@@ -282,6 +288,8 @@ static uint64_t step(struct sim *w, bool run)
 		guest_run(guest);
 	else if (peer)
 		peer_run(&peer->peer);
+	else if (paths)
+		paths_run(w);
 	else if (gate)
 		gate_run(w->gate);
 	else
@@ -305,6 +313,10 @@ static bool reset_over(const struct flow *f)
 	    app_complete(&f->peer.app))
 		return true;
 
+	/* Nobody joins a connection that closes: with its only subflow the FIN may be lost. */
+	if (w->sc.path_faults && f->guest.app.received == f->script->peer_app.total_bytes &&
+	    f->peer.app.received == f->script->guest_app.total_bytes)
+		return true;
 	if (guest && (peer || f->peer.n_sub == 0))
 		return true;
 	if (!guest && !peer)
@@ -403,7 +415,7 @@ bool sim_run(struct sim *w)
 	}
 	/* Whatever still lingers must go by itself. */
 	limit_us = w->now_us + LINGER_US;
-	w->hosts_off = w->sc.stalls || w->sc.aborts;
+	w->hosts_off = w->sc.stalls || w->sc.aborts || w->sc.path_faults;
 	while (!w->failed && step(w, false) <= limit_us && w->events++ <= EVENTS_MAX)
 		step(w, true);
 	if (!w->failed)

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_multi.c - scenarios with several subflows: what the operator configured, what the peer
+ * allows, and what goes wrong with paths.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "sim.h"
+#include "sim_faults.h"
+
+#define KB 1024u
+#define MS 1000u
+#define START_US 1000000u
+
+static uint64_t pick_size(struct rng *r)
+{
+	switch (rng_range(r, 0, 5)) {
+	case 0:
+		return rng_range(r, 0, 2 * KB);
+	case 1:
+	case 2:
+		return rng_range(r, 1, 200 * KB);
+	case 3:
+	case 4:
+		return rng_range(r, 1, 1000 * KB);
+	default:
+		return rng_range(r, 1, 4000 * KB);
+	}
+}
+
+static void make_flow(struct scenario *sc, struct rng *r, struct flow_script *f)
+{
+	static const uint32_t buffers[] = {16, 64, 256, 1024, 4096};
+	struct app_script *a[] = {&f->guest_app, &f->peer_app};
+
+	(void)sc;
+	for (int i = 0; i < 2; i++) {
+		a[i]->total_bytes = pick_size(r);
+		a[i]->buffer_bytes = buffers[rng_range(r, 0, 4)] * KB;
+		if (a[i]->total_bytes > 300 && a[i]->write_bytes < 100)
+			a[i]->write_bytes = 1 << 30;
+	}
+	f->peer_mptcp = true;
+	f->peer_discards = false;
+	f->peer_scheduler = (uint8_t)rng_range(r, 0, 2);
+	f->peer_subflows_max = 16;
+}
+
+/* Uplinks go and come back, or die without a word; the first one stays (liveness needs one). */
+static void path_faults(struct scenario *sc, struct rng *r)
+{
+	struct control_script *k = &sc->control;
+	uint64_t at_us = START_US + rng_range(r, 0, 1000) * MS;
+	unsigned n = (unsigned)rng_range(r, 1, 3),
+		 spared = (unsigned)rng_range(r, 0, sc->n_paths - 1);
+
+	if (k->n_events)
+		return;
+	sc->lossy = sc->breaks_subflows = sc->path_faults = true;
+	/* A peer that has said its last word need not let anybody join. */
+	for (unsigned i = 0; i < sc->n_flows; i++)
+		sc->flow[i].guest_app.close = sc->flow[i].peer_app.close = CLOSE_WHEN_BOTH;
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t path = (uint8_t)rng_range(r, 0, sc->n_paths - 1);
+		bool silent = rng_chance(r, 30), back = rng_chance(r, 70);
+
+		if (path == spared)
+			continue;
+		if (rng_chance(r, 25)) {
+			k->event[k->n_events++] = (struct path_event){
+				at_us, rng_range(r, 0, 50) * MS, path, PATH_READDRESSED};
+			at_us += rng_range(r, 10, 2000) * MS;
+			continue;
+		}
+		k->event[k->n_events++] = (struct path_event){at_us, rng_range(r, 0, 50) * MS, path,
+							      silent ? PATH_DEAD : PATH_DOWN};
+		at_us += rng_range(r, 10, 3000) * MS;
+		if (back)
+			k->event[k->n_events++] =
+				(struct path_event){at_us, rng_range(r, 0, 50) * MS, path,
+						    silent ? PATH_ALIVE : PATH_UP};
+		at_us += rng_range(r, 10, 2000) * MS;
+	}
+}
+
+/* The peer refuses joins or ends subflows, by RST. */
+static void peer_faults(struct scenario *sc, struct rng *r)
+{
+	sc->breaks_subflows = true;
+	for (unsigned i = 0; i < sc->n_flows; i++) {
+		struct flow_script *f = &sc->flow[i];
+
+		switch (rng_range(r, 0, 3)) {
+		case 0:
+			f->peer_subflows_max = (uint8_t)rng_range(r, 1, 3);
+			break;
+		case 1:
+			f->peer_refuses_join_percent = (uint8_t)rng_range(r, 20, 100);
+			break;
+		case 2:
+			f->peer_refuses_third_percent = (uint8_t)rng_range(r, 20, 100);
+			break;
+		default:
+			f->peer_resets_percent = (uint8_t)rng_range(r, 20, 100);
+			break;
+		}
+	}
+}
+
+static void one_fault(struct scenario *sc, struct rng *r)
+{
+	switch (rng_range(r, 0, sc->seed < SIM_HARD_SEEDS ? 4 : 9)) {
+	case 0:
+	case 1:
+	case 2:
+		faults_link(sc, r, (unsigned)rng_range(r, 0, sc->n_paths - 1));
+		break;
+	case 3:
+		peer_faults(sc, r);
+		break;
+	case 4:
+		faults_app(sc, r);
+		break;
+	case 5:
+		faults_guest_link(sc, r);
+		break;
+	case 6:
+		faults_control(sc, r);
+		break;
+	default:
+		path_faults(sc, r);
+		break;
+	}
+}
+
+static void make_faults(struct scenario *sc)
+{
+	struct rng r = rng_split(sc->seed, 7);
+
+	if (rng_chance(&r, 25))
+		return;
+	sc->clean = false;
+	for (uint64_t n = rng_range(&r, 1, 3); n > 0; n--)
+		one_fault(sc, &r);
+}
+
+void multi_make(struct scenario *sc)
+{
+	struct rng r = rng_split(sc->seed, 6);
+	struct control_script *k = &sc->control;
+
+	k->memory_bytes = 16u << 20;
+	k->max_connections = 64;
+	k->mode = rng_chance(&r, 85) ? ENGINE_FULLMESH : ENGINE_NDIFFPORTS;
+	k->ndiffports = (uint8_t)rng_range(&r, 2, 4);
+	k->max_subflows = (uint8_t)(rng_chance(&r, 80) ? 8 : rng_range(&r, 2, 4));
+	k->congestion = (uint8_t)rng_range(&r, 0, 4);
+	k->scheduler = (uint8_t)rng_range(&r, 0, 3);
+	k->after_bytes = rng_chance(&r, 50) ? 0 : rng_range(&r, 1, 300 * KB);
+	k->after_us = rng_chance(&r, 20) ? rng_range(&r, 10, 500) * MS : 0;
+	for (unsigned i = 0; i < sc->n_flows; i++)
+		make_flow(sc, &r, &sc->flow[i]);
+	make_faults(sc);
+}
+
+void multi_print(const struct scenario *sc)
+{
+	static const char *const change[] = {"down", "up", "readdressed", "dead", "alive"};
+	const struct control_script *k = &sc->control;
+
+	fprintf(stderr,
+		"# multi: mode %u/%u, max %u, congestion %u, scheduler %u, after %" PRIu64
+		" bytes %" PRIu64 " us\n",
+		k->mode, k->ndiffports, k->max_subflows, k->congestion, k->scheduler,
+		k->after_bytes, k->after_us);
+	for (unsigned i = 0; i < sc->n_flows; i++) {
+		const struct flow_script *f = &sc->flow[i];
+
+		fprintf(stderr,
+			"# peer of flow %u: scheduler %u, max %u, refuses %u%% %u%%, resets %u%%\n",
+			i, f->peer_scheduler, f->peer_subflows_max, f->peer_refuses_join_percent,
+			f->peer_refuses_third_percent, f->peer_resets_percent);
+	}
+	for (unsigned i = 0; i < k->n_events; i++)
+		fprintf(stderr, "# %" PRIu64 ": path %u %s, told after %" PRIu64 " us\n",
+			k->event[i].at_us, k->event[i].path, change[k->event[i].change],
+			k->event[i].lag_us);
+}

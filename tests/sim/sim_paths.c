@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_paths.c - uplinks that go, come back and move to another address; the engine hears of it by
+ * engine_path_set(), later than it happens, as rtnetlink tells it.
+ */
+#include "sim_gate.h"
+
+void paths_init(struct sim *w)
+{
+	for (unsigned i = 0; i < PATH_EVENTS_MAX; i++)
+		w->tell_us[i] = NEVER;
+}
+
+uint64_t paths_next_us(const struct sim *w)
+{
+	const struct control_script *k = &w->sc.control;
+	uint64_t us = w->n_events < k->n_events ? k->event[w->n_events].at_us : NEVER;
+
+	for (unsigned i = 0; i < w->n_events; i++)
+		us = w->tell_us[i] < us ? w->tell_us[i] : us;
+	return us;
+}
+
+static void happen(struct sim *w, unsigned n)
+{
+	const struct path_event *ev = &w->sc.control.event[n];
+	struct uplink *u = &w->uplink[ev->path];
+	bool told =
+		ev->change == PATH_DOWN || ev->change == PATH_UP || ev->change == PATH_READDRESSED;
+
+	sim_log(w, "path %u: change %u", ev->path, ev->change);
+	if (ev->change == PATH_READDRESSED)
+		u->generation++;
+	else
+		u->down = ev->change == PATH_DOWN || ev->change == PATH_DEAD;
+	w->tell_us[n] = told ? w->now_us + ev->lag_us : NEVER;
+}
+
+void paths_run(struct sim *w)
+{
+	const struct control_script *k = &w->sc.control;
+
+	/* What was told first is of the earlier event: the messages keep their order. */
+	for (unsigned i = 0; i < w->n_events; i++)
+		if (w->tell_us[i] <= w->now_us) {
+			w->tell_us[i] = NEVER;
+			gate_path_told(w->gate, k->event[i].path);
+		}
+	while (w->n_events < k->n_events && k->event[w->n_events].at_us <= w->now_us) {
+		happen(w, w->n_events);
+		w->n_events++;
+	}
+}

@@ -5,6 +5,7 @@
 #include "engine/emit.h"
 
 #include "base/seq.h"
+#include "engine/multi.h"
 #include "engine/pmtu.h"
 #include "engine/receive.h"
 #include "engine/to_guest.h"
@@ -224,6 +225,11 @@ void emit_ack_guest(struct step *st, struct conn *c, const struct subflow *s)
 	struct options_writer w;
 	struct headers h;
 
+	/* With several subflows the guest's leg has a clock of its own. */
+	if (c->multi != NONE) {
+		multi_ack_guest(st, c);
+		return;
+	}
 	emit_begin_guest(st, c, false, &h, &w);
 	if (c->timestamps && s)
 		options_put_timestamps(&w, s->ts_recent, s->tsval);

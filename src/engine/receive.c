@@ -72,10 +72,17 @@ static void shift_insert(struct subflow *s, unsigned at, uint32_t ssn, uint32_t 
 
 void receive_shift(struct subflow *s, uint32_t ssn, uint32_t len_bytes, uint32_t delta)
 {
-	unsigned i = shift_of(s, ssn);
-	uint32_t before = s->shift[i].delta;
-	bool last = i + 1u == s->n_shifts;
+	uint32_t end = ssn + len_bytes, before;
+	unsigned i;
+	bool last;
 
+	/* What comes once more below the acknowledgement says nothing about what lies above (R3). */
+	if (seq_lt(ssn, s->acked_ssn))
+		ssn = seq_min(end, s->acked_ssn);
+	len_bytes = end - ssn;
+	i = shift_of(s, ssn);
+	before = s->shift[i].delta;
+	last = i + 1u == s->n_shifts;
 	if (before == delta || len_bytes == 0)
 		return;
 	s->shifted = true;

@@ -265,7 +265,7 @@ const char *seg_text(const struct seg *s)
 {
 	static char text[256];
 	const struct mp *m = &s->mp;
-	char dss[120] = "", other[80];
+	char dss[120] = "", other[80], stamps[40] = "";
 
 	if (m->dss)
 		snprintf(dss, sizeof(dss),
@@ -275,9 +275,12 @@ const char *seg_text(const struct seg *s)
 	else if (m->capable)
 		snprintf(dss, sizeof(dss), " capable keys=%u len=%u", m->n_keys, m->data_len);
 	other_text(m, other, sizeof(other));
-	snprintf(text, sizeof(text), "%u>%u %s%s%s%s seq=%u len=%u ack=%u win=%u%s%s",
+	if (s->has_ts)
+		snprintf(stamps, sizeof(stamps), " ts=%u,%u", s->tsval, s->tsecr);
+	snprintf(text, sizeof(text), "%u>%u %s%s%s%s seq=%u len=%u ack=%u win=%u%s%s%s",
 		 s->tuple.src_port, s->tuple.dst_port, s->flags & F_SYN ? "S" : "",
 		 s->flags & F_FIN ? "F" : "", s->flags & F_RST ? "R" : "",
-		 s->flags & F_ACK ? "." : "", s->seq, s->len_bytes, s->ack, s->window, dss, other);
+		 s->flags & F_ACK ? "." : "", s->seq, s->len_bytes, s->ack, s->window, dss, other,
+		 stamps);
 	return text;
 }

@@ -76,7 +76,8 @@ void receive_shift(struct subflow *s, uint32_t ssn, uint32_t len_bytes, uint32_t
 	unsigned i;
 	bool last;
 
-	/* What comes once more below the acknowledgement says nothing about what lies above (R3). */
+	/* What comes once more below the acknowledgement says nothing about what lies above (R3).
+	 */
 	if (seq_lt(ssn, s->acked_ssn))
 		ssn = seq_min(end, s->acked_ssn);
 	len_bytes = end - ssn;

@@ -27,6 +27,7 @@ struct flow {
 	struct peer peer;
 	struct check check;
 	uint64_t end_us; /* both ends finished */
+	bool excused;    /* its only path went before it could have another */
 };
 
 /* The flow that a packet with this tuple (guest first) means: the latest one begun. */

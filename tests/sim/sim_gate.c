@@ -56,6 +56,7 @@ static void configure(struct gate *g)
 				     .scheduler = k->scheduler,
 				     .after_bytes = k->after_bytes,
 				     .after_us = k->after_us,
+				     .on_congestion = k->on_congestion,
 				     .port_min = 61000,
 				     .port_max = 65000,
 				     .idle_timeout_us = 300ull * 1000000};

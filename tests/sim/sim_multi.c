@@ -88,6 +88,7 @@ static void path_faults(struct scenario *sc, struct rng *r)
 static void peer_faults(struct scenario *sc, struct rng *r)
 {
 	sc->breaks_subflows = true;
+	sc->refuses = true;
 	for (unsigned i = 0; i < sc->n_flows; i++) {
 		struct flow_script *f = &sc->flow[i];
 
@@ -143,6 +144,8 @@ static void make_faults(struct scenario *sc)
 	sc->clean = false;
 	for (uint64_t n = rng_range(&r, 1, 3); n > 0; n--)
 		one_fault(sc, &r);
+	/* With no second subflow to be had the only path must not go. */
+	sc->stalls |= sc->refuses && sc->path_faults;
 }
 
 void multi_make(struct scenario *sc)
@@ -158,6 +161,7 @@ void multi_make(struct scenario *sc)
 	k->congestion = (uint8_t)rng_range(&r, 0, 4);
 	k->scheduler = (uint8_t)rng_range(&r, 0, 3);
 	k->after_bytes = rng_chance(&r, 50) ? 0 : rng_range(&r, 1, 300 * KB);
+	k->on_congestion = rng_chance(&r, 50);
 	k->after_us = rng_chance(&r, 20) ? rng_range(&r, 10, 500) * MS : 0;
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		make_flow(sc, &r, &sc->flow[i]);

@@ -3,6 +3,7 @@
  * sim_paths.c - uplinks that go, come back and move to another address; the engine hears of it by
  * engine_path_set(), later than it happens, as rtnetlink tells it.
  */
+#include "sim_flow.h"
 #include "sim_gate.h"
 
 void paths_init(struct sim *w)
@@ -21,6 +22,26 @@ uint64_t paths_next_us(const struct sim *w)
 	return us;
 }
 
+/*
+ * Lawfully stuck: the path that carries all that is known of the connection went before there was
+ * a second subflow, and either the peer has no keys yet, or nothing tells the gate, or it was told
+ * to use this path alone.
+ */
+static void excuse(struct sim *w, unsigned path, bool told)
+{
+	for (unsigned i = 0; i < w->sc.n_flows; i++) {
+		struct flow *f = &w->flow[i];
+		const struct conntrack *ct = &w->gate->ct[i];
+		bool alone = !f->check.multi || w->sc.control.mode == ENGINE_NDIFFPORTS;
+
+		if (!ct->known || ct->path != path || !f->guest.started)
+			continue;
+		if (!f->check.confirmed || !f->peer.heard_dss || (alone && !told) ||
+		    w->sc.control.mode == ENGINE_NDIFFPORTS)
+			f->excused = true;
+	}
+}
+
 static void happen(struct sim *w, unsigned n)
 {
 	const struct path_event *ev = &w->sc.control.event[n];
@@ -34,6 +55,7 @@ static void happen(struct sim *w, unsigned n)
 	else
 		u->down = ev->change == PATH_DOWN || ev->change == PATH_DEAD;
 	w->tell_us[n] = told ? w->now_us + ev->lag_us : NEVER;
+	excuse(w, ev->path, told);
 }
 
 void paths_run(struct sim *w)

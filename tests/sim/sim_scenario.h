@@ -109,6 +109,7 @@ struct control_script {
 	uint64_t jump_at_us, jump_us;       /* the clock leaps */
 	/* several subflows */
 	uint8_t mode, ndiffports, max_subflows, congestion, scheduler;
+	bool on_congestion;
 	uint64_t after_bytes, after_us;
 	unsigned n_events;
 	struct path_event event[PATH_EVENTS_MAX]; /* ascending */
@@ -140,6 +141,7 @@ struct scenario {
 	bool alters;      /* payload is changed: the streams cannot be compared */
 	bool scarce;      /* pools or outputs are nearly full */
 	bool aborts;      /* an application resets */
+	bool refuses;     /* the peer may have no second subflow */
 	bool path_faults; /* uplinks go: when all data is through, a FIN may not be */
 	bool breaks_subflows; /* a subflow may be reset, not the connection */
 };

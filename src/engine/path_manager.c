@@ -26,6 +26,7 @@
 #include "engine/multi.h"
 #include "engine/promotion.h"
 
+#define CHUNKS_MIN 8       /* of 16 KB */
 #define AGAIN_US 100000ull /* for want of records or room in the output */
 
 static unsigned max_subflows(const struct engine *e)
@@ -195,6 +196,10 @@ static void joins(struct step *st, struct conn *c, uint64_t *next_us)
 
 	if (cfg->mode == ENGINE_SINGLE || c->responder || (c->guest_fin && c->peer_fin) ||
 	    c->failing || c->infinite)
+		return;
+	/* What several subflows need to keep payload: with less a connection fares better on one.
+	 */
+	if (c->multi == NONE && st->e->chunks.n_records - st->e->chunks.n_used < CHUNKS_MIN)
 		return;
 	subflows(st->e, c, 0, &(struct peer_address){0}, &all);
 	if (all == 0)

@@ -148,6 +148,65 @@ static void make_faults(struct scenario *sc)
 	sc->stalls |= sc->refuses && sc->path_faults;
 }
 
+/*
+ * One long transfer over clean links whose queues never overflow: nothing but rates, delays and
+ * slow start decides how long it takes, and all links together must carry it.
+ */
+static void make_measured(struct scenario *sc, struct rng *r)
+{
+	static const uint8_t mbits[] = {10, 20, 50, 100};
+	struct flow_script *f = &sc->flow[0];
+	struct tcp_traits *k[] = {&f->guest, &f->peer};
+	struct app_script *a[] = {&f->guest_app, &f->peer_app};
+	unsigned sender = (unsigned)rng_range(r, 0, 1);
+	uint64_t sum_bps = 0, bytes;
+
+	sc->measured = true;
+	sc->n_flows = 1;
+	sc->control.checksum = f->peer_checksum = false;
+	sc->control.mode = ENGINE_FULLMESH;
+	sc->control.max_subflows = 8;
+	sc->control.scheduler = (uint8_t)rng_range(r, 0, 1);
+	sc->control.after_bytes = 0;
+	sc->control.memory_bytes = 64u << 20;
+	f->peer_scheduler = PEER_LOWEST_RTT;
+	for (unsigned i = 0; i < sc->n_paths; i++) {
+		sc->link[i][0] = (struct link_script){
+			.rate_bps = mbits[rng_range(r, 0, 3)] * 1000000ull,
+			.delay_us = rng_range(r, 1, 30) * MS,
+		};
+		sc->link[i][1] = sc->link[i][0];
+		sum_bps += sc->link[i][0].rate_bps;
+	}
+	/* Long enough for slow start not to count. */
+	bytes = sum_bps / 8000000 * 30 * scenario_rtt_us(sc);
+	for (unsigned i = 0; i < 2; i++) {
+		k[i]->nodelay = k[i]->sack = k[i]->keep_early = k[i]->has_wscale = true;
+		k[i]->ts = true;
+		k[i]->wscale = 8;
+		k[i]->delack_us = k[i]->keepalive_us = 0;
+		k[i]->mss_told = k[i]->mss_max = sc->family == FLOW_IPV4 ? 1460 : 1440;
+		k[i]->super_bytes = 65000;
+		k[i]->cwnd_segments = 10;
+		*a[i] = (struct app_script){.total_bytes = i == sender ? bytes : 0,
+					    .write_bytes = 1 << 30,
+					    .close = CLOSE_WHEN_BOTH,
+					    .abort_at_bytes = UINT64_MAX,
+					    .buffer_bytes = 8u << 20};
+	}
+}
+
+uint64_t multi_ideal_us(const struct scenario *sc)
+{
+	const struct flow_script *f = &sc->flow[0];
+	uint64_t bytes = f->guest_app.total_bytes + f->peer_app.total_bytes, sum_bps = 0;
+
+	for (unsigned i = 0; i < sc->n_paths; i++)
+		sum_bps += sc->link[i][0].rate_bps;
+	/* 1500 bytes on the wire carry 1420 (IPv6: 1400). */
+	return bytes * 8 * 1500 / (sc->family == FLOW_IPV4 ? 1420 : 1400) * 1000000 / sum_bps;
+}
+
 void multi_make(struct scenario *sc)
 {
 	struct rng r = rng_split(sc->seed, 6);
@@ -166,6 +225,8 @@ void multi_make(struct scenario *sc)
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		make_flow(sc, &r, &sc->flow[i]);
 	make_faults(sc);
+	if (sc->clean && sc->seed % 8 == 0)
+		make_measured(sc, &r);
 }
 
 void multi_print(const struct scenario *sc)

@@ -157,6 +157,9 @@ uint64_t scenario_limit_us(const struct scenario *sc);
 void multi_make(struct scenario *sc);
 void multi_print(const struct scenario *sc);
 
+/* What all links together need for the one transfer of a measured scenario, headers counted. */
+uint64_t multi_ideal_us(const struct scenario *sc);
+
 /* Plain words on stderr. */
 void scenario_print(const struct scenario *sc);
 

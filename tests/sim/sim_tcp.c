@@ -14,6 +14,7 @@
 #define RTO_MAX_US 20000000u
 #define RTO_TRIES 200
 #define QUICK_ACKS 8
+#define DELAY_SLACK_US 5000
 
 void tcp_init(struct tcp *t, struct sim *w, void *owner, const struct tcp_ops *ops,
 	      const struct tcp_traits *k)
@@ -181,6 +182,8 @@ static void rtt_sample(struct tcp *t, uint64_t us)
 
 	if (us == 0)
 		us = 1;
+	if (t->min_rtt_us == 0 || us < t->min_rtt_us)
+		t->min_rtt_us = us;
 	if (t->srtt_us == 0) {
 		t->srtt_us = us;
 		t->rttvar_us = us / 2;
@@ -217,6 +220,9 @@ static void enter_recovery(struct tcp *t)
 static void grow(struct tcp *t, uint32_t bytes)
 {
 	if (t->recovering)
+		return;
+	/* Links whose queues have no end would let the window grow for ever: what HyStart sees. */
+	if (t->w->sc.multi && t->no_edge_check && t->srtt_us > 2 * t->min_rtt_us + DELAY_SLACK_US)
 		return;
 	if (t->cwnd < t->ssthresh)
 		t->cwnd += bytes;
@@ -259,7 +265,9 @@ static void take_ack(struct tcp *t, const struct seg *s)
 		tcp_sacked_add(t, s);
 	if (before(t->una, s->ack)) {
 		new_ack(t, s);
-	} else if (s->len_bytes == 0 && !(s->flags & F_FIN) && t->una != t->max && same) {
+	} else if (s->len_bytes == 0 && !(s->flags & F_FIN) && t->una != t->max && same &&
+		   (!t->sack || s->n_sack || !t->no_edge_check)) {
+		/* With MPTCP an ACK may be for its DATA_ACK alone: RFC 6675 wants SACK blocks. */
 		t->dupacks++;
 	}
 	if (before(t->edge, edge)) {

@@ -307,7 +307,8 @@ static bool visits(const struct replay_conn *c, enum engine_side side, uint8_t h
 		return true;
 	if (c->mark == ENGINE_MARK_PLAIN)
 		return false;
-	return side == ENGINE_GUEST || hook == ENGINE_IN_PLACE || c->mark == ENGINE_MARK_CONVERTED;
+	return side == ENGINE_GUEST || hook == ENGINE_IN_PLACE ||
+	       c->mark == ENGINE_MARK_CONVERTED || c->mark == ENGINE_MARK_HALF;
 }
 
 /* The packet itself goes to the other side. */
@@ -373,6 +374,7 @@ enum replay_fate replay_feed(struct replay *r, uint64_t time_us, enum engine_sid
 			r->random.word[r->random.n - 1] = c->key[c->next_key];
 	}
 	in.mark_converted = c && c->mark == ENGINE_MARK_CONVERTED;
+	in.mark_half = c && c->mark == ENGINE_MARK_HALF;
 	if (!visits(c, side, in.hook)) {
 		if (r->hooks.on_verdict)
 			r->hooks.on_verdict(r->hooks.ctx, r->now_us, &in, NULL);

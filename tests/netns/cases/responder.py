@@ -339,3 +339,16 @@ for masquerade_ in (False, True):
                   masquerade=masquerade_, fresh=True, links="a=100/10 b=100/10",
                   gate={"extra": MULTIPATH})(
         lambda ctx, family, m=masquerade_: many_paths(ctx, family, m))
+
+
+@both_families("responder:1000-short")
+def short(ctx, family):
+    """A request and an answer each, over a few at a time; beside plain TCP. None is refused, none
+    leaves a record behind."""
+    client = "--send 100 --fin-after-eof --concurrency 20"
+    server = "--send 1000 --send-after 100"
+    bare, _ = inbound.plain(ctx, client, server, family, 1000, mptcp=False)
+    one, _ = inbound.converted(ctx, client, server, family, 1000)
+    ctx.note(f"{1000 / one['seconds']:.0f} a second, plain TCP {1000 / bare['seconds']:.0f}")
+    ctx.wait("all are closed", lambda: not [
+        c for c in ctx.daemon.connections() if c["state"] != "closed"])

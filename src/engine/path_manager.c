@@ -255,13 +255,15 @@ static bool note(struct engine *e, struct conn *c, unsigned path, const struct e
 			continue;
 		any = true;
 		/*
-		 * What the host translated to, or a guest's own routed address, moves with the
-		 * path's only if it was that. A link that is down may come back with its address.
+		 * The address that the connection began with, a guest's own or what the host
+		 * translates to, moves with the path's only if it was that. A link that is down may
+		 * come back with its address.
 		 */
 		if (!e->path_usable[path])
 			s->leaving = s->leaving ? s->leaving : REASON_SUBFLOW_PATH_DOWN;
 		else if (!ip_addr_equal(&s->net.src, v4 ? &now->addr4 : &now->addr6) &&
-			 (!s->initial || ip_addr_equal(&s->net.src, was)))
+			 (ip_addr_equal(&s->net.src, was) ||
+			  !ip_addr_equal(&s->net.src, &c->local_addr)))
 			s->leaving = REASON_SUBFLOW_ADDRESS_LOST;
 		else if (e->path_usable[path] && s->leaving == REASON_SUBFLOW_PATH_DOWN &&
 			 !c->promoted)

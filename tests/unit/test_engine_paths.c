@@ -88,6 +88,12 @@ static void test_routed(void)
 	world_pass(&w, 1000);
 	CHECK_EQ(1, living(&w), 1);
 	CHECK_EQ(1, engine_counter(w.e, REASON_SUBFLOW_ADDRESS_LOST), 1);
+	/* Whatever changes besides. */
+	p.mtu_bytes = 1400;
+	engine_path_set(w.e, 1, true, &p);
+	engine_path_set(w.e, 0, true, &w.cfg.path[0]);
+	world_pass(&w, 1000);
+	CHECK_EQ(2, engine_counter(w.e, REASON_SUBFLOW_ADDRESS_LOST), 1);
 	world_fini(&w);
 }
 

@@ -9,7 +9,7 @@ from lib.case import case, expect
 from lib.topo import ADDR
 
 EXTRA = 'multipath {{ after_bytes = {after} on_congestion = false {more} }}\n'
-OTHER = {4: "10.77.9.10", 6: "fd77:9::10"}
+OTHER = {4: "10.77.9.77", 6: "fd77:9::77"}
 PREFIX = {4: 24, 6: 64}
 MB = 1 << 20
 

@@ -170,7 +170,8 @@ bool sched_tail_waits(const struct sched_input *in, uint8_t set, unsigned i)
 	uint32_t slow_us = in->s[i].srtt_us;
 	uint64_t sent = 0;
 
-	if (!in->tail || slow_us == 0)
+	/* Who waits must be woken by an acknowledgement. */
+	if (!in->tail || slow_us == 0 || nothing_in_flight(in))
 		return false;
 	for (unsigned k = 0; k < in->n; k++) {
 		const struct sched_subflow *s = &in->s[k];

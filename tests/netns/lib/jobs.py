@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cases side by side: workers are runners of their own, each with its own namespaces (named by its
+pid); they are told over a pipe which cases to run next. Most cases wait for time to pass."""
+import re
+import subprocess
+import sys
+import threading
+
+DONE = "# these are done"
+GROUP_CASES = 6
+
+
+def groups(cases):
+    """Neighbours that share namespaces stay together, a few at a time."""
+    out = []
+    for one in cases:
+        last = out[-1] if out else None
+        if last and not one.fresh and not last[0].fresh and last[0].place() == one.place() and \
+                len(last) < GROUP_CASES:
+            last.append(one)
+        else:
+            out.append([one])
+    return out
+
+
+def obey(run_one, by_name):
+    """A worker's life: names of cases, separated by tabs, a group a line."""
+    for line in sys.stdin:
+        for name in line.rstrip("\n").split("\t"):
+            run_one(by_name[name])
+        print(DONE, flush=True)
+
+
+class Crew:
+    def __init__(self, argv, n, cases):
+        self.todo = groups(cases)[::-1]
+        self.lock = threading.Lock()
+        self.number = 0
+        self.sums = [0, 0, 0]
+        self.broken = 0
+        self.workers = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         text=True) for _ in range(n)]
+
+    def next_group(self):
+        with self.lock:
+            return self.todo.pop() if self.todo else None
+
+    def tell(self, lines):
+        with self.lock:
+            for line in lines:
+                if re.match(r"(not )?ok \d+ - ", line):
+                    self.number += 1
+                    line = re.sub(r"ok \d+ - ", f"ok {self.number} - ", line, count=1)
+                print(line)
+            sys.stdout.flush()
+
+    def lead(self, worker):
+        while True:
+            group = self.next_group()
+            if not group:
+                break
+            try:
+                worker.stdin.write("\t".join(c.name for c in group) + "\n")
+                worker.stdin.flush()
+            except BrokenPipeError:
+                break
+            said = []
+            for line in worker.stdout:
+                if line.rstrip("\n") == DONE:
+                    break
+                said.append(line.rstrip("\n"))
+            else:
+                self.tell(said + [f"# a worker ended amid {group[0].name}"])
+                self.broken += 1
+                return
+            self.tell(said)
+        worker.stdin.close()
+        last = worker.stdout.read()
+        found = re.search(r"(\d+) passed, (\d+) failed, (\d+) skipped", last)
+        if not found:
+            self.broken += 1
+            return
+        with self.lock:
+            self.sums = [a + int(b) for a, b in zip(self.sums, found.groups())]
+
+    def work(self):
+        """Exit code."""
+        threads = [threading.Thread(target=self.lead, args=(w,)) for w in self.workers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for worker in self.workers:
+            worker.wait()
+        passed, failed, skipped = self.sums
+        failed += self.broken + sum(len(g) for g in self.todo)
+        print(f"{passed} passed, {failed} failed, {skipped} skipped")
+        return 1 if failed else 0
+
+    def stop(self):
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.terminate()

@@ -214,6 +214,8 @@
 	  "The peer closed a subflow; the connection lives on others.")                            \
 	X(SUBFLOW_RESET, "subflow_reset", "A subflow was reset; the connection lives on others.")  \
 	X(SUBFLOW_PATH_DOWN, "subflow_path_down", "A subflow ended because its path went down.")   \
+	X(SUBFLOW_SILENT, "subflow_silent",                                                        \
+	  "A subflow ended because it was silent while all waited for what it carried.")           \
 	X(SUBFLOW_LOST, "subflow_lost", "The last subflow is gone: waiting for a path to rejoin.") \
 	X(DROP_OUTPUT_FULL, "drop_output_full",                                                    \
 	  "The caller's output array was full: the sender will send again.")                       \

@@ -215,6 +215,13 @@ void announce_removal(struct step *st, struct conn *c, uint8_t id)
 	a->remove_at_us = 0;
 }
 
+void announce_removal_once(struct step *st, struct conn *c, uint8_t id)
+{
+	announce_removal(st, c, id);
+	if (c->addresses != NONE)
+		addresses_at(st->e, c->addresses)->n_removals_sent = UNANSWERED_TWICE - 1;
+}
+
 static void removals(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
 {
 	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(st->e, c->addresses);

@@ -25,6 +25,9 @@ void announce_echoed(struct step *st, struct conn *c, struct subflow *s);
 /* The peer shall hear that our address with this id is gone. */
 void announce_removal(struct step *st, struct conn *c, uint8_t id);
 
+/* The same, but not repeated: a subflow of this id may come after it. */
+void announce_removal_once(struct step *st, struct conn *c, uint8_t id);
+
 /* Sends what is due; lowers *next_us to when there is more to do. */
 void announce_check(struct step *st, struct conn *c, uint64_t *next_us);
 

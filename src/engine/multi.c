@@ -233,6 +233,7 @@ uint64_t multi_deadline_us(struct engine *e, const struct conn *c)
 	at_us = sooner(at_us, m->guest_rto_at_us);
 	at_us = sooner(at_us, m->fin_at_us);
 	at_us = sooner(at_us, m->data_at_us);
+	at_us = sooner(at_us, m->hole_at_us);
 	return at_us;
 }
 

@@ -61,6 +61,9 @@ static void tell_removed(struct step *st, struct conn *c, const struct subflow *
 {
 	if (s->leaving == REASON_SUBFLOW_PATH_DOWN || s->leaving == REASON_SUBFLOW_ADDRESS_LOST)
 		announce_removal(st, c, s->address_id_local);
+	/* The path may be back at once, with the same id: said only once. */
+	if (s->leaving == REASON_SUBFLOW_SILENT)
+		announce_removal_once(st, c, s->address_id_local);
 }
 
 /* The peer sends no more there: our half ends when all that we sent has arrived. */

@@ -213,6 +213,7 @@ struct subflow {
 	/* several subflows: spans instead of ooo; what came last; what came twice, still to be told
 	 */
 	uint32_t early, newest_ssn, twice_ssn, twice_end;
+	uint64_t data_us; /* when data came last; 0: never */
 	uint8_t n_shifts, n_maps, next_map;
 	struct shift shift[SHIFTS_MAX];
 	struct peer_map map[PEER_MAPS];
@@ -358,6 +359,8 @@ struct multi {
 			       */
 	uint32_t rx_nxt_seq;  /* contiguous end of what was received, all of it sent to the guest */
 	uint32_t spans;       /* list of struct span, ascending */
+	uint64_t hole_us;     /* since when the same thing is missing; 0: nothing is */
+	uint64_t hole_at_us;  /* when to look who misses it */
 	uint32_t guest_dup_seq;
 	uint8_t n_guest_dup, n_guest_rto;
 	uint64_t guest_rto_at_us;

@@ -16,6 +16,8 @@
 #define GUEST_RTO_MAX_US 8000000u
 #define ACK_DELAY_US 1500u /* for the guest's own ACK to come along */
 #define AGAIN_BYTES 16384u
+#define SILENT_US 150000u /* and two round trips */
+#define SILENT_LOOK_US 20000u
 
 static struct multi *multi_of(struct engine *e, const struct conn *c)
 {
@@ -81,10 +83,65 @@ static void send_again(struct step *st, struct conn *c)
 	emit_range(st, c, seq, end, c->peer_fin && end == c->peer_fin_seq);
 }
 
+static void note_hole(struct step *st, struct multi *m)
+{
+	m->hole_us = st->tick->now_us;
+	m->hole_at_us = m->hole_us + SILENT_US;
+}
+
+/* Has the subflow brought nothing since then, although it did before? */
+static bool silent(struct step *st, const struct subflow *s, uint64_t since_us)
+{
+	uint64_t us =
+		SILENT_US + (s->sender == NONE ? 0 : 2ull * sender_at(st->e, s->sender)->srtt_us);
+
+	return s->data_us && s->early == NONE && s->data_us + us <= st->tick->now_us &&
+	       since_us + us <= st->tick->now_us;
+}
+
+/*
+ * Something is missing in the middle, others go on, and one subflow has become silent: what it
+ * carries may take the peer many timeouts to send elsewhere, but a REMOVE_ADDR makes it do so at
+ * once. The path is asked by joins from then on. Not when somebody has a hole of its own: then a
+ * loss is being repaired.
+ */
+static void look_for_silent(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	struct subflow *found = NULL;
+	bool others = false;
+
+	m->hole_at_us = st->tick->now_us + SILENT_LOOK_US;
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		struct subflow *s = subflow_at(e, k);
+
+		if (s->state != SUBFLOW_ESTABLISHED || s->leaving)
+			continue;
+		if (s->early != NONE)
+			return;
+		if (silent(st, s, m->hole_us)) {
+			if (found)
+				return;
+			found = s;
+		} else {
+			others |= s->data_us && s->data_us + SILENT_US / 2 > st->tick->now_us;
+		}
+	}
+	/* Of a responder's paths it is the peer that asks again. */
+	if (!found || !others || c->responder)
+		return;
+	found->leaving = REASON_SUBFLOW_SILENT;
+	c->join_at_us = 0; /* path_manager_check() does the rest */
+	m->hole_at_us = st->tick->now_us + SILENT_US;
+}
+
 void to_guest_timeout(struct step *st, struct conn *c)
 {
 	struct multi *m = multi_of(st->e, c);
 
+	if (m->hole_at_us && m->hole_at_us <= st->tick->now_us)
+		look_for_silent(st, c);
 	if (m->guest_rto_at_us == 0 || st->tick->now_us < m->guest_rto_at_us)
 		return;
 	if (m->n_guest_rto < UINT8_MAX)
@@ -157,9 +214,15 @@ static bool take_piece(struct step *st, struct conn *c, uint32_t seq, const uint
 	from = seq_max(seq, m->rx_nxt_seq);
 	if (!kept_write(e, &m->rx, from, payload + (from - seq), end - from))
 		return false;
-	if (from != m->rx_nxt_seq)
+	if (from != m->rx_nxt_seq) {
+		if (m->hole_us == 0)
+			note_hole(st, m);
 		return spans_add(e, &m->spans, from, end);
+	}
 	end = spans_advance(e, &m->spans, end);
+	m->hole_us = m->hole_at_us = 0;
+	if (m->spans != NONE)
+		note_hole(st, m);
 	m->rx_nxt_seq = end;
 	c->sent_seq = end;
 	emit_range(st, c, from, end, c->peer_fin && end == c->peer_fin_seq);
@@ -245,6 +308,7 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 			return REASON_DROP_OUTPUT_FULL;
 		if (!take_piece(st, c, seq, payload, n, sent) || !received(st->e, s, ssn, ssn + n))
 			return REASON_DROP_NO_PAYLOAD_MEMORY;
+		s->data_us = st->tick->now_us;
 		if (s->initial && s->n_shifts)
 			receive_shift(s, ssn, n, ssn - seq);
 		multi_of(st->e, c)->last_from = subflow_index(st->e, s);

@@ -427,7 +427,7 @@ struct many_result many_run(const struct many_setup *setup)
 	m->r.us = m->now_us - m->start_us;
 	m->r.received = m->peer.data_una - FIRST;
 	/* A second more: what is over gives its memory back. */
-	while (m->now_us - m->start_us < m->r.us + 1000000) {
+	while (next_us(m) - m->start_us < m->r.us + 1000000) {
 		m->now_us = next_us(m);
 		once(m);
 	}

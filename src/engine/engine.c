@@ -33,6 +33,12 @@
 #define MAPPINGS_MIN 4096
 #define ALIGN 64
 
+/* What an idle connection on a single path costs: its records, its places in tables and heap. */
+_Static_assert(sizeof(struct conn) + sizeof(struct subflow) + sizeof(struct heap_entry) + 4 * 4 +
+			       MAPPINGS_PER_CONN_MIN * sizeof(struct mapping) <=
+		       1024,
+	       "an idle connection costs more than a kilobyte");
+
 /* Mappings share what memory the bound leaves, up to this many for each connection. */
 #define MAPPINGS_PER_CONN_MAX 64
 

@@ -25,6 +25,9 @@
 
 #define JOIN_RTO_US 500000ull
 #define JOIN_TRIES 4
+/* A path that fell silent without going down: its return is noticed by nothing else. */
+#define SILENT_RTO_US 1000000ull
+#define SILENT_TRIES 120
 #define PORT_TRIES 64
 #define STALE_US 20000u /* after the RST for a connection of the peer's past */
 #define WINDOW_MAX 65535
@@ -59,6 +62,18 @@ static bool choose_port(struct step *st, struct flow_tuple *t)
 	return false;
 }
 
+static bool fell_silent(const struct conn *c, const struct subflow *s)
+{
+	return c->silent_paths >> s->path & 1;
+}
+
+static uint64_t syn_again_us(const struct conn *c, const struct subflow *s)
+{
+	uint64_t us = JOIN_RTO_US << (s->n_syn < JOIN_TRIES ? s->n_syn - 1 : JOIN_TRIES - 1);
+
+	return fell_silent(c, s) && us > SILENT_RTO_US ? SILENT_RTO_US : us;
+}
+
 static void send_syn(struct step *st, struct conn *c, struct subflow *s)
 {
 	static const uint8_t sack_permitted[] = {TCPOPT_SACK_PERMITTED, 2};
@@ -86,7 +101,7 @@ static void send_syn(struct step *st, struct conn *c, struct subflow *s)
 	options_put(&w, wscale, sizeof(wscale));
 	mp_join_encode(&w, &j);
 	s->n_syn++;
-	s->rto_at_us = st->tick->now_us + (JOIN_RTO_US << (s->n_syn - 1));
+	s->rto_at_us = st->tick->now_us + syn_again_us(c, s);
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_JOIN_SUBFLOW);
 }
 
@@ -244,6 +259,7 @@ static bool established(struct step *st, struct conn *c, struct subflow *s)
 	if (s->n_rto == 0 && (s->syn_rtt_us == 0 || rtt_us < s->syn_rtt_us))
 		s->syn_rtt_us = rtt_us;
 	s->state = SUBFLOW_ESTABLISHED;
+	c->silent_paths &= (uint16_t) ~(1u << s->path);
 	s->rto_at_us = 0;
 	s->n_rto = 0;
 	c->alone_at_us = 0;
@@ -298,9 +314,11 @@ struct engine_result join_packet(struct step *st, struct conn *c, struct subflow
 
 void join_timeout(struct step *st, struct conn *c, struct subflow *s)
 {
+	unsigned tries = fell_silent(c, s) ? SILENT_TRIES : JOIN_TRIES;
+
 	if (s->state == SUBFLOW_JOIN_RECEIVED) {
 		join_accept_timeout(st, c, s);
-	} else if (s->state == SUBFLOW_JOIN_SYN && s->n_syn < JOIN_TRIES) {
+	} else if (s->state == SUBFLOW_JOIN_SYN && s->n_syn < tries) {
 		send_syn(st, c, s);
 	} else if (s->state == SUBFLOW_JOIN_ACK && s->n_rto < JOIN_TRIES) {
 		s->n_rto++;

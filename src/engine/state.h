@@ -94,7 +94,8 @@ struct conn {
 	bool promoted : 1;        /* may have more subflows (promotion.h) */
 
 	uint16_t guest_mss, peer_mss;
-	uint16_t syn_window; /* responder: of the peer's SYN */
+	uint16_t silent_paths; /* bit i: path i fell silent and is asked by joins */
+	uint16_t syn_window;   /* responder: of the peer's SYN */
 	uint16_t policy;
 	uint32_t subflow;     /* first of the list */
 	uint32_t multi;       /* NONE while there is one subflow */

@@ -16,7 +16,7 @@
 #define GUEST_RTO_MAX_US 8000000u
 #define ACK_DELAY_US 1500u /* for the guest's own ACK to come along */
 #define AGAIN_BYTES 16384u
-#define SILENT_US 150000u /* and two round trips */
+#define SILENT_US 120000u /* and two round trips */
 #define SILENT_LOOK_US 20000u
 
 static struct multi *multi_of(struct engine *e, const struct conn *c)
@@ -132,6 +132,7 @@ static void look_for_silent(struct step *st, struct conn *c)
 	if (!found || !others || c->responder)
 		return;
 	found->leaving = REASON_SUBFLOW_SILENT;
+	c->silent_paths |= (uint16_t)(1u << found->path);
 	c->join_at_us = 0; /* path_manager_check() does the rest */
 	m->hole_at_us = st->tick->now_us + SILENT_US;
 }

@@ -134,6 +134,8 @@ static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 	}
 	if (end != from && from - 1 < 1u << 30)
 		ranges_seen_add(&b->rx, from, end);
+	if (s->len_bytes)
+		b->data_us = f->w->now_us;
 	b->fin_came |= !!(s->flags & F_FIN);
 	b->peer_tsval = later(b->peer_tsval, s->tsval);
 	if (b == &c->sub[0])

@@ -55,6 +55,7 @@ struct check_sub {
 	struct seen_map *map;
 	unsigned n_map, cap_map;
 	struct ranges_seen rx;
+	uint64_t data_us; /* when data came last; 0: never */
 };
 
 struct check {

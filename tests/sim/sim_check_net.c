@@ -10,6 +10,8 @@
 #include "sim_flow.h"
 #include "sim_gate.h"
 
+#define SILENT_US 120000
+
 /* Index of the first mapping that ends behind `ssn`. */
 static unsigned map_from(const struct check_sub *b, uint32_t ssn)
 {
@@ -319,7 +321,10 @@ static void check_rst(struct gate *g, struct flow *f, struct check_sub *b, const
 		return; /* an answer to what came too late */
 	/* A subflow may end while others live; by itself that is no end of the connection. */
 	if (c->n_sub > 1 && !s->mp.fastclose) {
-		if (b->state == CHECK_OPEN && !g->w->sc.breaks_subflows)
+		/* One that fell silent may be given up for what it carries. */
+		bool silent = s->mp.tcprst && b->data_us && g->w->now_us - b->data_us >= SILENT_US;
+
+		if (b->state == CHECK_OPEN && !g->w->sc.breaks_subflows && !silent)
 			sim_fail(g->w, "I5: a subflow is reset for no reason: %s", seg_text(s));
 		b->state = CHECK_GONE;
 		return;

@@ -80,6 +80,24 @@ static void view(struct step *st, struct conn *c, const struct piece_kind *k,
 		in->s[i].usable = alive(e, subflow_at(e, who[i]));
 }
 
+/* No acknowledgement is on its way that could change the scheduler's mind: it must not wait. */
+static bool nothing_in_flight(const struct sched_input *in)
+{
+	for (unsigned i = 0; i < in->n; i++)
+		if (in->s[i].in_flight_bytes)
+			return false;
+	return true;
+}
+
+static struct sched_pick any_room(const struct sched_input *in)
+{
+	for (unsigned i = 0; i < in->n; i++)
+		if (in->s[i].usable &&
+		    in->s[i].cwnd_bytes >= in->s[i].held_bytes + in->s[i].mss_bytes)
+			return (struct sched_pick){.subflow = (int)i, .bytes = in->s[i].mss_bytes};
+	return (struct sched_pick){.subflow = -1};
+}
+
 /* One piece on one subflow: how many bytes, 0 when nothing could be sent. */
 static uint32_t place(struct step *st, struct conn *c, uint32_t seq, uint32_t bytes,
 		      const struct piece_kind *k)
@@ -97,6 +115,8 @@ static uint32_t place(struct step *st, struct conn *c, uint32_t seq, uint32_t by
 		return 0;
 	view(st, c, k, &in, who);
 	pick = scheduler_at(e->cfg.scheduler)->pick(&m->sched, &in);
+	if (pick.subflow < 0 && nothing_in_flight(&in))
+		pick = any_room(&in);
 	if (pick.subflow < 0)
 		return 0;
 	bytes = bytes < pick.bytes ? bytes : pick.bytes;

@@ -167,15 +167,15 @@ uint64_t sched_could_send(const struct sched_subflow *s, uint64_t rtts_q8)
  */
 bool sched_tail_waits(const struct sched_input *in, uint8_t set, unsigned i)
 {
-	uint32_t slow_us = in->s[i].srtt_us;
+	uint32_t slow_us = sched_expect_us(&in->s[i]);
 	uint64_t sent = 0;
 
 	/* Who waits must be woken by an acknowledgement. */
-	if (!in->tail || slow_us == 0 || nothing_in_flight(in))
+	if (!in->tail || in->s[i].srtt_us == 0 || nothing_in_flight(in))
 		return false;
 	for (unsigned k = 0; k < in->n; k++) {
 		const struct sched_subflow *s = &in->s[k];
-		uint64_t lost_us = (uint64_t)s->srtt_us + s->rttvar_us;
+		uint64_t lost_us = (uint64_t)sched_expect_us(s) + s->rttvar_us;
 
 		if (has_bit(set, k) && s->srtt_us != 0 && lost_us < slow_us)
 			sent += sched_could_send(s, (slow_us - lost_us) * 256 / s->srtt_us);

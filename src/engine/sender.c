@@ -10,6 +10,7 @@
 #include "engine/emit.h"
 #include "engine/mapping.h"
 #include "engine/multi.h"
+#include "engine/pmtu.h"
 #include "engine/receive.h"
 #include "engine/scoreboard.h"
 
@@ -20,6 +21,9 @@
 #define TLP_MIN_US 10000u
 #define DELAYED_ACK_US 50000u /* the peer may wait that long with a lone segment's ACK */
 #define SILENCE_SLACK_US 30000u
+#define BLACK_HOLE_RTOS 3
+#define BLACK_HOLE_MTU_BYTES 1280
+#define BLACK_HOLE_US 600000000ull
 #define DSS_BYTES 24 /* of ours with data, at most; with a DATA_ACK of four octets 20 */
 
 static const struct cc_ops *ops_of(const struct engine *e)
@@ -226,6 +230,11 @@ static void rto(struct step *st, struct conn *c, struct subflow *s, struct sende
 	if (x->n_rto == 1) {
 		sender_episode(s, x);
 		ops_of(st->e)->on_rto(&x->cc, prior_bytes, &g, st->tick->now_us);
+	}
+	/* Again and again, and no router says why: maybe it is the size (RFC 4821 section 7.7). */
+	if (x->n_rto == BLACK_HOLE_RTOS && pmtu_bytes(st->e, s) > BLACK_HOLE_MTU_BYTES) {
+		s->mtu_bytes = BLACK_HOLE_MTU_BYTES;
+		s->mtu_until_us = st->tick->now_us + BLACK_HOLE_US;
 	}
 	x->in_recovery = false;
 	x->in_loss = true;

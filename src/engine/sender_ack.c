@@ -271,6 +271,9 @@ void sender_on_ack(struct step *st, struct conn *c, struct subflow *s)
 		n.lost_bytes = s->mss;
 	if (n.acked_bytes || n.lost_bytes) {
 		sender_congestion(st, c, s, x, &n, prior_bytes);
+		/* All has arrived: no acknowledgement will come that could end the episode. */
+		if (x->head == NONE)
+			episode_end(st, x);
 		sender_arm(st, c, s, true);
 	}
 }

@@ -98,8 +98,10 @@ def at_least(factor, other, who="mpgate", only=None):
     return bar
 
 
-def at_most(factor, other):
+def at_most(factor, other, only=None):
     def bar(case, key, row):
+        if only and only not in key:
+            return None
         return compare(f"{key}: mpgate at most {factor} of {other}", row.get("mpgate"),
                        row[other] * (factor + NOISE) if row.get(other) else None, least=False)
     return bar
@@ -277,7 +279,8 @@ CASES = [
     Goodput("fast", "two fast links", "a=500/2 b=500/2", FOUR, [at_least(0.95, "native")]),
     Goodput("three", "three links", "a=100/10 b=50/10 c=20/10", FOUR, [of_capacity(0.93)]),
     Death("silent", "a link dies silently after 2 s, heals at 4.5 s", TWO, "native relay mpgate",
-          [limit(300, "gap"), limit(85, "Mbit/s", least=True), limit(2, "again")], silent=True),
+          [limit(300, "gap"), at_most(1.0, "native", only="gap"),
+           limit(85, "Mbit/s", least=True), limit(2, "again")], silent=True),
     Death("admin", "a link is set down after 2 s, up at 4.5 s", TWO, "native relay mpgate",
           [limit(150, "gap"), limit(85, "Mbit/s", least=True), limit(2, "again")], silent=False),
     Short("30k", "30 kB", TWO, FOUR, [at_most(1.0, "native"), at_most(1.02, "plain")],

@@ -8,8 +8,6 @@ from . import move, ns
 from .ns import Failure
 from .topo import ADDR
 
-# The kernel counts it whenever two subflows move its window at once; its own client causes it, too.
-HARMLESS = ("RcvWndConflict",)
 # A subflow that is given up is reset.
 ENDED_SUBFLOWS = ("MPRstTx", "MPRstRx")
 
@@ -59,7 +57,7 @@ class Transfer:
         move.same_data(one, two, self.connections)
         if two["mptcp_end"] != self.connections:
             raise Failure(f"not Multipath TCP to the end: {two}")
-        grown = self.counters.check_mptcp(self.connections, allow=HARMLESS + tuple(allow))
+        grown = self.counters.check_mptcp(self.connections, allow=tuple(allow))
         if joins is not None and grown.get("MPJoinAckRx", 0) < joins:
             raise Failure(f"{grown.get('MPJoinAckRx', 0)} joins at the server, not {joins}: "
                           f"{grown}")

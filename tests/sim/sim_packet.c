@@ -263,7 +263,7 @@ static void other_text(const struct mp *m, char *text, size_t n)
 
 const char *seg_text(const struct seg *s)
 {
-	static char text[256];
+	static char text[320];
 	const struct mp *m = &s->mp;
 	char dss[120] = "", other[80], stamps[40] = "";
 

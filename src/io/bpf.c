@@ -92,7 +92,7 @@ static struct nlmsghdr *tc_message(char *buf, uint16_t type, unsigned ifindex, u
 
 static int add_qdisc(struct netlink *nl, unsigned ifindex)
 {
-	_Alignas(struct nlmsghdr) char buf[256];
+	_Alignas(struct nlmsghdr) char buf[256] = {0};
 	struct nlmsghdr *msg =
 		tc_message(buf, RTM_NEWQDISC, ifindex, TC_H_MAKE(TC_H_CLSACT, 0), TC_H_CLSACT, 0);
 	int err;
@@ -104,7 +104,7 @@ static int add_qdisc(struct netlink *nl, unsigned ifindex)
 
 static int add_filter(struct netlink *nl, unsigned ifindex, int program)
 {
-	_Alignas(struct nlmsghdr) char buf[512];
+	_Alignas(struct nlmsghdr) char buf[512] = {0};
 	struct nlmsghdr *msg = tc_message(buf, RTM_NEWTFILTER, ifindex, FILTER_HANDLE,
 					  TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
 					  TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL)));

@@ -112,7 +112,7 @@ static int on_entry(const struct nlmsghdr *msg, void *data)
 
 int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct flow_tuple *net)
 {
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES] = {0};
 	struct answer answer;
 	int err;
 
@@ -139,7 +139,7 @@ int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct 
 
 int ctnl_mark_of(struct netlink *nl, const struct flow_tuple *guest, uint32_t *mark)
 {
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES] = {0};
 	struct answer answer;
 	int err;
 
@@ -151,7 +151,7 @@ int ctnl_mark_of(struct netlink *nl, const struct flow_tuple *guest, uint32_t *m
 
 int ctnl_mark(struct netlink *nl, const struct flow_tuple *guest, uint32_t mark, uint32_t mask)
 {
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES] = {0};
 	struct nlmsghdr *msg = message(buf, IPCTNL_MSG_CT_NEW, 0, guest);
 
 	mnl_attr_put_u32(msg, CTA_MARK, htonl(mark));
@@ -161,7 +161,7 @@ int ctnl_mark(struct netlink *nl, const struct flow_tuple *guest, uint32_t mark,
 
 int ctnl_liberal(struct netlink *nl, const struct flow_tuple *guest)
 {
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES] = {0};
 	struct nlmsghdr *msg = message(buf, IPCTNL_MSG_CT_NEW, 0, guest);
 	const struct nf_ct_tcp_flags liberal = {
 		.flags = IP_CT_TCP_FLAG_BE_LIBERAL,

@@ -30,8 +30,10 @@ unsigned rtnl_address_bytes(uint8_t family)
 struct nlmsghdr *rtnl_message(char *buf, uint16_t type, uint16_t flags, const void *header,
 			      size_t bytes)
 {
-	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
+	struct nlmsghdr *msg;
 
+	memset(buf, 0, RTNL_MESSAGE_BYTES); /* what lies between attributes is sent as well */
+	msg = mnl_nlmsg_put_header(buf);
 	msg->nlmsg_type = type;
 	msg->nlmsg_flags = NLM_F_REQUEST | flags;
 	memcpy(mnl_nlmsg_put_extra_header(msg, bytes), header, bytes);

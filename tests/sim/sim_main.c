@@ -204,12 +204,11 @@ int main(int argc, char **argv)
 		return usage();
 	if (o.list && !run_list(o.list, &o, &n, &bad))
 		return 2;
-	/* Every second one has several subflows, unless only such are asked for. */
-	for (uint64_t i = 0; i < count; i++, n++)
-		bad += !run_seed(count == 1 || seed >= SIM_MULTI_SEEDS ? seed + i
-				 : i % 2 ? SIM_MULTI_SEEDS + seed + i / 2
-					 : seed + i / 2,
-				 &o);
+	/* The even ones are taken from where seeds have several subflows. */
+	for (uint64_t i = seed; i < seed + count; i++, n++)
+		bad += !run_seed(
+			count > 1 && i < SIM_MULTI_SEEDS && i % 2 == 0 ? SIM_MULTI_SEEDS + i : i,
+			&o);
 	printf("sim: %u seeds, %u failed\n", n, bad);
 	return bad ? 1 : 0;
 }

@@ -362,6 +362,8 @@ struct multi {
 	uint32_t spans;       /* list of struct span, ascending */
 	uint64_t hole_us;     /* since when the same thing is missing; 0: nothing is */
 	uint64_t hole_at_us;  /* when to look who misses it */
+	uint64_t came_us;     /* when data came last, on whichever subflow */
+	uint64_t resumed_us;  /* when it came again after none had come for a while */
 	uint32_t guest_dup_seq;
 	uint8_t n_guest_dup, n_guest_rto;
 	uint64_t guest_rto_at_us;

@@ -18,6 +18,8 @@
 #define AGAIN_BYTES 16384u
 #define SILENT_US 120000u /* and two round trips */
 #define SILENT_LOOK_US 20000u
+/* After a closed window, or after nobody was here, the peer's subflows wait for their timers. */
+#define RESUME_US 1000000u
 
 static struct multi *multi_of(struct engine *e, const struct conn *c)
 {
@@ -89,6 +91,15 @@ static void note_hole(struct step *st, struct multi *m)
 	m->hole_at_us = m->hole_us + SILENT_US;
 }
 
+static void note_arrival(struct step *st, struct multi *m)
+{
+	uint64_t now_us = st->tick->now_us;
+
+	if (m->came_us && m->came_us + SILENT_US <= now_us)
+		m->resumed_us = now_us;
+	m->came_us = now_us;
+}
+
 /* Has the subflow brought nothing since then, although it did before? */
 static bool silent(struct step *st, const struct subflow *s, uint64_t since_us)
 {
@@ -113,6 +124,8 @@ static void look_for_silent(struct step *st, struct conn *c)
 	bool others = false;
 
 	m->hole_at_us = st->tick->now_us + SILENT_LOOK_US;
+	if (m->resumed_us && m->resumed_us + RESUME_US > st->tick->now_us)
+		return;
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		struct subflow *s = subflow_at(e, k);
 
@@ -310,6 +323,7 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 		if (!take_piece(st, c, seq, payload, n, sent) || !received(st->e, s, ssn, ssn + n))
 			return REASON_DROP_NO_PAYLOAD_MEMORY;
 		s->data_us = st->tick->now_us;
+		note_arrival(st, multi_of(st->e, c));
 		if (s->initial && s->n_shifts)
 			receive_shift(s, ssn, n, ssn - seq);
 		multi_of(st->e, c)->last_from = subflow_index(st->e, s);

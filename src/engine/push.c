@@ -131,16 +131,22 @@ static uint32_t place(struct step *st, struct conn *c, uint32_t seq, uint32_t by
 	return bytes;
 }
 
+/* What has been sent before: the guest's and the peer's windows have let it through already. */
+static struct piece_kind kind_again(uint32_t not_on, uint32_t bytes)
+{
+	return (struct piece_kind){.not_on = not_on,
+				   .window_bytes = ENDLESS_BYTES,
+				   .unsent_bytes = bytes,
+				   .tail = true};
+}
+
 /* The txseg is sent on another subflow as well, as far as there is room. */
 static bool place_again(struct step *st, struct conn *c, uint32_t on, struct txseg *t)
 {
 	struct engine *e = st->e;
 	uint32_t seq = seq_max(t->seq, c->una_seq - c->guest_fin_acked);
 	uint32_t end = t->seq + t->bytes, sent;
-	struct piece_kind k = {.not_on = on,
-			       .window_bytes = ENDLESS_BYTES,
-			       .unsent_bytes = end - seq,
-			       .tail = true};
+	struct piece_kind k = kind_again(on, end - seq);
 
 	sent = place(st, c, seq, end - seq, &k);
 	if (sent == 0)
@@ -249,10 +255,7 @@ static bool push_orphans(struct step *st, struct conn *c)
 	uint32_t start, end, sent;
 
 	while (spans_first(e, m->again, &start, &end)) {
-		struct piece_kind k = {.not_on = NONE,
-				       .window_bytes = ENDLESS_BYTES,
-				       .unsent_bytes = end - start,
-				       .tail = true};
+		struct piece_kind k = kind_again(NONE, end - start);
 
 		sent = place(st, c, start, end - start, &k);
 		if (sent == 0)

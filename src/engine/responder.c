@@ -299,8 +299,7 @@ struct engine_result responder_translated(struct step *st, struct conn *c,
 
 	if (!net) {
 		/* The client sees a SYN/ACK without MP_CAPABLE: plain. */
-		r = plain(st, c, REASON_FALLBACK_TRANSLATION);
-		return r;
+		return plain(st, c, REASON_FALLBACK_TRANSLATION);
 	}
 	c->path = path_of(st, c, net);
 	if (!subflow_initial(st, c, net))

@@ -22,6 +22,7 @@
 
 #define FILTER_PRIORITY 1U
 #define FILTER_HANDLE 1U
+#define MESSAGE_BYTES 512
 
 #define INSN(op, d, s, offset, value)                                                         \
 	{                                                                                     \
@@ -77,9 +78,12 @@ static int load(unsigned to, uint32_t mark)
 static struct nlmsghdr *tc_message(char *buf, uint16_t type, unsigned ifindex, uint32_t handle,
 				   uint32_t parent, uint32_t info)
 {
-	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
-	struct tcmsg *tc = mnl_nlmsg_put_extra_header(msg, sizeof(*tc));
+	struct nlmsghdr *msg;
+	struct tcmsg *tc;
 
+	memset(buf, 0, MESSAGE_BYTES); /* what lies between attributes is sent as well */
+	msg = mnl_nlmsg_put_header(buf);
+	tc = mnl_nlmsg_put_extra_header(msg, sizeof(*tc));
 	msg->nlmsg_type = type;
 	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE;
 	tc->tcm_family = AF_UNSPEC;
@@ -92,7 +96,7 @@ static struct nlmsghdr *tc_message(char *buf, uint16_t type, unsigned ifindex, u
 
 static int add_qdisc(struct netlink *nl, unsigned ifindex)
 {
-	_Alignas(struct nlmsghdr) char buf[256] = {0};
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
 	struct nlmsghdr *msg =
 		tc_message(buf, RTM_NEWQDISC, ifindex, TC_H_MAKE(TC_H_CLSACT, 0), TC_H_CLSACT, 0);
 	int err;
@@ -104,7 +108,7 @@ static int add_qdisc(struct netlink *nl, unsigned ifindex)
 
 static int add_filter(struct netlink *nl, unsigned ifindex, int program)
 {
-	_Alignas(struct nlmsghdr) char buf[512] = {0};
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
 	struct nlmsghdr *msg = tc_message(buf, RTM_NEWTFILTER, ifindex, FILTER_HANDLE,
 					  TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
 					  TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL)));

@@ -17,12 +17,15 @@
 static struct nlmsghdr *message(char *buf, uint8_t type, uint16_t flags,
 				const struct flow_tuple *tuple)
 {
-	struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(msg, sizeof(*header));
 	bool v4 = tuple->family == FLOW_IPV4;
 	size_t bytes = v4 ? 4 : 16;
 	struct nlattr *whole, *part;
+	struct nfgenmsg *header;
+	struct nlmsghdr *msg;
 
+	memset(buf, 0, MESSAGE_BYTES); /* what lies between attributes is sent as well */
+	msg = mnl_nlmsg_put_header(buf);
+	header = mnl_nlmsg_put_extra_header(msg, sizeof(*header));
 	msg->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
 	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
 	header->nfgen_family = v4 ? AF_INET : AF_INET6;
@@ -112,7 +115,7 @@ static int on_entry(const struct nlmsghdr *msg, void *data)
 
 int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct flow_tuple *net)
 {
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES] = {0};
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
 	struct answer answer;
 	int err;
 
@@ -139,7 +142,7 @@ int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct 
 
 int ctnl_mark_of(struct netlink *nl, const struct flow_tuple *guest, uint32_t *mark)
 {
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES] = {0};
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
 	struct answer answer;
 	int err;
 
@@ -151,7 +154,7 @@ int ctnl_mark_of(struct netlink *nl, const struct flow_tuple *guest, uint32_t *m
 
 int ctnl_mark(struct netlink *nl, const struct flow_tuple *guest, uint32_t mark, uint32_t mask)
 {
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES] = {0};
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
 	struct nlmsghdr *msg = message(buf, IPCTNL_MSG_CT_NEW, 0, guest);
 
 	mnl_attr_put_u32(msg, CTA_MARK, htonl(mark));
@@ -161,7 +164,7 @@ int ctnl_mark(struct netlink *nl, const struct flow_tuple *guest, uint32_t mark,
 
 int ctnl_liberal(struct netlink *nl, const struct flow_tuple *guest)
 {
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES] = {0};
+	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
 	struct nlmsghdr *msg = message(buf, IPCTNL_MSG_CT_NEW, 0, guest);
 	const struct nf_ct_tcp_flags liberal = {
 		.flags = IP_CT_TCP_FLAG_BE_LIBERAL,

@@ -3,44 +3,7 @@
  * test_engine_fallback.c - connections that cannot stay Multipath TCP (RFC 8684 section 3.7), and
  * DSS checksums.
  */
-#include "unit.h"
-#include "world.h"
-
-static void open_world(struct world *w)
-{
-	world_init(w, FLOW_IPV4);
-	world_start(w);
-	world_open(w);
-	CHECK_EQ(0, w->r.reason, REASON_ACK_TO_GUEST);
-}
-
-static void guest(struct world *w, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t bytes)
-{
-	struct seg s = {.flags = TCP_ACK | flags,
-			.seq = seq,
-			.ack = ack,
-			.window = 1000,
-			.payload_bytes = bytes};
-
-	guest_sends(w, ENGINE_STEAL, &s);
-}
-
-/* A DATA_ACK of `acked`, and with len or fin a mapping of data at `at`. */
-static void net(struct world *w, uint8_t flags, uint32_t ssn, uint32_t ack, uint32_t acked,
-		uint32_t at, uint16_t len, bool fin)
-{
-	struct seg s = {.flags = TCP_ACK | flags,
-			.seq = ssn,
-			.ack = ack,
-			.window = 1000,
-			.payload_bytes = len};
-
-	if (len || fin)
-		put_peer_map(w, &s.w, acked, at, len ? ssn : 0, len, fin);
-	else
-		put_peer_ack(w, &s.w, acked);
-	net_sends(w, ENGINE_STEAL, &s);
-}
+#include "exchange.h"
 
 /* What the peer's first packets say, and what becomes of the connection. */
 static const struct {

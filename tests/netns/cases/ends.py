@@ -3,16 +3,8 @@
 import time
 
 from lib import move
-from lib.case import case, check_mapped, expect
+from lib.case import both_families, case, check_mapped, expect
 from lib.move import ServerCounters
-
-
-def both_families(name, **topology):
-    def register(function):
-        for family in (4, 6):
-            case(f"{name}:v{family}", **topology)(lambda ctx, f=family: function(ctx, f))
-        return function
-    return register
 
 
 @both_families("end:server-speaks-first")

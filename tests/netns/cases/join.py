@@ -373,11 +373,7 @@ def announced_to_client(ctx, family):
 
 def reload(ctx, old, new):
     """The configuration's text changed, and SIGHUP."""
-    with open(ctx.daemon.config, encoding="utf-8") as f:
-        text = f.read()
-    expect(old in text, f"no '{old}' in {text}")
-    with open(ctx.daemon.config, "w", encoding="utf-8") as f:
-        f.write(text.replace(old, new))
+    ctx.daemon.edit(old, new)
     ctx.daemon.process.send_signal(signal.SIGHUP)
 
 

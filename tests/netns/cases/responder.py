@@ -5,19 +5,11 @@ import subprocess
 import time
 
 from lib import inbound, move
-from lib.case import case, expect
+from lib.case import both_families, case, expect
 from lib.ns import Failure
 from lib.topo import ADDR, FORBIDDEN_PORT
 
 PAUSE = "--idle-at 20000 --idle-ms 300"     # else all is over before a join
-
-
-def both_families(name, **topology):
-    def register(function):
-        for family in (4, 6):
-            case(f"{name}:v{family}", **topology)(lambda ctx, f=family: function(ctx, f))
-        return function
-    return register
 
 
 def data(ctx, family):

@@ -178,14 +178,6 @@ for way_ in ("download", "upload"):
         pulled(way_, device_)
 
 
-def edit(ctx, old, new):
-    with open(ctx.daemon.config, encoding="utf-8") as f:
-        text = f.read()
-    expect(old in text, f"no '{old}' in {text}")
-    with open(ctx.daemon.config, "w", encoding="utf-8") as f:
-        f.write(text.replace(old, new))
-
-
 def hang_up(ctx, words):
     """SIGHUP, and what the log must say of it."""
     before = ctx.daemon.log_tail(1000).count(words)
@@ -200,23 +192,23 @@ def reload_(ctx):
     pid = ctx.daemon.pid()
     moving = Moving(ctx)
     both_joined(ctx)
-    edit(ctx, 'interface = "up-b"', 'interface = "up-b" price = 7.5')
+    ctx.daemon.edit('interface = "up-b"', 'interface = "up-b" price = 7.5')
     hang_up(ctx, "took over 1 connections")
     ctx.wait("the new price", lambda: ctx.daemon.show("paths", check=False) and
              paths(ctx)["b"]["price"] == 7.5)
     expect(ctx.daemon.alive() and ctx.daemon.pid() == pid, "another process")
-    edit(ctx, "memory_mb = 64", "memory_mb = 65")
+    ctx.daemon.edit("memory_mb = 64", "memory_mb = 65")
     hang_up(ctx, "another layout of memory")
-    edit(ctx, "memory_mb = 65", "memory = 64")
+    ctx.daemon.edit("memory_mb = 65", "memory = 64")
     hang_up(ctx, "no such option 'memory'")
     # paths are known by their names: another one before them, and one that is gone
-    edit(ctx, "memory = 64", "memory_mb = 64")
-    edit(ctx, 'path "a"', 'path "zero" { interface = "nosuch0" }\npath "a"')
+    ctx.daemon.edit("memory = 64", "memory_mb = 64")
+    ctx.daemon.edit('path "a"', 'path "zero" { interface = "nosuch0" }\npath "a"')
     hang_up(ctx, "took over 1 connections")
     ctx.wait("shown again", lambda: ctx.daemon.show("paths", check=False))
     expect(list(paths(ctx)) == ["zero", "a", "b"], f"{paths(ctx)}")
     both_joined(ctx, "both paths still there")
-    edit(ctx, 'path "b"', '#path "b"')
+    ctx.daemon.edit('path "b"', '#path "b"')
     hang_up(ctx, "took over 1 connections")
     ctx.wait("shown again", lambda: ctx.daemon.show("paths", check=False))
     ctx.wait("a alone", lambda: subflows(ctx, "a") and not subflows(ctx, None))

@@ -35,6 +35,15 @@ def case(name, needs_gate=True, gate=None, fresh=False, **topology):
     return register
 
 
+def both_families(name, **topology):
+    """Registers it twice; the function gets the Ctx and 4 or 6."""
+    def register(function):
+        for family in (4, 6):
+            case(f"{name}:v{family}", **topology)(lambda ctx, f=family: function(ctx, f))
+        return function
+    return register
+
+
 def expect(condition, text):
     if not condition:
         raise Failure(text() if callable(text) else text)

@@ -46,6 +46,15 @@ class Gate:
                                 f'"{(interfaces or {}).get(path, "up-" + path)}" '
                                 f'{(options or {}).get(path, "")} }}' for path in names)))
 
+    def edit(self, old, new):
+        """Changes the configuration's text; the daemon has not read it yet."""
+        with open(self.config, encoding="utf-8") as f:
+            text = f.read()
+        if old not in text:
+            raise Failure(f"no '{old}' in {text}")
+        with open(self.config, "w", encoding="utf-8") as f:
+            f.write(text.replace(old, new))
+
     def argv(self, *argv):
         # "ip netns exec" gives a /sys of the namespace's own, which the daemon may read
         return ["ip", "netns", "exec", self.ns.name, self.program, *argv]

@@ -31,6 +31,17 @@ def wait_line(process, word, timeout_s=5):
         raise Failure(f"{process.args}: expected '{word}', got '{line}'")
 
 
+def finish(process, timeout_s):
+    """What a mover says at its end; one that does not end is ended."""
+    try:
+        out, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        out, _ = process.communicate(timeout=5)
+    ns.processes.stop(process)
+    return parse(out)
+
+
 class Server:
     """xfer server in a namespace; result() waits for its end."""
 
@@ -42,13 +53,7 @@ class Server:
         wait_line(self.process, "ready")
 
     def result(self, timeout_s=60):
-        try:
-            out, _ = self.process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            self.process.terminate()
-            out, _ = self.process.communicate(timeout=5)
-        ns.processes.stop(self.process)
-        return parse(out)
+        return finish(self.process, timeout_s)
 
     def stop(self):
         self.process.terminate()
@@ -137,6 +142,17 @@ def same_data(one, two, connections=1, clean=True):
         if sender.get("sent_sha256") != receiver.get("received_sha256") \
                 or receiver["digests_differ"]:
             raise Failure(f"{way}: digests differ")
+
+
+def finish(process, timeout_s):
+    """What a mover says at its end; one that does not end is ended."""
+    try:
+        out, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        out, _ = process.communicate(timeout=5)
+    ns.processes.stop(process)
+    return parse(out)
 
 
 class ServerCounters:

@@ -4,7 +4,7 @@ each: the bytes, the server's counters, and what every link has carried."""
 import json
 import subprocess
 
-from . import move, ns
+from . import move
 from .ns import Failure
 from .topo import ADDR
 
@@ -47,13 +47,7 @@ class Transfer:
 
     def result(self, joins=None, allow=(), timeout_s=60):
         """Everything must be whole; `joins`: at least so many came to be."""
-        try:
-            out, _ = self.process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            self.process.terminate()
-            out, _ = self.process.communicate(timeout=5)
-        ns.processes.stop(self.process)
-        one, two = move.parse(out), self.server.result()
+        one, two = move.finish(self.process, timeout_s), self.server.result()
         move.same_data(one, two, self.connections)
         if two["mptcp_end"] != self.connections:
             raise Failure(f"not Multipath TCP to the end: {two}")

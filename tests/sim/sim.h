@@ -58,7 +58,14 @@ struct sim {
 
 /* A violation: the first one is kept, the run stops. */
 void sim_fail(struct sim *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void sim_log(struct sim *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_log_line(struct sim *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Its arguments are not even made when nobody reads them. */
+#define sim_log(w, ...)                               \
+	do {                                          \
+		if ((w)->verbose)                     \
+			sim_log_line(w, __VA_ARGS__); \
+	} while (0)
 
 /* Packets passing a place: traced, hashed, captured. `link`: 0 guests, 1 + path. */
 void sim_trace(struct sim *w, enum place at, unsigned link, bool to_net, const struct pkt *p);

@@ -72,13 +72,15 @@ struct pkt *pkt_cut(struct pkt *p)
 
 static void enqueue(struct link *l, struct pkt *p, uint64_t at_us)
 {
-	struct pkt **at = &l->head;
+	struct pkt **at = l->head && l->tail->at_us <= at_us ? &l->tail->next : &l->head;
 
 	while (*at && (*at)->at_us <= at_us)
 		at = &(*at)->next;
 	p->at_us = at_us;
 	p->next = *at;
 	*at = p;
+	if (!p->next)
+		l->tail = p;
 }
 
 /* The router's answer travels back on the same path. */

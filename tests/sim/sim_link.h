@@ -14,7 +14,7 @@ struct link {
 	bool to_net;
 	enum place near, far;
 	struct rng rng;
-	struct pkt *head; /* on the way, by time of arrival */
+	struct pkt *head, *tail; /* on the way, by time of arrival */
 	uint64_t busy_until_us, n_packets;
 	struct box *box;  /* at the near end; null: none */
 	struct pkt *held; /* by the box, to be joined with the next */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +199,9 @@ int main(int argc, char **argv)
 			return usage();
 		}
 	}
+	/* Regions come and go with every run: the pages stay, or the kernel clears them anew. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	signal(SIGABRT, on_crash);
 	signal(SIGSEGV, on_crash);
 	if (optind != argc)

@@ -12,22 +12,31 @@
 
 #include "sim_options.h"
 
-uint64_t sum_add(uint64_t sum, const uint8_t *data, uint32_t n)
-{
-	uint32_t i;
-
-	for (i = 0; i + 1 < n; i += 2)
-		sum += (uint32_t)data[i] << 8 | data[i + 1];
-	if (i < n)
-		sum += (uint32_t)data[i] << 8;
-	return sum;
-}
-
 uint16_t sum_fold(uint64_t sum)
 {
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)sum;
+}
+
+uint64_t sum_add(uint64_t sum, const uint8_t *data, uint32_t n)
+{
+	uint64_t native = 0, word;
+	uint16_t folded;
+	uint32_t i;
+
+	/* RFC 1071 section 2 (B) and (C): the host's own order, wide, and swapped at the end. */
+	for (i = 0; i + 8 <= n; i += 8) {
+		memcpy(&word, data + i, 8);
+		native += (word & UINT32_MAX) + (word >> 32);
+	}
+	folded = sum_fold(native);
+	sum += get16((const uint8_t *)&folded);
+	for (; i + 1 < n; i += 2)
+		sum += get16(data + i);
+	if (i < n)
+		sum += (uint32_t)data[i] << 8;
+	return sum;
 }
 
 uint16_t mp_checksum(uint64_t dsn, uint32_t ssn, uint16_t len, uint64_t payload_sum)
@@ -171,12 +180,14 @@ bool seg_parse(struct seg *s, const uint8_t *data, uint32_t len)
 
 struct pkt *pkt_new(const uint8_t *data, uint32_t len)
 {
-	struct pkt *p = calloc(1, sizeof(*p) + len);
+	struct pkt *p = malloc(sizeof(*p) + len);
 
 	assert(p && len <= PACKET_MAX + 40);
-	p->len_bytes = len;
+	*p = (struct pkt){.len_bytes = len};
 	if (data)
 		memcpy(p->data, data, len);
+	else
+		memset(p->data, 0, len);
 	return p;
 }
 

@@ -191,8 +191,8 @@ uint16_t multi_checksum(struct engine *e, const struct conn *c, const struct sub
 		pseudo[i] = (uint8_t)(dsn >> (56 - 8 * i));
 	for (int i = 0; i < 4; i++)
 		pseudo[8 + i] = (uint8_t)(ssn >> (24 - 8 * i));
-	pseudo[12] = (uint8_t)(t->map_len_bytes >> 8);
-	pseudo[13] = (uint8_t)t->map_len_bytes;
+	pseudo[12] = (uint8_t)((t->map_len_bytes + t->map_fin) >> 8);
+	pseudo[13] = (uint8_t)(t->map_len_bytes + t->map_fin);
 	sum = csum_add(0, pseudo, sizeof(pseudo));
 	/* A run may end at an odd byte: sum the parts with their own parity. */
 	for (uint32_t at = 0; at < t->bytes; at += run) {

@@ -74,6 +74,7 @@ static void take_over(struct step *st, struct conn *c, struct subflow *s, struct
 			t->map_ssn = v.ssn;
 			t->map_seq = v.seq;
 			t->map_len_bytes = v.len_bytes;
+			t->map_fin = v.data_fin;
 			t->map_csum = v.csum;
 		}
 	}

@@ -125,7 +125,8 @@ bool sender_transmit(struct step *st, struct conn *c, struct subflow *s, struct 
 		d.has_map = true;
 		d.dsn = dsn_of_guest(c, t->map_seq);
 		d.ssn = t->map_ssn - s->iss;
-		d.map_len = t->map_len_bytes;
+		d.data_fin = t->map_fin;
+		d.map_len = (uint16_t)(t->map_len_bytes + t->map_fin);
 		d.has_csum = c->checksum;
 		d.csum = t->map_csum;
 		dss_encode(&w, &d);

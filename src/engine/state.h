@@ -266,6 +266,7 @@ struct txseg {
 	bool sacked, lost, foreign;
 	bool reinjected; /* its data went out on another subflow as well */
 	bool app_limited;
+	bool map_fin; /* a DATA_FIN stands behind map_len_bytes */
 	uint8_t n_sent;
 	uint64_t sent_us; /* the last time */
 	uint64_t first_sent_us, prior_delivered_bytes, prior_delivered_us;

@@ -387,6 +387,27 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	return stolen(st, c, reason);
 }
 
+/*
+ * Our MP_JOIN ACK is with the peer, which sends on that subflow at once, and its answer is still on
+ * its way: what follows here leaves a hole in the data and none in the subflow. A single
+ * connection would show the hole to the guest, whose duplicate acknowledgements would make the
+ * peer repair what was never lost.
+ */
+static bool other_in_use(struct step *st, const struct conn *c, const struct subflow *s)
+{
+	const struct dss *d = &st->o.mp.dss;
+	bool joins = false;
+	uint64_t dsn;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
+		joins |= subflow_at(st->e, k)->state == SUBFLOW_JOIN_ACK;
+	if (!joins || !st->o.mp.has_dss || !d->has_map || d->map_len == 0 ||
+	    st->p.payload_bytes == 0 || st->p.seq != s->rcv_nxt)
+		return false;
+	dsn = d->dsn64 ? d->dsn : dsn_expand((uint32_t)d->dsn, c->acked_dsn);
+	return seq_lt(c->sent_seq, seq_of_peer_dsn(c, dsn + (st->p.seq - (s->irs + d->ssn))));
+}
+
 struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s)
 {
 	const struct packet *p = &st->p;
@@ -427,5 +448,7 @@ struct engine_result from_net(struct step *st, struct conn *c, struct subflow *s
 		c->announced = true;
 		event(st, ENGINE_EVENT_CONVERTED, c, REASON_SYNACK_CONVERTED);
 	}
+	if (other_in_use(st, c, s) && multi_new(st, c))
+		return multi_from_net(st, c, s);
 	return established(st, c, s);
 }

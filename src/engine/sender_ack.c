@@ -233,11 +233,17 @@ void sender_congestion(struct step *st, struct conn *c, struct subflow *s, struc
 	ops_of(st->e)->on_ack(&x->cc, &a, &g);
 }
 
-/* Timestamps tell also the round trip of what was sent twice (RFC 7323 section 4). */
+/*
+ * Timestamps tell also the round trip of what was sent twice (RFC 7323 section 4). Not those of the
+ * guest, before the gate had a clock of its own: that one begins where the guest's last one stood,
+ * however long ago that was.
+ */
 static uint32_t timestamp_rtt_us(const struct step *st, const struct subflow *s)
 {
 	uint32_t ms = emit_tsval(st, s) - st->o.tsecr;
 
+	if (s->initial && seq_le(st->o.tsecr, s->tsval))
+		return 0;
 	if (!s->timestamps || !st->o.has_timestamps || st->o.tsecr == 0 || ms > RTO_MAX_US / 1000)
 		return 0;
 	return ms ? ms * 1000 : 1000;

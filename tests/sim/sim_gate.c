@@ -5,6 +5,7 @@
 #include "sim_gate.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "sim_flow.h"
@@ -236,6 +237,30 @@ static void emit_one(struct gate *g, const struct engine_out *out)
 		link_send(g->w->guest_link[1], p);
 }
 
+/* For readers of the log, once in 20 ms: what the engine thinks of its subflows. */
+static void show(struct gate *g)
+{
+	static uint64_t last_us;
+	struct engine_conn_info info;
+
+	if (!g->w->verbose || (g->w->now_us >= last_us && g->w->now_us < last_us + 20000))
+		return;
+	last_us = g->w->now_us;
+	for (conn_ref i = 0; i < g->cfg.max_connections; i++) {
+		if (!engine_conn_info(g->e, i, g->w->now_us, &info))
+			continue;
+		for (unsigned k = 0; k < info.n_subflows; k++) {
+			const struct engine_subflow_info *s = &info.subflow[k];
+
+			sim_log(g->w,
+				"  # conn %u %s path %u %s cwnd %u srtt %u min %u sent again "
+				"%" PRIu64,
+				i, info.mode, s->path, s->state, s->cwnd_bytes, s->srtt_us,
+				s->min_rtt_us, s->retransmits);
+		}
+	}
+}
+
 void gate_take_outs(struct gate *g)
 {
 	if (g->outs.n_pkt > g->outs.cap_pkt || g->outs.n_event > g->outs.cap_event) {
@@ -247,6 +272,7 @@ void gate_take_outs(struct gate *g)
 	for (unsigned i = 0; i < g->outs.n_pkt && !g->w->failed; i++)
 		emit_one(g, &g->pkt[i]);
 	check_engine(g);
+	show(g);
 }
 
 /* ---- what goes in ---- */

@@ -7,6 +7,7 @@
 
 #include "sim_app.h"
 #include "sim_check.h"
+#include "sim_lwip.h"
 #include "sim_peer.h"
 #include "sim_tcp.h"
 
@@ -15,6 +16,9 @@ struct guest {
 	struct app app;
 	bool started;
 	unsigned syns;
+	/* where the guest is lwIP: how far its stack took from the application, and gave it */
+	struct lwip_conn lwip;
+	uint64_t pushed_bytes, freed_bytes;
 };
 
 struct flow {
@@ -34,6 +38,7 @@ struct flow {
 struct flow *flow_find(struct sim *w, const struct flow_tuple *t);
 
 void guest_init(struct flow *f);
+void guest_fini(struct flow *f);
 void guest_receive(struct sim *w, struct pkt *p); /* frees p */
 uint64_t guest_next_us(const struct flow *f);
 void guest_run(struct flow *f);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sim_flow.h"
+#include "sim_guest_lwip.h"
 #include "sim_icmp.h"
 #include "sim_link.h"
 
@@ -75,10 +76,19 @@ void guest_init(struct flow *f)
 {
 	struct guest *g = &f->guest;
 
-	tcp_init(&g->t, f->w, f, &guest_ops, &f->script->guest);
+	tcp_setup(&g->t, f->w, f, &guest_ops, &f->script->guest);
 	g->t.tuple = f->tuple;
 	app_init(&g->app, f->w, &f->script->guest_app, &f->script->peer_app, f->key_to_peer,
 		 f->key_to_guest);
+	if (f->w->sc.lwip)
+		guest_lwip_init(f);
+}
+
+void guest_fini(struct flow *f)
+{
+	if (f->w->sc.lwip)
+		guest_lwip_fini(f);
+	tcp_fini(&f->guest.t);
 }
 
 static void stray_reset(struct sim *w, const struct seg *s)
@@ -124,7 +134,7 @@ static void guest_syn_sent(struct flow *f, const struct seg *s)
 	app_run(&g->app);
 	if (!t->k.third_with_data || g->app.written == 0)
 		tcp_ack(t);
-	tcp_output(t);
+	tcp_push(t);
 }
 
 static void guest_open(struct flow *f, const struct seg *s)
@@ -153,7 +163,7 @@ static void guest_open(struct flow *f, const struct seg *s)
 			 seg_text(s));
 		return;
 	}
-	tcp_input(t, s);
+	tcp_segment(t, s);
 }
 
 void guest_receive(struct sim *w, struct pkt *p)
@@ -163,6 +173,11 @@ void guest_receive(struct sim *w, struct pkt *p)
 	struct flow_tuple t;
 	struct too_big m;
 
+	if (w->sc.lwip) {
+		guest_lwip_receive(w, p);
+		free(p);
+		return;
+	}
 	if (too_big_parse(&m, p->data, p->len_bytes)) {
 		f = flow_find(w, &m.about);
 		if (f)
@@ -187,17 +202,24 @@ void guest_receive(struct sim *w, struct pkt *p)
 	free(p);
 }
 
+static uint64_t start_us(const struct flow *f)
+{
+	if (!f->script->reuses)
+		return f->script->start_us;
+	return f[-1].end_us ? f[-1].end_us + 1000 * 1000 : NEVER;
+}
+
 uint64_t guest_next_us(const struct flow *f)
 {
 	const struct guest *g = &f->guest;
-	uint64_t us, app;
+	uint64_t us = g->started ? NEVER : start_us(f), app;
 
-	if (!g->started && f->script->reuses)
-		return f[-1].end_us ? f[-1].end_us + 1000 * 1000 : NEVER;
-	if (!g->started)
-		return f->script->start_us;
-	if (g->t.state == TCP_RESET)
-		return NEVER;
+	if (f->w->sc.lwip) {
+		app = guest_lwip_next_us(f);
+		return us < app ? us : app;
+	}
+	if (!g->started || g->t.state == TCP_RESET)
+		return us;
 	us = tcp_next_us(&g->t);
 	app = g->t.state == TCP_OPEN ? app_next_us(&g->app) : NEVER;
 	return us < app ? us : app;
@@ -221,6 +243,10 @@ void guest_run(struct flow *f)
 	struct tcp *t = &g->t;
 	bool was_shut = app_space(&g->app) < f->script->guest_app.buffer_bytes / 2;
 
+	if (f->w->sc.lwip) {
+		guest_lwip_run(f, !g->started && start_us(f) <= f->w->now_us);
+		return;
+	}
 	if (!g->started) {
 		g->started = true;
 		guest_syn(f);
@@ -235,17 +261,17 @@ void guest_run(struct flow *f)
 	if (t->state != TCP_OPEN)
 		return;
 	if (g->app.abort) {
-		tcp_rst(t, NULL);
+		tcp_reset(t, NULL);
 		return;
 	}
 	tcp_run(t);
 	if (was_shut && !t->fin_received &&
 	    app_space(&g->app) >= f->script->guest_app.buffer_bytes / 2)
 		tcp_ack(t); /* the window is open again */
-	tcp_output(t);
+	tcp_push(t);
 }
 
 bool guest_over(const struct flow *f)
 {
-	return tcp_finished(&f->guest.t);
+	return f->w->sc.lwip ? guest_lwip_over(f) : tcp_finished(&f->guest.t);
 }

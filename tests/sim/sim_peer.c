@@ -115,7 +115,7 @@ struct peer_sub *peer_sub_new(struct peer *p, unsigned path, const struct seg *s
 		p->n_sub++;
 	else
 		s = over(p);
-	tcp_init(&s->t, p->w, s, &peer_ops, k);
+	tcp_setup(&s->t, p->w, s, &peer_ops, k);
 	s->p = p;
 	s->used = true;
 	s->path = path;
@@ -211,7 +211,7 @@ void peer_sub_reset(struct peer *p, struct peer_sub *s, uint8_t why)
 	struct mp m = {.tcprst = true, .tcprst_flags = 1, .tcprst_reason = why};
 
 	sim_log(p->w, "the peer resets a subflow, reason %u", why);
-	tcp_rst(&s->t, &m);
+	tcp_reset(&s->t, &m);
 	peer_sub_gone(p, s);
 }
 
@@ -287,7 +287,7 @@ static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
 		p->infinite_wanted = true;
 	}
 	peer_take_data_ack(p, s, g);
-	tcp_input(&s->t, g);
+	tcp_segment(&s->t, g);
 	peer_push(p);
 	peer_finish(p);
 }
@@ -346,7 +346,7 @@ void peer_abort(struct peer *p)
 
 	for (unsigned i = 0; i < p->n_sub; i++)
 		if (p->sub[i].t.state == TCP_OPEN)
-			tcp_rst(&p->sub[i].t, &m);
+			tcp_reset(&p->sub[i].t, &m);
 	p->reset = true;
 }
 

@@ -130,7 +130,7 @@ static void push_again(struct peer *p)
 			return;
 		n = n < s->t.mss ? n : s->t.mss;
 		peer_map_add(s, start, (uint32_t)n, false, false);
-		tcp_output(&s->t);
+		tcp_push(&s->t);
 		if (start + n == p->again.r[0].end)
 			peer_spans_rm(&p->again, 0);
 		else
@@ -166,7 +166,7 @@ void peer_push_multi(struct peer *p)
 	while (p->again.n == 0 && (s = choose(p)) != NULL && peer_push_one(p, s))
 		;
 	for (unsigned i = 0; i < p->n_sub; i++)
-		tcp_output(&p->sub[i].t);
+		tcp_push(&p->sub[i].t);
 	if (p->app.closed && p->nxt == p->app.written && !p->fin_sent) {
 		p->fin_sent = true;
 		ack_all(p);

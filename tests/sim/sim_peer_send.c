@@ -266,7 +266,7 @@ static void push_plain(struct peer *p, struct peer_sub *s)
 		n -= part;
 	}
 	s->t.fin_wanted = p->app.closed;
-	tcp_output(&s->t);
+	tcp_push(&s->t);
 }
 
 /* One mapping: as much as window, congestion window and super-segment allow. */
@@ -295,7 +295,7 @@ bool peer_push_one(struct peer *p, struct peer_sub *s)
 	p->nxt += n;
 	if (last && p->f->script->peer_fin_rides)
 		p->fin_sent = true;
-	tcp_output(t);
+	tcp_push(t);
 	return true;
 }
 
@@ -349,7 +349,7 @@ void peer_push(struct peer *p)
 	}
 	while (peer_push_one(p, s))
 		;
-	tcp_output(&s->t);
+	tcp_push(&s->t);
 	if (p->app.closed && p->nxt == p->app.written && !p->fin_sent) {
 		p->fin_sent = true;
 		for (unsigned i = 0; i < p->n_sub; i++)
@@ -370,7 +370,7 @@ static void send_data_again(struct peer *p, struct peer_sub *s)
 		n = s->t.mss;
 	if (n > 0)
 		peer_map_add(s, p->una, (uint32_t)n, false, false);
-	tcp_output(&s->t);
+	tcp_push(&s->t);
 }
 
 /* RFC 8684 leaves the form open; Linux sends one old byte. */
@@ -380,7 +380,7 @@ void peer_probe(struct peer *p, struct peer_sub *s)
 	p->probe_at_us = NEVER;
 	if (s->t.una == s->map_end && p->una > 0) {
 		peer_map_add(s, p->una - 1, 1, false, true);
-		tcp_output(&s->t);
+		tcp_push(&s->t);
 	} else if (p->una == 0 && p->edge > 0) {
 		peer_push(p);
 	} else {
@@ -422,6 +422,6 @@ void peer_finish(struct peer *p)
 		p->linger_at_us = p->w->now_us + LINGER_US;
 	for (unsigned i = 0; i < p->n_sub; i++) {
 		p->sub[i].t.fin_wanted = true;
-		tcp_output(&p->sub[i].t);
+		tcp_push(&p->sub[i].t);
 	}
 }

@@ -202,7 +202,21 @@ static void no_discards(struct scenario *sc)
 	}
 }
 
-void scenario_make(struct scenario *sc, uint64_t seed)
+/*
+ * A guest on lwIP finds no packet size by itself, asks nothing of ICMP, and its window of 64 KB and
+ * timers of 500 ms are what decides how long it takes.
+ */
+static void pick_guest(struct scenario *sc)
+{
+	struct rng r = rng_split(sc->seed, 9);
+
+	sc->lwip = rng_chance(&r, 25) && !sc->measured;
+	for (unsigned i = 0; i < sc->n_paths; i++)
+		for (int k = 0; k < 2; k++)
+			sc->lwip &= sc->link[i][k].mtu_bytes == 0;
+}
+
+static void make(struct scenario *sc, uint64_t seed)
 {
 	struct rng r = rng_split(seed, 1);
 	uint64_t guest_delay;
@@ -251,6 +265,12 @@ void scenario_make(struct scenario *sc, uint64_t seed)
 		make_measured(sc, &r);
 }
 
+void scenario_make(struct scenario *sc, uint64_t seed)
+{
+	make(sc, seed);
+	pick_guest(sc);
+}
+
 /* ---- bounds ---- */
 
 static uint64_t app_us(const struct app_script *a, const struct app_script *other)
@@ -294,7 +314,10 @@ uint64_t scenario_limit_us(const struct scenario *sc)
 	us += (bytes / 2000 + 40) * rtt;
 	if (sc->slow)
 		us += (bytes / 32000 + 4) * 6 * 1000000 + 60 * 1000000ull;
-	return sc->clean ? us : faults_limit_us(sc, us, bytes);
+	if (!sc->clean)
+		us = faults_limit_us(sc, us, bytes);
+	/* A timeout begins at three seconds, in steps of half a one. */
+	return sc->lwip ? 3 * us + 120 * 1000000ull : us;
 }
 
 /* ---- in words ---- */
@@ -317,14 +340,15 @@ static void print_host(const char *who, const struct tcp_traits *k, const struct
 
 void scenario_print(const struct scenario *sc)
 {
-	fprintf(stderr, "# seed %" PRIu64 ": %s%s%s%s%s%s IPv%u, %u flows, %u paths, cap %u%s\n",
+	fprintf(stderr, "# seed %" PRIu64 ": %s%s%s%s%s%s%sIPv%u, %u flows, %u paths, cap %u%s\n",
 		sc->seed,
 		sc->measured ? "measured "
 		: sc->clean  ? "clean "
 			     : "",
 		sc->lossy ? "lossy " : "", sc->boxes ? "boxes " : "", sc->alters ? "alters " : "",
-		sc->scarce ? "scarce " : "", sc->aborts ? "aborts " : "", sc->family, sc->n_flows,
-		sc->n_paths, sc->control.cap_pkt, sc->control.masquerade ? " masquerade" : "");
+		sc->scarce ? "scarce " : "", sc->aborts ? "aborts " : "", sc->lwip ? "lwip " : "",
+		sc->family, sc->n_flows, sc->n_paths, sc->control.cap_pkt,
+		sc->control.masquerade ? " masquerade" : "");
 	for (unsigned i = 0; i < sc->n_flows; i++) {
 		const struct flow_script *f = &sc->flow[i];
 

@@ -119,6 +119,7 @@ struct scenario {
 	uint64_t seed;
 	uint8_t family;
 	bool multi; /* several subflows */
+	bool lwip;  /* is what the guest runs, not the model */
 	unsigned n_flows, n_paths;
 	struct flow_script flow[SIM_FLOWS_MAX];
 	struct link_script guest_link[2];

@@ -16,8 +16,8 @@
 #define QUICK_ACKS 8
 #define DELAY_SLACK_US 5000
 
-void tcp_init(struct tcp *t, struct sim *w, void *owner, const struct tcp_ops *ops,
-	      const struct tcp_traits *k)
+void tcp_setup(struct tcp *t, struct sim *w, void *owner, const struct tcp_ops *ops,
+	       const struct tcp_traits *k)
 {
 	memset(t, 0, sizeof(*t));
 	t->w = w;
@@ -150,7 +150,7 @@ void tcp_ack(struct tcp *t)
 	tcp_emit(t, &s, 0);
 }
 
-void tcp_rst(struct tcp *t, const struct mp *m)
+void tcp_reset(struct tcp *t, const struct mp *m)
 {
 	struct seg s;
 
@@ -280,7 +280,7 @@ static void take_ack(struct tcp *t, const struct seg *s)
 		enter_recovery(t);
 }
 
-void tcp_input(struct tcp *t, const struct seg *s)
+void tcp_segment(struct tcp *t, const struct seg *s)
 {
 	/* RFC 7323 section 5.3: an older timestamp is an older segment. */
 	if (t->ts && s->has_ts && before(s->tsval, t->ts_recent) && !(s->flags & F_RST)) {
@@ -295,7 +295,7 @@ void tcp_input(struct tcp *t, const struct seg *s)
 		t->ts_recent = later(t->ts_recent, s->tsval);
 	take_ack(t, s);
 	tcp_receive(t, s);
-	tcp_output(t);
+	tcp_push(t);
 }
 
 void tcp_mtu(struct tcp *t, uint32_t mtu, uint32_t seq)
@@ -308,7 +308,7 @@ void tcp_mtu(struct tcp *t, uint32_t mtu, uint32_t seq)
 	t->mss = (uint16_t)mss;
 	t->nxt = t->una;
 	t->recovering = false;
-	tcp_output(t);
+	tcp_push(t);
 }
 
 /* ---- timers ---- */
@@ -337,7 +337,7 @@ static void on_rto(struct tcp *t)
 		t->k.super_bytes = 500;
 	}
 	t->rto_at_us = t->w->now_us + tcp_rto_us(t);
-	tcp_output(t);
+	tcp_push(t);
 }
 
 static void keepalive(struct tcp *t)

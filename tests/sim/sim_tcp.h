@@ -7,6 +7,9 @@
  * every retransmission may be cut otherwise than the first sending, as real stacks do it. The
  * receiver hands segments over in order, with their options, and keeps what comes early as whole
  * segments if it keeps it at all.
+ *
+ * No function has a name of liblwip's (tcp_init, tcp_input, tcp_output, tcp_rst): the other guest
+ * is linked with that, and would be given ours.
  */
 #ifndef MPGATE_SIM_TCP_H
 #define MPGATE_SIM_TCP_H
@@ -92,8 +95,8 @@ struct tcp {
 	uint64_t ack_at_us;
 };
 
-void tcp_init(struct tcp *t, struct sim *w, void *owner, const struct tcp_ops *ops,
-	      const struct tcp_traits *k);
+void tcp_setup(struct tcp *t, struct sim *w, void *owner, const struct tcp_ops *ops,
+	       const struct tcp_traits *k);
 void tcp_fini(struct tcp *t);
 
 /* What both SYNs say; call when the other's SYN is known. */
@@ -105,12 +108,12 @@ void tcp_emit(struct tcp *t, struct seg *s, uint16_t gso_bytes);
 
 void tcp_syn(struct tcp *t, bool ack, const struct mp *m); /* SYN or SYN/ACK */
 void tcp_ack(struct tcp *t);                               /* a pure acknowledgement now */
-void tcp_rst(struct tcp *t, const struct mp *m);
-void tcp_output(struct tcp *t);                                /* whatever may be sent */
+void tcp_reset(struct tcp *t, const struct mp *m);
+void tcp_push(struct tcp *t);                                  /* whatever may be sent */
 void tcp_mtu(struct tcp *t, uint32_t mtu_bytes, uint32_t seq); /* ICMP says so */
 
 /* A segment in state OPEN; ACK field checked by the caller to lie within what was sent. */
-void tcp_input(struct tcp *t, const struct seg *s);
+void tcp_segment(struct tcp *t, const struct seg *s);
 
 uint64_t tcp_next_us(const struct tcp *t);
 void tcp_run(struct tcp *t);
@@ -118,7 +121,7 @@ void tcp_run(struct tcp *t);
 /* Both FINs sent, received and acknowledged. */
 bool tcp_finished(const struct tcp *t);
 
-/* receiver, called by tcp_input() */
+/* receiver, called by tcp_segment() */
 void tcp_receive(struct tcp *t, const struct seg *s);
 
 #endif

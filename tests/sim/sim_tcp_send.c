@@ -226,7 +226,7 @@ static bool send_new(struct tcp *t)
 	return transmit(t, t->nxt, n, fin);
 }
 
-void tcp_output(struct tcp *t)
+void tcp_push(struct tcp *t)
 {
 	unsigned n = 0;
 	bool went = true;

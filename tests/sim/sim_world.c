@@ -231,7 +231,7 @@ static void link_end(struct link *l)
 static void world_fini(struct sim *w)
 {
 	for (unsigned i = 0; i < w->sc.n_flows; i++) {
-		tcp_fini(&w->flow[i].guest.t);
+		guest_fini(&w->flow[i]);
 		peer_fini(&w->flow[i].peer);
 		check_fini(&w->flow[i].check);
 	}

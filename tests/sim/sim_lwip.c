@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * sim_lwip.c - see sim_lwip.h.
+ */
+#include "sim_lwip.h"
+
+#include <assert.h>
+#include <lwip/inet_chksum.h>
+#include <lwip/init.h>
+#include <lwip/ip.h>
+#include <lwip/netif.h>
+#include <lwip/pbuf.h>
+#include <lwip/priv/tcp_priv.h>
+#include <lwip/tcp.h>
+#include <string.h>
+
+#define WRITE_MAX 16384u
+#define READ_MAX 0xffffu
+
+static struct lwip_host host;
+static struct netif interface;
+static uint32_t next_iss;
+static unsigned n_ticks;
+static uint16_t n_sent;
+
+/* ---- what the library calls ---- */
+
+void tcp_timer_needed(void)
+{
+}
+
+u32_t tcp_next_iss(struct tcp_pcb *pcb)
+{
+	(void)pcb;
+	return next_iss;
+}
+
+/* Identifications go on from run to run inside the library: ours begin anew with each. */
+static void identify(uint8_t *packet)
+{
+	uint16_t sum;
+
+	packet[4] = (uint8_t)(n_sent >> 8);
+	packet[5] = (uint8_t)n_sent;
+	n_sent++;
+	packet[10] = packet[11] = 0;
+	sum = inet_chksum(packet, 20);
+	memcpy(packet + 10, &sum, sizeof(sum));
+}
+
+static err_t output(struct pbuf *p)
+{
+	assert(!p->next); /* LWIP_NETIF_TX_SINGLE_PBUF */
+	if (!host.ipv6)
+		identify(p->payload);
+	host.emit(host.world, p->payload, p->len);
+	return ERR_OK;
+}
+
+static err_t output4(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+	(void)n;
+	(void)to;
+	return output(p);
+}
+
+static err_t output6(struct netif *n, struct pbuf *p, const ip6_addr_t *to)
+{
+	(void)n;
+	(void)to;
+	return output(p);
+}
+
+static err_t interface_init(struct netif *n)
+{
+	n->output = output4;
+	n->output_ip6 = output6;
+	n->mtu = n->mtu6 = host.mtu_bytes;
+	return ERR_OK;
+}
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	struct lwip_conn *c = arg;
+
+	(void)pcb;
+	assert(err == ERR_OK);
+	c->state = LWIP_OPEN;
+	c->calls->opened(c->owner);
+	return ERR_OK;
+}
+
+static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+	struct lwip_conn *c = arg;
+
+	(void)pcb;
+	assert(err == ERR_OK);
+	for (struct pbuf *q = p; q; q = q->next)
+		if (q->len)
+			c->calls->received(c->owner, q->payload, q->len);
+	if (p) {
+		pbuf_free(p);
+		return ERR_OK;
+	}
+	c->fin_received = true;
+	c->calls->received(c->owner, NULL, 0);
+	return ERR_OK;
+}
+
+/* The library has freed the record, or is about to. */
+static void on_gone(void *arg, err_t err)
+{
+	struct lwip_conn *c = arg;
+
+	c->pcb = NULL;
+	c->state = err == ERR_CLSD ? LWIP_OVER : LWIP_RESET;
+}
+
+/* ---- the host ---- */
+
+static ip_addr_t address(const uint8_t *addr)
+{
+	ip_addr_t a = {0};
+
+	if (host.ipv6) {
+		IP_SET_TYPE_VAL(a, IPADDR_TYPE_V6);
+		memcpy(ip_2_ip6(&a)->addr, addr, 16);
+	} else {
+		IP_SET_TYPE_VAL(a, IPADDR_TYPE_V4);
+		memcpy(&ip_2_ip4(&a)->addr, addr, 4);
+	}
+	return a;
+}
+
+void lwip_up(const struct lwip_host *h)
+{
+	static bool initialised;
+	ip4_addr_t none = {0};
+	ip_addr_t own;
+
+	if (!initialised)
+		lwip_init();
+	initialised = true;
+	host = *h;
+	n_ticks = 0;
+	n_sent = 1;
+	tcp_ticks = 0;
+	memset(&interface, 0, sizeof(interface));
+	own = address(host.addr);
+	netif_add(&interface, host.ipv6 ? &none : ip_2_ip4(&own), &none, &none, NULL,
+		  interface_init, ip_input);
+	if (host.ipv6) {
+		netif_ip6_addr_set(&interface, 0, ip_2_ip6(&own));
+		netif_ip6_addr_set_state(&interface, 0, IP6_ADDR_PREFERRED);
+	}
+	netif_set_default(&interface);
+	netif_set_link_up(&interface);
+	netif_set_up(&interface);
+}
+
+/* Those in TIME_WAIT, of all ports or of one. */
+static void forget_old(uint16_t port)
+{
+	struct tcp_pcb *next;
+
+	for (struct tcp_pcb *p = tcp_tw_pcbs; p; p = next) {
+		next = p->next;
+		if (!port || p->local_port == port)
+			tcp_abandon(p, 0);
+	}
+}
+
+void lwip_down(void)
+{
+	while (tcp_active_pcbs) {
+		tcp_err(tcp_active_pcbs, NULL);
+		tcp_abandon(tcp_active_pcbs, 0);
+	}
+	forget_old(0);
+	netif_set_down(&interface);
+	netif_remove(&interface);
+}
+
+void lwip_packet(const uint8_t *packet, uint32_t n)
+{
+	struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)n, PBUF_RAM);
+
+	assert(p && n <= UINT16_MAX);
+	pbuf_take(p, packet, (u16_t)n);
+	interface.input(p, &interface);
+}
+
+bool lwip_ticks(void)
+{
+	return tcp_active_pcbs != NULL;
+}
+
+void lwip_tick(void)
+{
+	tcp_fasttmr();
+	if (++n_ticks % 2 == 0)
+		tcp_slowtmr();
+}
+
+/* ---- a connection ---- */
+
+void lwip_connect(struct lwip_conn *c, const struct lwip_script *s)
+{
+	ip_addr_t own = address(host.addr), peer = address(s->peer);
+	err_t err;
+
+	forget_old(s->port);
+	next_iss = s->iss;
+	c->state = LWIP_SYN_SENT;
+	c->pcb = tcp_new_ip_type(host.ipv6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4);
+	assert(c->pcb);
+	tcp_arg(c->pcb, c);
+	tcp_recv(c->pcb, on_received);
+	tcp_err(c->pcb, on_gone);
+	if (s->nodelay)
+		tcp_nagle_disable(c->pcb);
+	if (s->keepalive_ms) {
+		ip_set_option(c->pcb, SOF_KEEPALIVE);
+		c->pcb->keep_idle = c->pcb->keep_intvl = s->keepalive_ms;
+	}
+	err = tcp_bind(c->pcb, &own, s->port);
+	assert(err == ERR_OK);
+	err = tcp_connect(c->pcb, &peer, s->peer_port, on_connected);
+	assert(err == ERR_OK);
+}
+
+uint32_t lwip_room(const struct lwip_conn *c)
+{
+	uint32_t room;
+
+	if (!c->pcb || c->state != LWIP_OPEN || c->pcb->snd_queuelen >= TCP_SND_QUEUELEN)
+		return 0;
+	room = tcp_sndbuf(c->pcb);
+	return room < WRITE_MAX ? room : WRITE_MAX;
+}
+
+bool lwip_write(struct lwip_conn *c, const uint8_t *data, uint32_t n)
+{
+	return tcp_write(c->pcb, data, (u16_t)n, TCP_WRITE_FLAG_COPY) == ERR_OK;
+}
+
+void lwip_output(struct lwip_conn *c)
+{
+	if (c->pcb)
+		tcp_output(c->pcb);
+}
+
+void lwip_read(struct lwip_conn *c, uint32_t n)
+{
+	uint32_t part;
+
+	for (; c->pcb && n > 0; n -= part) {
+		part = n < READ_MAX ? n : READ_MAX;
+		tcp_recved(c->pcb, (u16_t)part);
+	}
+}
+
+bool lwip_fin(struct lwip_conn *c)
+{
+	if (!c->pcb || c->fin_sent)
+		return true;
+	c->fin_sent = tcp_shutdown(c->pcb, 0, 1) == ERR_OK;
+	return c->fin_sent;
+}
+
+void lwip_abort(struct lwip_conn *c)
+{
+	if (c->pcb)
+		tcp_abort(c->pcb);
+}
+
+void lwip_update(struct lwip_conn *c)
+{
+	if (!c->pcb || c->pcb->state != TIME_WAIT)
+		return;
+	tcp_arg(c->pcb, NULL);
+	tcp_err(c->pcb, NULL);
+	c->pcb = NULL;
+	c->state = LWIP_OVER;
+}
+
+struct lwip_seqs lwip_seqs(const struct lwip_conn *c)
+{
+	const struct tcp_pcb *p = c->pcb;
+
+	return (struct lwip_seqs){.una = p->lastack, .nxt = p->snd_nxt, .rcv_nxt = p->rcv_nxt};
+}

@@ -12,6 +12,7 @@
 #include "sim_icmp.h"
 
 #define MPTCP_ROOM 28
+#define CAPABLE_SYNS_MAX 2
 
 /* ---- ranges ---- */
 
@@ -202,8 +203,10 @@ static void check_replacement(struct sim *w, const struct seg *was, const struct
 		sim_fail(w, "I4: MSS %u became %u", was->mss, is->mss);
 }
 
-static void check_syn(struct gate *g, const struct seg *was, const struct engine_result *r)
+static void check_syn(struct gate *g, struct flow *f, const struct seg *was,
+		      const struct engine_result *r)
 {
+	struct check *c = &f->check;
 	struct seg is;
 	const struct mp *m = &is.mp;
 
@@ -212,6 +215,10 @@ static void check_syn(struct gate *g, const struct seg *was, const struct engine
 	if (!m->capable || m->version != 1 || m->n_keys != 0 || m->n_options != 1 ||
 	    m->capable_flags != (0x01 | (g->cfg.checksum ? 0x80 : 0)))
 		sim_fail(g->w, "I4: MP_CAPABLE of the SYN is not as RFC 8684 section 3.1 has it");
+	/* RFC 8684 section 3.1: a middlebox may swallow it. */
+	if (!c->converted && ++c->capable_syns > CAPABLE_SYNS_MAX)
+		sim_fail(g->w, "I5: SYN %u with MP_CAPABLE, and none was answered",
+			 c->capable_syns);
 }
 
 static void check_syn_ack(struct gate *g, struct flow *f, const struct seg *was,
@@ -265,7 +272,7 @@ void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum eng
 	if (from == ENGINE_GUEST && g->w->sc.control.policy && f->script->peer_port == 8000)
 		sim_fail(g->w, "a connection that must stay plain is offered MPTCP");
 	if (from == ENGINE_GUEST)
-		check_syn(g, &s, r);
+		check_syn(g, f, &s, r);
 	else
 		check_syn_ack(g, f, &s, r);
 }

@@ -62,6 +62,7 @@ struct check {
 	/* what is known of the connection */
 	bool converted, plain, fallback, closed, broken, gave_up, keys;
 	bool ts, sack, csum, confirmed;
+	unsigned capable_syns; /* before an answer */
 	uint8_t guest_wscale, peer_wscale;
 	uint16_t guest_mss;
 	uint32_t path_mtu; /* as a router said; 0: nobody did */

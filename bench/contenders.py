@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from lib import move, ns
+from lib.gate import Gate
 from lib.topo import ADDR
 
 TABLE = 1100            # of native's own routes, one per link
@@ -18,21 +19,21 @@ defaults
     timeout connect 10s
     timeout client 60s
     timeout server 60s
-frontend guests
-    bind {gate}:{port}
+frontend clients
+    bind :{port}
     default_backend server
 backend server
-    server one {server}:{port}
+    server one {there}:{port}
 """
 
 
 class Contender:
     name, text = None, None
-    mptcp = False       # the client's own socket
 
     def __init__(self, bench):
         self.ctx = bench.ctx
         self.bench = bench
+        self.role = bench.role
 
     def begin(self):
         pass
@@ -40,11 +41,16 @@ class Contender:
     def end(self):
         pass
 
-    def where(self):
-        return self.ctx.guest
+    def client(self):
+        """(namespace, does its socket speak MPTCP)"""
+        return self.role.client(), self.role.client_speaks
+
+    def server(self):
+        return self.role.server(), self.role.server_speaks
 
     def host(self):
-        return ADDR[4]["server"]
+        """Whom the client calls."""
+        return self.role.host()
 
     def link_is_back(self, link):
         """After the host has given it its routes again."""
@@ -53,11 +59,13 @@ class Contender:
 class Plain(Contender):
     name, text = "plain", "plain TCP, best link"
 
+    def client(self):
+        return self.role.client(), False
+
 
 class Native(Contender):
-    """The kernel's own MPTCP with the client in the gate's place."""
+    """The kernel's own MPTCP with one end in the gate's place."""
     name, text = "native", "kernel MPTCP in the gate's place"
-    mptcp = True
 
     def begin(self):
         self.ctx.gate_ns.sh("ip mptcp limits set subflow 8 add_addr_accepted 8")
@@ -66,7 +74,8 @@ class Native(Contender):
             self.ctx.gate_ns.sh(f"ip rule add pref {TABLE + n} from {own} lookup {TABLE + n}")
             self.link_is_back(link)
             if n:       # the first is where the connection itself begins
-                self.ctx.gate_ns.sh(f"ip mptcp endpoint add {own} dev up-{link} subflow")
+                self.ctx.gate_ns.sh(f"ip mptcp endpoint add {own} dev up-{link} "
+                                    f"{self.role.native_endpoint()}")
 
     def link_is_back(self, link):
         n = self.ctx.topo.uplinks().index(link)
@@ -79,46 +88,72 @@ class Native(Contender):
             self.ctx.gate_ns.sh(f"ip rule del pref {TABLE + n}")
             self.ctx.gate_ns.sh(f"ip route flush table {TABLE + n}", check=False)
 
-    def where(self):
-        return self.ctx.gate_ns
+    def client(self):
+        return self.role.native_client(), True
+
+    def server(self):
+        return self.role.native_server(), True
+
+    def host(self):
+        return self.role.native_host()
 
 
 class Relay(Native):
-    """HAProxy on the gate: it ends the guest's TCP and begins its own MPTCP."""
+    """HAProxy on the gate: it ends the guest's TCP and begins its own MPTCP, or the reverse; where
+    two gates stand, two of them."""
     name, text = "relay", "HAProxy under mptcpize"
-    mptcp = False
-    process = None
+
+    def __init__(self, bench):
+        super().__init__(bench)
+        self.processes = []
+
+    def relay(self, where, there):
+        config = f"{self.bench.options.out}/{where.name}-haproxy.conf"
+        with open(config, "w", encoding="ascii") as f:
+            f.write(HAPROXY.format(there=there, port=move.PORT))
+        self.processes.append(where.start(
+            ["mptcpize", "run", "/usr/sbin/haproxy", "-db", "-f", config],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        self.ctx.wait("HAProxy listens",
+                      lambda: f":{move.PORT}" in where.sh("ss -Hltn"))
+        os.unlink(config)
 
     def begin(self):
         super().begin()
-        config = f"{self.bench.options.out}/{ns.PREFIX}haproxy.conf"
-        with open(config, "w", encoding="ascii") as f:
-            f.write(HAPROXY.format(gate=ADDR[4]["guest0"], server=ADDR[4]["server"],
-                                   port=move.PORT))
-        self.process = self.ctx.gate_ns.start(
-            ["mptcpize", "run", "/usr/sbin/haproxy", "-db", "-f", config],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.ctx.wait("HAProxy listens",
-                      lambda: f":{move.PORT}" in self.ctx.gate_ns.sh("ss -Hltn"))
-        os.unlink(config)
+        first, last = self.ctx.topo.uplinks()[0], self.role.host()
+        if self.role.second_gate:
+            self.relay(self.ctx.net, last)
+            last = ADDR[4][first]
+        self.relay(self.ctx.gate_ns, last)
 
     def end(self):
-        ns.processes.stop(self.process, sig=9)
+        for process in self.processes:
+            ns.processes.stop(process, sig=9)
         super().end()
 
-    def where(self):
-        return self.ctx.guest
+    def client(self):
+        return self.role.client(), self.role.client_speaks
+
+    def server(self):
+        return self.role.server(), self.role.server_speaks
 
     def host(self):
-        return ADDR[4]["guest0"]
+        return ADDR[4]["guest0"] if not self.role.client_speaks else self.role.native_host()
 
 
 class Mpgate(Contender):
     name, text = "mpgate", "mpgate, as it comes"
     extra = ""
+    other = None
 
     def begin(self):
         self.ctx.new_daemon(extra=self.extra, memory_mb=256).start()
+        if self.role.second_gate:
+            links = self.ctx.topo.uplinks()
+            self.other = Gate(self.ctx.net, self.ctx.daemon.program, self.bench.options.out,
+                              name="gate2", guests="s", extra=self.extra, memory_mb=256,
+                              paths=" ".join(f"far-{link}" for link in links),
+                              interfaces={f"far-{link}": link for link in links}).start()
         time.sleep(0.2)         # its paths are probed
 
     def end(self):
@@ -126,6 +161,8 @@ class Mpgate(Contender):
         if daemon:
             self.bench.note_daemon(daemon)
             daemon.stop()
+        if self.other:
+            self.other.stop()
 
 
 class MpgateBbr(Mpgate):

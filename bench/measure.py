@@ -25,14 +25,16 @@ class Transfer:
         common = f"--no-digest --times --timeout 20 --connections {connections} {options} "
         send = f"--send {size}"
         self.way = way
+        where, mptcp = contender.server()
         self.server = move.Server(
-            bench.ctx.server, bench.ctx.tools, 4,
-            common + (send if way == "down" else "--fin-after-eof"), True)
-        self.client = None
-        self.argv = [f"{bench.ctx.tools}/xfer", "client", "--host", contender.host(), "--port",
-                     str(move.PORT)] + (["--mptcp"] if contender.mptcp else []) + \
-            (common + (send if way == "up" else "--fin-after-eof")).split()
-        self.process = contender.where().start(self.argv, stdout=-1, text=True)
+            where, bench.ctx.tools, 4,
+            common + (send if way == "down" else "--fin-after-eof"), mptcp)
+        where, mptcp = contender.client()
+        self.process = where.start(
+            [f"{bench.ctx.tools}/xfer", "client", "--host", contender.host(), "--port",
+             str(move.PORT)] + (["--mptcp"] if mptcp else []) +
+            (common + (send if way == "up" else "--fin-after-eof")).split(),
+            stdout=-1, text=True)
 
     def stop(self):
         """In the middle, receiver first."""
@@ -57,6 +59,7 @@ class Transfer:
 
 class Case:
     rounds = None
+    role = None         # that of the run
 
     def __init__(self, name, text, links, contenders, bars):
         self.name, self.text, self.links = name, text, links
@@ -88,10 +91,10 @@ def compare(text, value, limit, least=True):
     return f"{text}: {value:.1f} {sign} {limit:.1f}", value >= limit if least else value <= limit
 
 
-def at_least(factor, other, who="mpgate", only=None):
-    """mpgate's value against a factor of another's."""
+def at_least(factor, other, who="mpgate", by_guest=False):
+    """mpgate's value against a factor of another's; `by_guest`: only where a guest sends."""
     def bar(case, key, row):
-        if only and only not in key or who not in case.contenders:
+        if by_guest and case.role.guest_sends not in key or who not in case.contenders:
             return None
         return compare(f"{key}: {who} at least {factor} of {other}", row.get(who),
                        row[other] * factor if row.get(other) else None)
@@ -182,10 +185,12 @@ class Death(Case):
     def once(self, bench, contender, way, link):
         transfer = Transfer(bench, contender, way, "3G")
         start = time.monotonic()
-        counter = "to_net" if way == "up" else "to_gate"
+        there, back = bench.role.to_server, "to_gate" if bench.role.to_server == "to_net" \
+            else "to_net"
 
         def carried():
-            return bench.ctx.links.counters()[link][counter]["bytes"]
+            counters = bench.ctx.links.counters()[link]
+            return counters[there if way == "up" else back]["bytes"]
 
         time.sleep(DIES_S)
         died = time.monotonic()
@@ -235,15 +240,18 @@ class Memory(Case):
         Transfer(bench, contender, "up", "10k").receiver()
         return status_kb(daemon.pid(), "VmRSS")
 
-    def idle(self, bench):
+    def idle(self, bench, contender):
         """(how many are converted, resident kB)"""
-        server = move.Server(bench.ctx.server, bench.ctx.tools, 4, f"--connections {self.IDLE} "
-                             "--no-digest --fin-after-eof", True)
-        client = bench.ctx.guest.start(
-            [f"{bench.ctx.tools}/xfer", "client", "--host", ADDR[4]["server"], "--port",
+        bench.ctx.net.sh("ip mptcp limits set add_addr_accepted 0")     # one path each
+        where, mptcp = contender.server()
+        server = move.Server(where, bench.ctx.tools, 4, f"--connections {self.IDLE} "
+                             "--no-digest --fin-after-eof", mptcp)
+        where, mptcp = contender.client()
+        client = where.start(
+            [f"{bench.ctx.tools}/xfer", "client", "--host", contender.host(), "--port",
              str(move.PORT), "--connections", str(self.IDLE), "--concurrency", str(self.IDLE),
              "--send", "200", "--chunk", "100", "--idle-at", "100", "--idle-ms", "6000",
-             "--no-digest"], stdout=-1, text=True)
+             "--no-digest"] + (["--mptcp"] if mptcp else []), stdout=-1, text=True)
         time.sleep(4)
         n = sum(c["mode"] == "single" for c in bench.ctx.daemon.connections())
         out = n, status_kb(bench.ctx.daemon.pid(), "VmRSS")
@@ -255,7 +263,7 @@ class Memory(Case):
         few_kb = self.empty_kb(bench, contender, self.FEW)
         empty_kb = self.empty_kb(bench, contender, self.MANY)
         room_bytes = (empty_kb - few_kb) * 1024 / (self.MANY - self.FEW)
-        converted, idle_kb = self.idle(bench)
+        converted, idle_kb = self.idle(bench, contender)
         for way in ("up", "down"):
             Transfer(bench, contender, way, "200M").receiver()
         if not converted:
@@ -275,7 +283,7 @@ CASES = [
             [at_least(1.0, "native"), at_least(1.0, "plain")]),
     Goodput("loss", "1 % loss on one of two", "a=100/10 b=100/10/1", FOUR + " mpgate-bbr",
             [at_least(1.0, "plain"), at_least(1.0, "plain", "mpgate-bbr"),
-             at_least(1.7, "native", "mpgate-bbr", only="up")]),
+             at_least(1.7, "native", "mpgate-bbr", by_guest=True)]),
     Goodput("fast", "two fast links", "a=500/2 b=500/2", FOUR, [at_least(0.95, "native")]),
     Goodput("three", "three links", "a=100/10 b=50/10 c=20/10", FOUR, [of_capacity(0.93)]),
     Death("silent", "a link dies silently after 2 s, heals at 4.5 s", TWO, "native relay mpgate",

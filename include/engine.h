@@ -279,6 +279,15 @@ void engine_path_info(const struct engine *e, unsigned path, struct engine_path_
 uint64_t engine_counter(const struct engine *e, enum reason reason);
 uint32_t engine_connections(const struct engine *e); /* now in use */
 
+/* Records of one kind: what connections and their data are kept in (I7). */
+struct engine_pool_info {
+	const char *name;
+	uint32_t used, max;
+};
+
+/* The `i`th kind; false behind the last. */
+bool engine_pool_info(const struct engine *e, unsigned i, struct engine_pool_info *info);
+
 /* True when every record is either free or reachable, and the lists agree; for tests. */
 bool engine_audit(const struct engine *e);
 

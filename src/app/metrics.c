@@ -61,6 +61,20 @@ static void connections(const struct control_view *v, struct text *t)
 	     engine_connections(v->engine), v->cfg->max_connections);
 }
 
+static void pools(const struct control_view *v, struct text *t)
+{
+	struct engine_pool_info info;
+
+	line(t, "# HELP mpgate_records Records in use, by kind: all memory of connections.\n"
+		"# TYPE mpgate_records gauge\n");
+	for (unsigned i = 0; engine_pool_info(v->engine, i, &info); i++)
+		line(t, "mpgate_records{kind=\"%s\"} %u\n", info.name, info.used);
+	line(t, "# HELP mpgate_records_max Records that there is room for.\n"
+		"# TYPE mpgate_records_max gauge\n");
+	for (unsigned i = 0; engine_pool_info(v->engine, i, &info); i++)
+		line(t, "mpgate_records_max{kind=\"%s\"} %u\n", info.name, info.max);
+}
+
 struct path_family {
 	const char *name, *help, *type;
 	size_t offset;
@@ -115,14 +129,16 @@ unsigned metrics_phase(const struct control_view *v, unsigned phase, char *buf, 
 	struct text t = {.buf = buf, .room = room};
 	unsigned n_families = sizeof(path_families) / sizeof(path_families[0]);
 
-	if (phase == 0)
+	if (phase == 0) {
 		connections(v, &t);
-	else if (phase <= n_families)
+		pools(v, &t);
+	} else if (phase <= n_families) {
 		paths(v, &t, &path_families[phase - 1]);
-	else if (phase == n_families + 1)
+	} else if (phase == n_families + 1) {
 		counters(v, &t, false);
-	else if (phase == n_families + 2)
+	} else if (phase == n_families + 2) {
 		counters(v, &t, true);
+	}
 	return t.n;
 }
 

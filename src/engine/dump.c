@@ -116,6 +116,24 @@ uint32_t engine_connections(const struct engine *e)
 	return e->conns.n_used;
 }
 
+bool engine_pool_info(const struct engine *e, unsigned i, struct engine_pool_info *info)
+{
+	const struct {
+		const char *name;
+		const struct pool *pool;
+	} kinds[] = {{"connections", &e->conns}, {"subflows", &e->subflows},
+		     {"mappings", &e->mappings}, {"multipath", &e->multis},
+		     {"senders", &e->senders},   {"segments", &e->txsegs},
+		     {"spans", &e->spans},       {"payload", &e->chunks},
+		     {"addresses", &e->addresses}};
+
+	if (i >= sizeof(kinds) / sizeof(kinds[0]))
+		return false;
+	*info = (struct engine_pool_info){kinds[i].name, kinds[i].pool->n_used,
+					  kinds[i].pool->n_records};
+	return true;
+}
+
 /* What of the pools hangs on the connections; compared with what the pools gave out. */
 struct tally {
 	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, chunks, addresses;

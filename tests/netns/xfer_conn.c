@@ -4,7 +4,6 @@
  * the options say.
  */
 #include <errno.h>
-#include <linux/mptcp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -12,11 +11,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "mptcp_socket.h"
 #include "xfer.h"
-
-#ifndef SOL_MPTCP
-#define SOL_MPTCP 284
-#endif
 
 static uint8_t block[XFER_BLOCK_BYTES], expected[XFER_BLOCK_BYTES];
 
@@ -51,21 +47,6 @@ static uint64_t own_seed(const struct xfer_opts *o)
 	return o->seed * 2 + o->server;
 }
 
-static bool speaks_mptcp(int fd)
-{
-	struct mptcp_info info;
-	socklen_t len = sizeof(info);
-	int protocol = 0;
-	socklen_t protocol_len = sizeof(protocol);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &protocol_len) ||
-	    protocol != IPPROTO_MPTCP)
-		return false;
-	memset(&info, 0, sizeof(info));
-	return !getsockopt(fd, SOL_MPTCP, MPTCP_INFO, &info, &len) &&
-	       !(info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK);
-}
-
 void conn_start(struct xfer_conn *c, int fd, const struct xfer_opts *o)
 {
 	int one = 1, two = 2;
@@ -86,7 +67,7 @@ void conn_start(struct xfer_conn *c, int fd, const struct xfer_opts *o)
 		setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &two, sizeof(two));
 	}
 	if (o->server)
-		c->was_mptcp = speaks_mptcp(fd);
+		c->was_mptcp = mptcp_socket_speaks(fd);
 }
 
 static void count_error(struct xfer_result *r, const char *name)
@@ -124,7 +105,7 @@ void conn_end(struct xfer_conn *c, const char *error, struct xfer_result *r)
 	socklen_t len = sizeof(info);
 
 	r->mptcp_start += c->was_mptcp;
-	r->mptcp_end += speaks_mptcp(c->fd);
+	r->mptcp_end += mptcp_socket_speaks(c->fd);
 	if (!getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len))
 		r->retransmits += info.tcpi_total_retrans;
 	close(c->fd);
@@ -292,7 +273,7 @@ static bool connected(struct xfer_conn *c)
 		return false;
 	}
 	c->state = XFER_OPEN;
-	c->was_mptcp = speaks_mptcp(c->fd);
+	c->was_mptcp = mptcp_socket_speaks(c->fd);
 	return true;
 }
 

@@ -84,6 +84,13 @@ uint64_t engine_counter(const struct engine *e, enum reason reason)
 	return 1000 + reason;
 }
 
+bool engine_pool_info(const struct engine *e, unsigned i, struct engine_pool_info *info)
+{
+	(void)e;
+	*info = (struct engine_pool_info){i ? "spans" : "mappings", 10 + i, 100 + i};
+	return i < 2;
+}
+
 uint32_t engine_connections(const struct engine *e)
 {
 	(void)e;
@@ -275,6 +282,8 @@ static void test_metrics(void)
 		"\nmpgate_packets_total{reason=\"syn_mp_capable\"} 1001\n",
 		"\nmpgate_connections 3000\n",
 		"\nmpgate_connections_max 6001\n",
+		"\nmpgate_records{kind=\"mappings\"} 10\n",
+		"\nmpgate_records_max{kind=\"spans\"} 101\n",
 		"\nmpgate_path_usable{path=\"fibre\"} 0\n",
 		"\nmpgate_path_subflows{path=\"lte\"} 4\n",
 		"\nmpgate_path_to_net_bytes_total{path=\"lte\"} 101\n",

@@ -2,4 +2,4 @@
 """The cases of the namespace tests; each module registers its own."""
 MODULES = ("oracles", "matrix", "ends", "quirks", "fallback", "host", "scale", "abuse",
            "responder", "gates", "paths", "paths_death", "paths_modes", "uplinks", "uplinks_host",
-           "join", "check", "show")
+           "join", "check", "show", "web")

@@ -41,9 +41,9 @@ def flood(ctx, kind, count, source="10.77.9.66", port=7001):
         stdin=subprocess.DEVNULL)
 
 
-def resident_kb(ctx):
-    with open(f"/proc/{ctx.daemon.pid()}/status", encoding="ascii") as f:
-        return int(next(line for line in f if line.startswith("VmRSS")).split()[1])
+def memory_flat(ctx, before_kb):
+    now_kb = ctx.daemon.resident_kb()
+    expect(now_kb - before_kb < 4096, f"{before_kb} KB, then {now_kb} KB")
 
 
 def seconds(ctx):
@@ -62,7 +62,7 @@ def joins(ctx):
     plain = seconds(ctx)
     process.kill()
     process.wait()
-    before = resident_kb(ctx)
+    before = ctx.daemon.resident_kb()
     process = flood(ctx, "join", 20000)
     began = time.monotonic()
     beside = seconds(ctx)
@@ -73,7 +73,7 @@ def joins(ctx):
     ctx.note(f"{refused} joins refused in {took:.1f} s; 100 MB in {alone:.1f} s alone, "
              f"{plain:.1f} s beside plain SYNs, {beside:.1f} s beside them")
     expect(refused >= 19000, f"{grown}")
-    expect(resident_kb(ctx) - before < 4096, f"{before} KB, then {resident_kb(ctx)} KB")
+    memory_flat(ctx, before)
     inbound.converted(ctx, "--send 1M", "--send 1M")
 
 
@@ -82,7 +82,7 @@ def syns(ctx):
     """SYNs with MP_CAPABLE and no third ACK, more than may be half open: new ones go plain, and as
     soon as the flood is over Multipath TCP is back."""
     inbound.converted(ctx, "--send 1000", "--send 1000")
-    before = resident_kb(ctx)
+    before = ctx.daemon.resident_kb()
     server = inbound.serve(ctx, "--connections 20 --send 1000")
     flood(ctx, "capable", 5000).wait(60)
     half = [c for c in ctx.daemon.connections() if c["state"] in ("syn-received", "synack-sent")]
@@ -92,7 +92,7 @@ def syns(ctx):
     ctx.note(f"{len(half)} half open; {one['mptcp_end']} of 20 were MPTCP meanwhile")
     grown = ctx.daemon.counters()
     expect(grown.get("plain_half_open", 0) > 3000, f"{grown}")
-    expect(resident_kb(ctx) - before < 4096, f"{before} KB, then {resident_kb(ctx)} KB")
+    memory_flat(ctx, before)
     ctx.wait("half-open records are gone", lambda: not [
         c for c in ctx.daemon.connections() if c["state"] in ("syn-received", "synack-sent")], 20)
     inbound.converted(ctx, "--send 1000", "--send 1000", connections=20)

@@ -138,6 +138,18 @@ class Gate:
             return {k: v for k, v in out.items() if v}
         return {}
 
+    def records(self):
+        """{kind: in use} of the engine's records that are in use: its memory."""
+        done = ns.run(*self.argv("metrics", "--control", self.control))
+        found = re.findall(r'^mpgate_records{kind="(\w+)"} (\d+)$', done, re.M)
+        if not found:
+            raise Failure(f"no records in: {done}")
+        return {kind: int(n) for kind, n in found if int(n)}
+
+    def resident_kb(self):
+        with open(f"/proc/{self.pid()}/status", encoding="ascii") as f:
+            return int(re.search(r"^VmRSS:\s+(\d+)", f.read(), re.M).group(1))
+
     def log_tail(self, lines=40):
         try:
             with open(self.log, encoding="utf-8", errors="replace") as f:

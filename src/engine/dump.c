@@ -121,10 +121,10 @@ bool engine_pool_info(const struct engine *e, unsigned i, struct engine_pool_inf
 	const struct {
 		const char *name;
 		const struct pool *pool;
-	} kinds[] = {{"connections", &e->conns}, {"subflows", &e->subflows},
-		     {"mappings", &e->mappings}, {"multipath", &e->multis},
-		     {"senders", &e->senders},   {"segments", &e->txsegs},
-		     {"spans", &e->spans},       {"payload", &e->chunks},
+	} kinds[] = {{"connections", &e->conns},  {"subflows", &e->subflows},
+		     {"mappings", &e->mappings},  {"multipath", &e->multis},
+		     {"senders", &e->senders},    {"segments", &e->txsegs},
+		     {"spans", &e->spans},        {"payload", &e->chunks},
 		     {"addresses", &e->addresses}};
 
 	if (i >= sizeof(kinds) / sizeof(kinds[0]))

@@ -143,6 +143,14 @@ def on_signal(number, frame):
     sys.exit(128 + number)
 
 
+def hurry():
+    """What is measured goes before what else the machine runs, all of it alike."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except OSError:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+
+
 def guard(keep=False):
     """Call once at start."""
     remove_leavings()

@@ -212,6 +212,9 @@
 	  "A subflow ended because the peer removed its address.")                                 \
 	X(SUBFLOW_CLOSED_BY_PEER, "subflow_closed_by_peer",                                        \
 	  "The peer closed a subflow; the connection lives on others.")                            \
+	X(SUBFLOW_CHECKSUM, "subflow_checksum",                                                    \
+	  "A DSS checksum was wrong on one of several subflows: it was reset with MP_FAIL, its "   \
+	  "data comes on others (RFC 8684 section 3.7).")                                          \
 	X(SUBFLOW_RESET, "subflow_reset", "A subflow was reset; the connection lives on others.")  \
 	X(SUBFLOW_PATH_DOWN, "subflow_path_down", "A subflow ended because its path went down.")   \
 	X(SUBFLOW_SILENT, "subflow_silent",                                                        \
@@ -240,6 +243,9 @@
 	  "Data without a mapping, in mid-stream: nobody can tell old bytes from new ones, so "    \
 	  "the "                                                                                   \
 	  "connection was reset.")                                                                 \
+	X(CLOSED_ALTERED, "closed_altered",                                                        \
+	  "Something on the path changed data that the guest already had, or went on changing it " \
+	  "on the only subflow left: the connection was reset.")                                   \
 	X(CLOSED_SPLIT, "closed_split",                                                            \
 	  "With DSS checksums the guest sent again and again only a part of what it had sent as "  \
 	  "one segment: the peer can never acknowledge that, so the connection was reset.")        \

@@ -41,6 +41,10 @@ void subflow_end(struct step *st, struct conn *c, struct subflow *s, enum reason
 void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum mp_tcprst_reason why,
 		   enum reason reason);
 
+/* The same for a wrong checksum in the mapping at `dsn` (section 3.7): MP_FAIL goes with the RST.
+ */
+void subflow_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn);
+
 /* Counts and puts an event out that concerns the subflow. */
 void subflow_event(struct step *st, const struct conn *c, const struct subflow *s,
 		   enum reason reason);

@@ -136,7 +136,8 @@ bool engine_pool_info(const struct engine *e, unsigned i, struct engine_pool_inf
 
 /* What of the pools hangs on the connections; compared with what the pools gave out. */
 struct tally {
-	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, chunks, addresses;
+	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, partials, chunks,
+		addresses;
 };
 
 static uint32_t length(const struct engine *e, const struct pool *p, uint32_t i, uint32_t *total)
@@ -148,6 +149,20 @@ static uint32_t length(const struct engine *e, const struct pool *p, uint32_t i,
 		i = ((const uint32_t *)pool_at(p, e, i))[1];
 	*total += n;
 	return n;
+}
+
+static bool tally_partials(const struct engine *e, const struct sender *x, struct tally *t)
+{
+	const struct partial *p;
+
+	if (length(e, &e->partials, x->partials, &t->partials) > e->partials.n_used)
+		return false;
+	for (uint32_t i = x->partials; i != NONE; i = p->next) {
+		p = pool_at(&e->partials, e, i);
+		if (length(e, &e->chunks, p->kept.head, &t->chunks) != p->kept.n_chunks)
+			return false;
+	}
+	return true;
 }
 
 static bool tally_subflows(const struct engine *e, const struct conn *c, uint32_t conn,
@@ -167,6 +182,8 @@ static bool tally_subflows(const struct engine *e, const struct conn *c, uint32_
 			x = pool_at(&e->senders, e, s->sender);
 			t->senders++;
 			length(e, &e->txsegs, x->head, &t->txsegs);
+			if (!tally_partials(e, x, t))
+				return false;
 		}
 		k = s->next;
 	}
@@ -202,6 +219,6 @@ bool engine_audit(const struct engine *e)
 	return t.conns == e->conns.n_used && t.subflows == e->subflows.n_used &&
 	       t.mappings == e->mappings.n_used && t.multis == e->multis.n_used &&
 	       t.senders == e->senders.n_used && t.txsegs == e->txsegs.n_used &&
-	       t.spans == e->spans.n_used && t.addresses == e->addresses.n_used &&
-	       t.chunks == e->chunks.n_used;
+	       t.spans == e->spans.n_used && t.partials == e->partials.n_used &&
+	       t.addresses == e->addresses.n_used && t.chunks == e->chunks.n_used;
 }

@@ -142,6 +142,8 @@ static bool layout(struct engine *e, const struct engine_cfg *cfg)
 		place(&e->chunks, &at, sizeof(struct chunk), left * 3 / 4 / sizeof(struct chunk));
 		place(&e->txsegs, &at, sizeof(struct txseg), left / 16 / sizeof(struct txseg));
 		place(&e->spans, &at, sizeof(struct span), left / 64 / sizeof(struct span));
+		place(&e->partials, &at, sizeof(struct partial),
+		      left / 128 / sizeof(struct partial));
 		left = cfg->memory_bytes > at ? cfg->memory_bytes - at : 0;
 	}
 	maps = left / sizeof(struct mapping);
@@ -182,19 +184,14 @@ size_t engine_region_bytes(const struct engine_cfg *cfg)
 static uint64_t cfg_hash(const struct engine *e)
 {
 	uint64_t key[2] = {MAGIC, MAGIC};
-	uint64_t words[] = {e->region_bytes,
-			    sizeof(struct engine),
-			    sizeof(struct conn),
-			    sizeof(struct subflow),
-			    sizeof(struct mapping),
-			    e->conns.n_records,
-			    e->mappings.n_records,
-			    e->chunks.n_records,
-			    e->txsegs.n_records,
-			    sizeof(struct multi),
-			    sizeof(struct sender),
-			    sizeof(struct addresses),
-			    REASON_COUNT};
+	uint64_t words[] = {e->region_bytes,        sizeof(struct engine),
+			    sizeof(struct conn),    sizeof(struct subflow),
+			    sizeof(struct mapping), e->conns.n_records,
+			    e->mappings.n_records,  e->chunks.n_records,
+			    e->txsegs.n_records,    sizeof(struct multi),
+			    sizeof(struct sender),  sizeof(struct addresses),
+			    sizeof(struct partial), e->spans.n_records,
+			    e->partials.n_records,  REASON_COUNT};
 
 	return siphash(key, words, sizeof(words));
 }

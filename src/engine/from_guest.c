@@ -12,6 +12,7 @@
 #include "base/csum.h"
 #include "base/seq.h"
 #include "engine/conn.h"
+#include "engine/dss_sum.h"
 #include "engine/emit.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
@@ -51,15 +52,7 @@ bool from_guest_take_ack(struct conn *c, const struct packet *p)
 uint16_t from_guest_checksum(uint64_t dsn, uint32_t ssn, uint16_t len, const uint8_t *payload,
 			     uint32_t bytes)
 {
-	uint8_t pseudo[16] = {0};
-
-	for (int i = 0; i < 8; i++)
-		pseudo[i] = (uint8_t)(dsn >> (56 - 8 * i));
-	for (int i = 0; i < 4; i++)
-		pseudo[8 + i] = (uint8_t)(ssn >> (24 - 8 * i));
-	pseudo[12] = (uint8_t)(len >> 8);
-	pseudo[13] = (uint8_t)len;
-	return (uint16_t)~csum_fold(csum_add(csum_add(0, pseudo, sizeof(pseudo)), payload, bytes));
+	return (uint16_t)~csum_fold(csum_add(dss_sum_header(dsn, ssn, len), payload, bytes));
 }
 
 /* A guest's D-SACK of a repeated FIN names a number that no subflow has. */

@@ -12,6 +12,7 @@
 #include "base/seq.h"
 #include "engine/addresses.h"
 #include "engine/conn.h"
+#include "engine/dss_sum.h"
 #include "engine/emit.h"
 #include "engine/join.h"
 #include "engine/mapping.h"
@@ -147,10 +148,6 @@ static bool piece_to_guest(struct step *st, struct conn *c, struct subflow *s, u
 static bool checksum_piece(struct subflow *s, struct peer_map *m, uint32_t ssn,
 			   const uint8_t *payload, uint32_t bytes)
 {
-	uint8_t pseudo[16] = {0};
-	uint16_t len = (uint16_t)(m->len_bytes + m->data_fin);
-	uint32_t rel = m->ssn - s->irs;
-	uint16_t part;
 	uint64_t sum;
 
 	if (!m->check)
@@ -159,22 +156,13 @@ static bool checksum_piece(struct subflow *s, struct peer_map *m, uint32_t ssn,
 		m->check = m->covered_bytes > 0 ? false : m->check;
 		return true;
 	}
-	part = csum_fold(csum_add(0, payload, bytes));
-	if ((ssn - m->ssn) & 1)
-		part = (uint16_t)(part << 8 | part >> 8);
-	m->sum += part;
+	m->sum += (uint32_t)dss_sum_bytes(ssn - m->ssn, payload, bytes);
 	m->covered_bytes += bytes;
 	if (m->covered_bytes != m->len_bytes)
 		return true;
 	m->check = false;
-	for (int i = 0; i < 8; i++)
-		pseudo[i] = (uint8_t)(m->dsn >> (56 - 8 * i));
-	for (int i = 0; i < 4; i++)
-		pseudo[8 + i] = (uint8_t)(rel >> (24 - 8 * i));
-	pseudo[12] = (uint8_t)(len >> 8);
-	pseudo[13] = (uint8_t)len;
-	memcpy(pseudo + 14, &m->csum, 2);
-	sum = csum_add(m->sum, pseudo, sizeof(pseudo));
+	sum = m->sum + (uint64_t)m->csum +
+	      dss_sum_header(m->dsn, m->ssn - s->irs, (uint16_t)(m->len_bytes + m->data_fin));
 	return csum_fold(sum) == 0xffff;
 }
 

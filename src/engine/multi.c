@@ -7,6 +7,7 @@
 #include "base/csum.h"
 #include "base/seq.h"
 #include "engine/conn.h"
+#include "engine/dss_sum.h"
 #include "engine/emit.h"
 #include "engine/mapping.h"
 #include "engine/receive.h"
@@ -128,9 +129,40 @@ void multi_acked(struct subflow *s)
 	s->ack_at_us = 0;
 }
 
-/* What came twice first (RFC 2883), then the newest block, then the first others (RFC 2018). */
-static unsigned sack_blocks(struct engine *e, struct subflow *s, struct sack_block *b, unsigned max)
+/* What was passed on unkept, and the guest does not have yet: only the peer can send it again. */
+static bool owes_unkept(struct engine *e, const struct conn *c, const struct subflow *s)
 {
+	return s->initial && s->sender != NONE &&
+	       seq_lt(acked_data_seq(c), multi_at(e, c->multi)->rx_hand_seq);
+}
+
+/*
+ * Of what was passed on unkept the guest's own blocks tell, nothing else: what the gate told of it
+ * would be taken back when the guest has lost it.
+ */
+static unsigned sack_of_guest(const struct step *st, const struct conn *c, const struct subflow *s,
+			      struct sack_block *b, unsigned max)
+{
+	uint32_t hand_seq = multi_at(st->e, c->multi)->rx_hand_seq;
+	unsigned n = 0;
+
+	if (!st->in || st->in->from != ENGINE_GUEST || s->n_shifts != 1)
+		return 0;
+	for (unsigned i = 0; i < st->o.n_sack && n < max; i++)
+		if (seq_le(st->o.sack[i].end, hand_seq) &&
+		    seq_lt(acked_data_seq(c), st->o.sack[i].start))
+			b[n++] = (struct sack_block){receive_ssn(s, st->o.sack[i].start),
+						     receive_ssn(s, st->o.sack[i].end)};
+	return n;
+}
+
+/* What came twice first (RFC 2883), then the newest block, then the first others (RFC 2018). */
+static unsigned sack_blocks(struct step *st, const struct conn *c, struct subflow *s,
+			    struct sack_block *b, unsigned max)
+{
+	struct engine *e = st->e;
+	bool unkept = owes_unkept(e, c, s);
+	uint32_t from = unkept ? sender_at(e, s->sender)->hand_ssn : s->rcv_nxt;
 	uint32_t list = s->early, newest = 0, start, end;
 	unsigned n = 0;
 
@@ -139,12 +171,15 @@ static unsigned sack_blocks(struct engine *e, struct subflow *s, struct sack_blo
 	if (s->twice_ssn != s->twice_end && n < max)
 		b[n++] = (struct sack_block){s->twice_ssn, s->twice_end};
 	s->twice_ssn = s->twice_end;
-	if (n < max && spans_find(e, s->early, s->newest_ssn, &start, &end)) {
+	if (unkept)
+		n += sack_of_guest(st, c, s, b + n, max - n);
+	if (n < max && spans_find(e, s->early, s->newest_ssn, &start, &end) &&
+	    seq_le(from, start)) {
 		newest = start;
 		b[n++] = (struct sack_block){start, end};
 	}
 	for (; n < max && spans_first(e, list, &start, &end); list = spans_next(e, list))
-		if (start != newest)
+		if (start != newest && seq_le(from, start))
 			b[n++] = (struct sack_block){start, end};
 	return n;
 }
@@ -161,7 +196,7 @@ void multi_ack(struct step *st, struct conn *c, struct subflow *s, uint8_t flags
 	h.seq = s->snd_nxt - ((flags & TCP_FIN) != 0);
 	h.flags = TCP_ACK | flags;
 	if (s->sack)
-		n = sack_blocks(st->e, s, b, (options_room(&w) - dss_bytes(&d) - 4) / 8);
+		n = sack_blocks(st, c, s, b, (options_room(&w) - dss_bytes(&d) - 4) / 8);
 	if (n > 0)
 		options_put_sack(&w, b, n);
 	dss_encode(&w, &d);
@@ -182,24 +217,14 @@ uint16_t multi_checksum(struct engine *e, const struct conn *c, const struct sub
 			const struct txseg *t)
 {
 	const struct multi *m = multi_at(e, c->multi);
-	uint64_t dsn = dsn_of_guest(c, t->map_seq);
-	uint32_t ssn = t->map_ssn - s->iss, run;
-	uint8_t pseudo[16] = {0};
-	uint64_t sum;
+	uint64_t sum = dss_sum_header(dsn_of_guest(c, t->map_seq), t->map_ssn - s->iss,
+				      (uint16_t)(t->map_len_bytes + t->map_fin));
+	uint32_t run;
 
-	for (int i = 0; i < 8; i++)
-		pseudo[i] = (uint8_t)(dsn >> (56 - 8 * i));
-	for (int i = 0; i < 4; i++)
-		pseudo[8 + i] = (uint8_t)(ssn >> (24 - 8 * i));
-	pseudo[12] = (uint8_t)((t->map_len_bytes + t->map_fin) >> 8);
-	pseudo[13] = (uint8_t)(t->map_len_bytes + t->map_fin);
-	sum = csum_add(0, pseudo, sizeof(pseudo));
-	/* A run may end at an odd byte: sum the parts with their own parity. */
 	for (uint32_t at = 0; at < t->bytes; at += run) {
 		const uint8_t *p = kept_read(e, &m->tx, t->seq + at, t->bytes - at, &run);
-		uint16_t part = csum_fold(csum_add(0, p, run));
 
-		sum += at & 1 ? (uint16_t)(part << 8 | part >> 8) : part;
+		sum += dss_sum_bytes(at, p, run);
 	}
 	return (uint16_t)~csum_fold(sum);
 }

@@ -48,6 +48,14 @@ struct engine_result multi_from_guest(struct step *st, struct conn *c)
 	return done(st, c, reason);
 }
 
+/* After a subflow ended: what it carried goes elsewhere. */
+static void settle(struct step *st, struct conn *c)
+{
+	if (c->multi != NONE)
+		multi_push(st, c);
+	path_manager_check(st, c);
+}
+
 /* A RST of one subflow, or MP_FASTCLOSE for the connection (RFC 8684 sections 3.5, 3.6). */
 static struct engine_result net_rst(struct step *st, struct conn *c, struct subflow *s)
 {
@@ -66,9 +74,7 @@ static struct engine_result net_rst(struct step *st, struct conn *c, struct subf
 	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net),
 			 st->o.mp.has_tcprst && !st->o.mp.tcprst.transient);
 	subflow_end(st, c, s, reason);
-	if (c->multi != NONE)
-		multi_push(st, c);
-	path_manager_check(st, c);
+	settle(st, c);
 	return done(st, c, REASON_SUBFLOW_OWN);
 }
 
@@ -77,9 +83,7 @@ static struct engine_result broken(struct step *st, struct conn *c, struct subfl
 {
 	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net), false);
 	subflow_abort(st, c, s, MP_TCPRST_MIDDLEBOX, REASON_SUBFLOW_RESET);
-	if (c->multi != NONE)
-		multi_push(st, c);
-	path_manager_check(st, c);
+	settle(st, c);
 	return done(st, c, REASON_SUBFLOW_OWN);
 }
 
@@ -132,6 +136,12 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	reason = to_guest_take(st, c, s, &sent);
 	if (reason == REASON_FALLBACK_UNMAPPED)
 		return broken(st, c, s);
+	/* The subflow is gone, or the connection. */
+	if (reason == REASON_FALLBACK_CHECKSUM) {
+		if (c->state == CONN_ESTABLISHED)
+			settle(st, c);
+		return done(st, c, reason);
+	}
 	if (st->p.flags & TCP_FIN)
 		subflow_fin(st, c, s);
 	multi_push(st, c);

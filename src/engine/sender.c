@@ -13,6 +13,7 @@
 #include "engine/pmtu.h"
 #include "engine/receive.h"
 #include "engine/scoreboard.h"
+#include "engine/verify.h"
 
 #define RTO_INITIAL_US 1000000u
 #define RTO_MAX_US 60000000u
@@ -105,6 +106,7 @@ bool sender_new(struct step *st, struct conn *c, struct subflow *s)
 	x->rto_us = RTO_INITIAL_US;
 	x->last_sent_us = x->first_sent_us = x->delivered_us = now_us;
 	s->sender = i;
+	verify_begin(e, c, s);
 	s->mss += (uint16_t)(MPTCP_ROOM_BYTES - DSS_BYTES + (c->dsn64_seen ? 0 : 4));
 	ops_of(e)->init(&x->cc, s->mss, now_us);
 	if (s->syn_rtt_us)
@@ -119,6 +121,7 @@ void sender_free(struct engine *e, struct subflow *s)
 {
 	if (s->sender == NONE)
 		return;
+	verify_end(e, s);
 	scoreboard_free(e, sender_at(e, s->sender));
 	pool_free(&e->senders, e, s->sender);
 	s->sender = NONE;

@@ -301,6 +301,9 @@ struct sender {
 	uint64_t rate_bytes_per_s[2],
 		rate_until_us; /* most delivered, now and in the time before */
 	struct cc cc;
+
+	/* from_net: mappings that wait for their checksum; what stood below came before that */
+	uint32_t partials, hand_ssn;
 };
 
 /* A stretch of the peer's data that came out of order, in the sequence the guest sees. */
@@ -324,6 +327,15 @@ struct kept {
 	uint32_t end_seq;  /* where the next chunk begins */
 	uint32_t n_chunks;
 	uint32_t head, tail, cursor;
+};
+
+/* A mapping of the peer that is not whole yet (verify.h). */
+struct partial {
+	uint32_t pool_link, next;
+	uint32_t ssn, seq, bytes; /* seq: as the guest sees it */
+	uint16_t sum;             /* of the pseudo-header and the checksum, folded */
+	bool given_up;            /* its bytes are kept no more */
+	struct kept kept;         /* by ssn */
 };
 
 #define TSMARKS 32
@@ -371,6 +383,7 @@ struct multi {
 	uint32_t tsval_guest; /* at ts_since_us; counts milliseconds */
 	uint64_t ts_since_us;
 
+	uint8_t n_altered;  /* wrong checksums on the only subflow left */
 	uint32_t last_from; /* subflow that brought data last */
 	int last_to;
 	struct sched sched;
@@ -394,7 +407,7 @@ struct engine {
 	uint64_t cfg_hash;
 	struct engine_cfg cfg;
 	struct pool conns, subflows, mappings;
-	struct pool multis, senders, txsegs, spans, chunks, addresses;
+	struct pool multis, senders, txsegs, spans, partials, chunks, addresses;
 	/* offsets from the region's start */
 	uint64_t guest_buckets, token_buckets, net_buckets; /* uint32_t[bucket_mask + 1] */
 	uint64_t heap_entries, heap_where;

@@ -38,6 +38,11 @@ static inline struct multi *multi_at(struct engine *e, uint32_t i)
 	return pool_at(&e->multis, e, i);
 }
 
+static inline struct partial *partial_at(struct engine *e, uint32_t i)
+{
+	return pool_at(&e->partials, e, i);
+}
+
 static inline struct addresses *addresses_at(struct engine *e, uint32_t i)
 {
 	return pool_at(&e->addresses, e, i);

@@ -168,10 +168,9 @@ void subflow_end(struct step *st, struct conn *c, struct subflow *s, enum reason
 	c->join_at_us = 0;
 }
 
-void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum mp_tcprst_reason why,
-		   enum reason reason)
+static void send_rst(struct step *st, struct conn *c, struct subflow *s, struct options_writer *w,
+		     const struct mp_tcprst *why)
 {
-	struct options_writer w = {0};
 	struct headers h = {.tuple = s->net,
 			    .seq = s->snd_nxt,
 			    .ack = s->rcv_nxt,
@@ -180,9 +179,28 @@ void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum mp_t
 
 	if (s->state == SUBFLOW_JOIN_SYN)
 		h.flags = TCP_RST;
-	mp_tcprst_encode(&w, &(struct mp_tcprst){.transient = true, .reason = (uint8_t)why});
-	emit_net(st, c, s, &h, &w, NULL, 0, REASON_SUBFLOW_RESET);
+	mp_tcprst_encode(w, why);
+	emit_net(st, c, s, &h, w, NULL, 0, REASON_SUBFLOW_RESET);
+}
+
+void subflow_abort(struct step *st, struct conn *c, struct subflow *s, enum mp_tcprst_reason why,
+		   enum reason reason)
+{
+	const struct mp_tcprst r = {.transient = true, .reason = (uint8_t)why};
+	struct options_writer w = {0};
+
+	send_rst(st, c, s, &w, &r);
 	subflow_end(st, c, s, reason);
+}
+
+void subflow_fail(struct step *st, struct conn *c, struct subflow *s, uint64_t dsn)
+{
+	const struct mp_tcprst r = {.reason = MP_TCPRST_MIDDLEBOX};
+	struct options_writer w = {0};
+
+	mp_fail_encode(&w, dsn);
+	send_rst(st, c, s, &w, &r);
+	subflow_end(st, c, s, REASON_SUBFLOW_CHECKSUM);
 }
 
 void subflow_stay_single(struct step *st, struct conn *c)

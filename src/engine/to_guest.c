@@ -5,11 +5,14 @@
 #include "engine/to_guest.h"
 
 #include "base/seq.h"
+#include "engine/addresses.h"
+#include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/multi.h"
 #include "engine/receive.h"
 #include "engine/sender.h"
 #include "engine/spans.h"
+#include "engine/verify.h"
 #include "engine/kept.h"
 
 #define GUEST_RTO_US 200000u
@@ -18,6 +21,7 @@
 #define AGAIN_BYTES 16384u
 #define SILENT_US 120000u /* and two round trips */
 #define SILENT_LOOK_US 20000u
+#define ALTERED_MAX 2
 /* After a closed window, or after nobody was here, the peer's subflows wait for their timers. */
 #define RESUME_US 1000000u
 
@@ -173,6 +177,9 @@ void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uin
 
 	if (moved) {
 		kept_trim(e, &m->rx, acked_data_seq(c));
+		for (uint32_t k = c->checksum ? c->subflow : NONE; k != NONE;
+		     k = subflow_at(e, k)->next)
+			verify_trim(e, c, subflow_at(e, k));
 		m->n_guest_rto = m->n_guest_dup = 0;
 		to_guest_arm(st, c);
 	} else if (st->p.payload_bytes == 0 && c->acked_seq != c->sent_seq &&
@@ -180,7 +187,8 @@ void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uin
 		   ++m->n_guest_dup == 3) {
 		send_again(st, c);
 	}
-	if (!moved && c->told_peer_edge_seq == old_edge_seq)
+	if (!moved && c->told_peer_edge_seq == old_edge_seq &&
+	    (st->o.n_sack == 0 || seq_le(m->rx_hand_seq, c->acked_seq)))
 		return;
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		struct subflow *s = subflow_at(e, k);
@@ -285,6 +293,126 @@ static bool received(struct engine *e, struct subflow *s, uint32_t ssn, uint32_t
 	return true;
 }
 
+/* A part of the segment at hand under one mapping. */
+struct stretch {
+	struct peer_map *map; /* null when only a partial remembers it */
+	struct partial *partial;
+	const uint8_t *payload;
+	uint32_t ssn, seq, bytes;
+};
+
+/* The mapping at x->ssn; cuts x where it ends. False: there is none. */
+static bool locate(struct step *st, const struct conn *c, struct subflow *s, struct stretch *x)
+{
+	uint32_t rest;
+
+	/* What was begun under a mapping is finished under it, whatever others say. */
+	x->partial = c->checksum && s->sender != NONE ? verify_find(st->e, s, x->ssn) : NULL;
+	x->map = receive_map_find(s, x->ssn);
+	if (x->partial) {
+		x->seq = x->partial->seq + (x->ssn - x->partial->ssn);
+		rest = x->partial->ssn + x->partial->bytes - x->ssn;
+	} else if (x->map) {
+		x->seq = seq_of_peer_dsn(c, x->map->dsn + (x->ssn - x->map->ssn));
+		rest = x->map->ssn + x->map->len_bytes - x->ssn;
+	} else {
+		return false;
+	}
+	x->bytes = x->bytes < rest ? x->bytes : rest;
+	return true;
+}
+
+static enum reason take_mapped(struct step *st, struct conn *c, struct subflow *s,
+			       const struct stretch *x, bool *sent)
+{
+	if (!take_piece(st, c, x->seq, x->payload, x->bytes, sent) ||
+	    !received(st->e, s, x->ssn, x->ssn + x->bytes))
+		return REASON_DROP_NO_PAYLOAD_MEMORY;
+	return REASON_DATA_TO_GUEST;
+}
+
+static bool others_live(struct engine *e, const struct conn *c, const struct subflow *but)
+{
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (s != but && s->state == SUBFLOW_ESTABLISHED && !s->leaving)
+			return true;
+	}
+	return false;
+}
+
+/* A wrong checksum: the subflow ends (RFC 8684 section 3.7). `seq`: where the mapping begins. */
+static enum reason wrong(struct step *st, struct conn *c, struct subflow *s, uint32_t seq,
+			 bool too_late)
+{
+	struct multi *m = multi_of(st->e, c);
+
+	/* Once may be chance; again and again on the only subflow there is no way around it. */
+	if (too_late || (!others_live(st->e, c, s) && m->n_altered++ == ALTERED_MAX)) {
+		conn_reset(st, c, REASON_CLOSED_ALTERED);
+		return REASON_FALLBACK_CHECKSUM;
+	}
+	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net), true);
+	subflow_fail(st, c, s, dsn_of_peer_seq(c, seq));
+	return REASON_FALLBACK_CHECKSUM;
+}
+
+/* A mapping that is whole now, out of its partial. */
+static enum reason take_whole(struct step *st, struct conn *c, struct subflow *s, struct partial *p,
+			      bool *sent)
+{
+	enum reason reason = REASON_DATA_TO_GUEST;
+	uint32_t run;
+
+	for (uint32_t at = 0; at < p->bytes; at += run) {
+		const uint8_t *data = kept_read(st->e, &p->kept, p->ssn + at, p->bytes - at, &run);
+
+		/* The peer's data level sends again what finds no place. */
+		if (!take_piece(st, c, p->seq + at, data, run, sent))
+			reason = REASON_DROP_NO_PAYLOAD_MEMORY;
+	}
+	verify_drop(st->e, s, p);
+	return reason;
+}
+
+/* With DSS checksums: nothing goes on before its mapping was verified (verify.h). */
+static enum reason take_checked(struct step *st, struct conn *c, struct subflow *s,
+				const struct stretch *x, bool *sent)
+{
+	struct engine *e = st->e;
+	struct partial *p;
+
+	if (s->sender == NONE)
+		return REASON_DROP_STATE;
+	switch (verify_piece(e, c, s, x->map, x->ssn, x->payload, x->bytes)) {
+	case VERIFY_GOOD:
+		return take_mapped(st, c, s, x, sent);
+	case VERIFY_BAD:
+		return wrong(st, c, s, x->seq - (x->ssn - x->map->ssn), false);
+	case VERIFY_TOO_LATE:
+		return wrong(st, c, s, x->seq, true);
+	case VERIFY_NO_MEMORY:
+		return REASON_DROP_NO_PAYLOAD_MEMORY;
+	case VERIFY_KNOWN:
+	case VERIFY_HELD:
+		break;
+	}
+	if (!received(e, s, x->ssn, x->ssn + x->bytes))
+		return REASON_DROP_NO_PAYLOAD_MEMORY;
+	p = verify_find(e, s, x->ssn);
+	if (!p || p->given_up)
+		return REASON_DATA_TO_GUEST;
+	switch (verify_whole(e, s, p)) {
+	case VERIFY_GOOD:
+		return take_whole(st, c, s, p, sent);
+	case VERIFY_BAD:
+		return wrong(st, c, s, p->seq, false);
+	default:
+		return REASON_DATA_TO_GUEST;
+	}
+}
+
 enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bool *sent)
 {
 	const struct packet *p = &st->p;
@@ -311,25 +439,23 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 		}
 	}
 	while (ssn != end) {
-		struct peer_map *map = receive_map_find(s, ssn);
-		uint32_t n, seq;
+		struct stretch x = {.ssn = ssn, .payload = payload, .bytes = end - ssn};
 
-		if (!map)
+		if (!locate(st, c, s, &x))
 			return REASON_FALLBACK_UNMAPPED;
-		n = seq_min(end, map->ssn + map->len_bytes) - ssn;
-		seq = seq_of_peer_dsn(c, map->dsn + (ssn - map->ssn));
-		if (!emit_room(st, 4 + n / KEPT_CHUNK_BYTES))
+		if (!emit_room(st, 4 + x.bytes / KEPT_CHUNK_BYTES))
 			return REASON_DROP_OUTPUT_FULL;
-		if (!take_piece(st, c, seq, payload, n, sent) || !received(st->e, s, ssn, ssn + n))
-			return REASON_DROP_NO_PAYLOAD_MEMORY;
+		reason = c->checksum ? take_checked(st, c, s, &x, sent)
+				     : take_mapped(st, c, s, &x, sent);
+		if (reason != REASON_DATA_TO_GUEST)
+			return reason;
 		s->data_us = st->tick->now_us;
 		note_arrival(st, multi_of(st->e, c));
 		if (s->initial && s->n_shifts)
-			receive_shift(s, ssn, n, ssn - seq);
+			receive_shift(s, ssn, x.bytes, ssn - x.seq);
 		multi_of(st->e, c)->last_from = subflow_index(st->e, s);
-		ssn += n;
-		payload += n;
-		reason = REASON_DATA_TO_GUEST;
+		ssn += x.bytes;
+		payload += x.bytes;
 	}
 	if (p->payload_bytes == 0)
 		return reason;

@@ -135,6 +135,25 @@ static void one_fault(struct scenario *sc, struct rng *r)
 	}
 }
 
+/* A box that changes payload on paths that only joined subflows take (RFC 8684 section 3.7). */
+static void altering_boxes(struct scenario *sc, struct rng *r)
+{
+	sc->alters_joined = sc->breaks_subflows = sc->lossy = sc->control.checksum = true;
+	sc->clean = false;
+	sc->control.mode = ENGINE_FULLMESH;
+	sc->n_flows = 1; /* which begins on path 0 */
+	for (unsigned i = 1; i < sc->n_paths; i++) {
+		struct box_script *b = &sc->box[i];
+
+		if (sc->n_paths > 2 && rng_chance(r, 30))
+			continue;
+		b->used = true;
+		b->alter_nth = rng_range(r, 1, 30);
+		b->alter_direction = (uint8_t)rng_range(r, 0, 1);
+		b->split_percent = rng_chance(r, 50) ? (uint8_t)rng_range(r, 5, 60) : 0;
+	}
+}
+
 static void make_faults(struct scenario *sc)
 {
 	struct rng r = rng_split(sc->seed, 7);
@@ -225,6 +244,8 @@ void multi_make(struct scenario *sc)
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		make_flow(sc, &r, &sc->flow[i]);
 	make_faults(sc);
+	if (sc->seed % 16 == 11)
+		altering_boxes(sc, &r);
 	if (sc->clean && sc->seed % 8 == 0)
 		make_measured(sc, &r);
 }

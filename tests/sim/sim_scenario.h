@@ -138,12 +138,13 @@ struct scenario {
 	 * old data again further on, and plain TCP cannot tell. Native Linux delivers it too.
 	 */
 	bool repeats;
-	bool proxies;     /* one that acknowledges on its own: after a fallback it is believed */
-	bool alters;      /* payload is changed: the streams cannot be compared */
-	bool scarce;      /* pools or outputs are nearly full */
-	bool aborts;      /* an application resets */
-	bool refuses;     /* the peer may have no second subflow */
-	bool path_faults; /* uplinks go: when all data is through, a FIN may not be */
+	bool proxies;       /* one that acknowledges on its own: after a fallback it is believed */
+	bool alters;        /* payload is changed: the streams cannot be compared */
+	bool alters_joined; /* ... only on joined subflows, under checksums: nobody may see it */
+	bool scarce;        /* pools or outputs are nearly full */
+	bool aborts;        /* an application resets */
+	bool refuses;       /* the peer may have no second subflow */
+	bool path_faults;   /* uplinks go: when all data is through, a FIN may not be */
 	bool breaks_subflows; /* a subflow may be reset, not the connection */
 };
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * verify.h - DSS checksums of the peer's data while there are several subflows (RFC 8684 sections
+ * 3.3.1, 3.7).
+ *
+ * A checksum covers a whole mapping, and that may come in many segments, out of order and twice.
+ * Nothing of it goes on before it is verified: a mapping that one segment holds whole is summed
+ * where it lies; otherwise its bytes are kept in a record of its own until the subflow has all of
+ * them. A bad one ends its subflow (MP_FAIL, RST), and the peer sends its data elsewhere.
+ *
+ * V1  A partial holds a mapping of which the subflow received something, but not yet all; they are
+ *     ascending by ssn and do not overlap. Who sends another mapping for the same bytes has the
+ *     first one checked.
+ * V2  What the subflow received and no partial holds was verified, or was given up for lack of
+ *     memory: then it was never DATA_ACKed, and the peer's data level sends it again.
+ * V3  Below `hand_ssn` stands what was passed on while there was one subflow, as it came. A mapping
+ *     that begins there is finished likewise; when it proves wrong, the guest has wrong bytes that
+ *     nobody can take back, and the connection is reset.
+ */
+#ifndef MPGATE_ENGINE_VERIFY_H
+#define MPGATE_ENGINE_VERIFY_H
+
+#include "engine/state.h"
+
+enum verified {
+	VERIFY_GOOD,      /* the piece may go on */
+	VERIFY_KNOWN,     /* nothing in it is new, or of use */
+	VERIFY_HELD,      /* it was put to its mapping, which verify_whole() judges */
+	VERIFY_BAD,       /* the mapping is wrong */
+	VERIFY_TOO_LATE,  /* likewise, and some of it went on before: V3 */
+	VERIFY_NO_MEMORY, /* nothing was taken */
+};
+
+/* From here on several subflows: what came before is V3's. */
+void verify_begin(struct engine *e, const struct conn *c, struct subflow *s);
+void verify_end(struct engine *e, struct subflow *s);
+
+/*
+ * The stretch [ssn, ssn + bytes) of the mapping `m` (or of the partial at ssn, then m may be null),
+ * before it counts as received.
+ */
+enum verified verify_piece(struct engine *e, const struct conn *c, struct subflow *s,
+			   struct peer_map *m, uint32_t ssn, const uint8_t *payload,
+			   uint32_t bytes);
+
+/* The mapping of a kept piece at ssn; null when none is kept. */
+struct partial *verify_find(struct engine *e, const struct subflow *s, uint32_t ssn);
+
+/* After the piece counts as received: VERIFY_HELD while some is missing, then GOOD or BAD. */
+enum verified verify_whole(struct engine *e, const struct subflow *s, const struct partial *p);
+
+/* Gives the partial back. */
+void verify_drop(struct engine *e, struct subflow *s, struct partial *p);
+
+/* Gives back what the guest has acknowledged: it came another way. */
+void verify_trim(struct engine *e, const struct conn *c, struct subflow *s);
+
+#endif

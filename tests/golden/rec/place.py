@@ -4,9 +4,6 @@
 One process holds both ends' sockets, so that a scene is a script: what happens first is done
 first, and nothing depends on who is faster.
 """
-import contextlib
-import ctypes
-import os
 import select
 import signal
 import socket
@@ -22,9 +19,7 @@ from .pattern import pattern
 
 IPPROTO_MPTCP = 262
 TCP_MD5SIG, TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 14, 19, 20, 21
-CLONE_NEWNET = 0x40000000
 SO_TIMESTAMPNS, PACKET_OUTGOING, SO_RCVBUFFORCE = 35, 4, 33
-LIBC = ctypes.CDLL(None, use_errno=True)
 PORT, GUEST_PORT = 7001, 40001
 AF = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -35,27 +30,12 @@ memory_mb = 2
 {extra}"""
 
 
-@contextlib.contextmanager
-def inside(where):
-    """Sockets made here belong to that namespace."""
-    own, to = os.open("/proc/self/ns/net", os.O_RDONLY), os.open(f"/run/netns/{where.name}",
-                                                                os.O_RDONLY)
-    try:
-        if LIBC.setns(to, CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), "setns")
-        yield
-    finally:
-        LIBC.setns(own, CLONE_NEWNET)
-        os.close(own)
-        os.close(to)
-
-
 class Wire:
     """Every packet that arrives at an interface, as tcpdump would see it. They are read at once:
     a sender does not merge segments for a retransmission while anybody still holds one."""
 
     def __init__(self, where, interface):
-        with inside(where):
+        with where.inside():
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
             self.socket.bind((interface, 3))
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
@@ -222,7 +202,7 @@ class Place:
     # ---- sockets ----
 
     def listen(self, family=4, mptcp=True, port=PORT, prepare=None):
-        with inside(self.server):
+        with self.server.inside():
             s = socket.socket(AF[family], socket.SOCK_STREAM, IPPROTO_MPTCP if mptcp else 0)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if prepare:
@@ -234,7 +214,7 @@ class Place:
         return s
 
     def guest_socket(self, family=4, port=GUEST_PORT, isn=None, mptcp=False):
-        with inside(self.guest):
+        with self.guest.inside():
             s = socket.socket(AF[family], socket.SOCK_STREAM, IPPROTO_MPTCP if mptcp else 0)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind((topo.ADDR[family]["guest"], port))

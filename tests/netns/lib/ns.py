@@ -5,6 +5,7 @@ Everything is named mpg<pid>-NAME after the run's process id, so that the leavin
 killed can be told from a run that still lives.
 """
 import atexit
+import contextlib
 import ctypes
 import os
 import re
@@ -14,8 +15,9 @@ import subprocess
 import sys
 
 PREFIX = f"mpg{os.getpid()}-"
-LIBC = ctypes.CDLL(None)
+LIBC = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
+CLONE_NEWNET = 0x40000000
 
 
 class Failure(Exception):
@@ -90,6 +92,20 @@ class Ns:
 
     def prefix(self):
         return ["nsenter", f"--net=/run/netns/{self.name}"]
+
+    @contextlib.contextmanager
+    def inside(self):
+        """Sockets made by this thread here belong to the namespace."""
+        own = os.open("/proc/self/ns/net", os.O_RDONLY)
+        to = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+        try:
+            if LIBC.setns(to, CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
+            yield
+        finally:
+            LIBC.setns(own, CLONE_NEWNET)
+            os.close(own)
+            os.close(to)
 
     def sh(self, script, check=True, timeout=60):
         """A shell script inside; stops at its first error."""

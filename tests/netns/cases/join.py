@@ -352,6 +352,20 @@ def announcing(ctx, family):
     expect(sent == 2, f"{sent} announcements")
 
 
+@join_case("announced-port-joined", gate=two_paths(more='announce = "always"'))
+def announced_port_joined(ctx, family):
+    """The gate opened the connection and announces its other path with a port of its own: the
+    server's kernel joins there."""
+    if family == 6:     # no room for it beside timestamps
+        ctx.server.sh("sysctl -qw net.ipv4.tcp_timestamps=0")
+    t = Transfer(ctx, family)
+    ctx.wait(f"a subflow that the server opened: {t.subflows()} {t.grown()}",
+             lambda: any(s["tuple"]["src_port"] == 61000 for s in t.subflows()), 5)
+    grown = t.end()
+    expect(grown.get("MPJoinPortSynAckRx", 0) >= 1, f"{grown}")
+    reasons(ctx, "join_accepted")
+
+
 @join_case("announcing-to-clients")
 def announcing_responder(ctx, family):
     """A remote client that opened its connection to the guest hears of the other path."""

@@ -219,7 +219,8 @@ void path_manager_check(struct step *st, struct conn *c)
 {
 	uint64_t next_us = UINT64_MAX;
 
-	if (c->state != CONN_ESTABLISHED || !c->confirmed)
+	/* A client's third ACK proves that it knows both keys: its gate may announce at once. */
+	if (c->state != CONN_ESTABLISHED || !(c->confirmed || c->responder))
 		return;
 	if (st->tick->now_us < c->join_at_us && (c->promoted || !promotion_check(st, c)))
 		return;

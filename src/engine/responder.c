@@ -26,6 +26,7 @@
 #include "engine/flow_table.h"
 #include "engine/from_net.h"
 #include "engine/handshake.h"
+#include "engine/path_manager.h"
 #include "engine/join_accept.h"
 #include "engine/policy.h"
 
@@ -401,6 +402,8 @@ struct engine_result responder_third_ack(struct step *st, struct conn *c, struct
 	r = ack_in_place(st, c);
 	if (p->payload_bytes > 0 || (p->flags & TCP_FIN))
 		from_net(st, c, s);
+	else
+		path_manager_check(st, c);
 	return r;
 }
 

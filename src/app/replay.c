@@ -313,7 +313,7 @@ static int captures_learn(struct job *j, struct replay *r)
 		struct capture *c = &j->capture[i];
 
 		while ((rc = capture_next(c, &time_us, &data, &len_bytes)) == 1)
-			replay_learn(r, c->side, c->path, data, len_bytes);
+			replay_learn(r, time_us, c->side, c->path, data, len_bytes);
 		if (rc < 0)
 			return -1;
 	}

@@ -6,7 +6,9 @@
  *
  * The host is imitated as the rules set it up: a SYN and a SYN/ACK are met in place, all else is
  * stolen; what is marked plain, and what comes from the net on a connection that is not marked
- * converted, is let go without a visit to the engine. Addresses are never translated.
+ * converted, is let go without a visit to the engine. A SYN from the net is met twice: stolen, when
+ * it carries an MPTCP option, for it may be an MP_JOIN, and then in place on its way to the guest.
+ * Addresses are never translated.
  */
 #ifndef MPGATE_APP_REPLAY_H
 #define MPGATE_APP_REPLAY_H
@@ -22,7 +24,7 @@ enum replay_fate {
 	REPLAY_FED,       /* the engine gave a verdict */
 	REPLAY_KERNEL,    /* ours, but would not visit the engine */
 	REPLAY_OTHER_WAY, /* sent by the gate: the capture holds both directions */
-	REPLAY_UNRELATED, /* of no connection whose SYN the guest's capture holds */
+	REPLAY_UNRELATED, /* of no connection whose beginning the guest's capture holds */
 	REPLAY_FATES
 };
 
@@ -55,10 +57,11 @@ void replay_del(struct replay *r);
 /*
  * First pass, the guests' packets before those of the paths: who opened which connection, by
  * which path it is answered, and with which key the gate of the capture did it: the engine gets
- * the same key, so that the peer's acknowledgements fit.
+ * the same key, so that the peer's acknowledgements fit. Where captures hold both directions, who
+ * opened it is told by where its SYN was first.
  */
-void replay_learn(struct replay *r, enum engine_side side, unsigned path, const uint8_t *data,
-		  uint32_t len_bytes);
+void replay_learn(struct replay *r, uint64_t time_us, enum engine_side side, unsigned path,
+		  const uint8_t *data, uint32_t len_bytes);
 
 /* Second pass, in the order of time; deadlines that pass are kept first. */
 enum replay_fate replay_feed(struct replay *r, uint64_t time_us, enum engine_side side,
@@ -84,10 +87,12 @@ struct replay_packet {
 	struct flow_tuple tuple; /* family 0: not even the addresses could be read */
 	bool tcp;                /* ports and flags are good */
 	bool partial;            /* the checksum holds only the pseudo-header's sum */
+	bool mptcp;              /* an option of that kind is there */
 	uint8_t ip_bytes;
 	uint8_t flags;
 	uint32_t seq;
-	uint64_t key; /* of an MP_CAPABLE (version 1) that carries both keys; else 0 */
+	/* The sender's, of an MP_CAPABLE (version 1) with both keys or on a SYN/ACK; else 0. */
+	uint64_t key;
 };
 
 void replay_packet_read(struct replay_packet *p, const uint8_t *data, uint32_t len_bytes);

@@ -14,9 +14,11 @@
 /* A deadline that stays where it is although it was served so often is a defect. */
 #define STUCK_ROUNDS 1000
 
-/* A connection of the guest's capture, by the tuple of its SYN. */
+/* A connection of the guest's capture: its SYN is there, or the SYN/ACK that a guest answered. */
 struct replay_conn {
-	struct flow_tuple guest;
+	struct flow_tuple guest; /* guest first */
+	bool from_net;           /* a remote client opened it */
+	uint64_t learned_us;     /* when the guest's capture shows it first */
 	uint8_t path;
 	bool path_known;
 	bool syn_fed;
@@ -38,14 +40,14 @@ struct replay {
 	void *region;
 	struct replay_hooks hooks;
 	struct replay_conn *conns;
-	struct replay_host *guests; /* addresses that sent a SYN */
+	struct replay_host *guests; /* addresses that sent a SYN, or a SYN/ACK */
 	uint64_t now_us, random_state;
 	bool stuck;
 	struct engine_random random;
 	struct engine_outs outs;
 	struct engine_out pkt[OUT_PKTS];
 	struct engine_event event[OUT_EVENTS];
-	uint8_t n_paths;
+	struct engine_cfg cfg;
 };
 
 /* splitmix64 (Steele, Lea, Flood): the same numbers on every machine. */
@@ -76,7 +78,7 @@ struct replay *replay_new(const struct engine_cfg *cfg, uint64_t seed,
 	if (!r->engine)
 		goto fail;
 	r->hooks = *hooks;
-	r->n_paths = own.n_paths;
+	r->cfg = own;
 	r->now_us = 1;
 	r->outs.pkt = r->pkt;
 	r->outs.event = r->event;
@@ -146,22 +148,48 @@ static void *must(void *p)
 	return p;
 }
 
-static void learn_syn(struct replay *r, const struct flow_tuple *guest)
+static void learn_guest(struct replay *r, const struct ip_addr *addr)
+{
+	struct replay_host *h;
+
+	if (is_guest(r, addr))
+		return;
+	h = must(calloc(1, sizeof(*h)));
+	h->addr = *addr;
+	HASH_ADD(hh, r->guests, addr, sizeof(h->addr), h);
+}
+
+static void learn_conn(struct replay *r, uint64_t time_us, const struct flow_tuple *guest,
+		       bool from_net)
 {
 	struct flow_tuple reverse = flow_tuple_reverse(guest);
 	struct replay_conn *c;
-	struct replay_host *h;
 
 	if (conn_find(r, guest) || conn_find(r, &reverse))
 		return;
 	c = must(calloc(1, sizeof(*c)));
 	c->guest = *guest;
+	c->from_net = from_net;
+	c->learned_us = time_us;
 	HASH_ADD(hh, r->conns, guest, sizeof(c->guest), c);
-	if (is_guest(r, &guest->src))
-		return;
-	h = must(calloc(1, sizeof(*h)));
-	h->addr = guest->src;
-	HASH_ADD(hh, r->guests, addr, sizeof(h->addr), h);
+	learn_guest(r, &guest->src);
+}
+
+/* The net had the SYN before the guests did: what they show is the gate's, towards a guest. */
+static void learn_caller(struct replay *r, struct replay_conn *c)
+{
+	struct replay_host *h;
+
+	HASH_DEL(r->conns, c);
+	HASH_FIND(hh, r->guests, &c->guest.src, sizeof(c->guest.src), h);
+	if (h) {
+		HASH_DEL(r->guests, h);
+		free(h);
+	}
+	c->guest = flow_tuple_reverse(&c->guest);
+	c->from_net = true;
+	HASH_ADD(hh, r->conns, guest, sizeof(c->guest), c);
+	learn_guest(r, &c->guest.src);
 }
 
 static void learn_key(struct replay_conn *c, uint64_t key)
@@ -172,8 +200,8 @@ static void learn_key(struct replay_conn *c, uint64_t key)
 	c->key[c->n_keys++] = key;
 }
 
-void replay_learn(struct replay *r, enum engine_side side, unsigned path, const uint8_t *data,
-		  uint32_t len_bytes)
+void replay_learn(struct replay *r, uint64_t time_us, enum engine_side side, unsigned path,
+		  const uint8_t *data, uint32_t len_bytes)
 {
 	struct flow_tuple reverse;
 	struct replay_conn *c;
@@ -183,12 +211,16 @@ void replay_learn(struct replay *r, enum engine_side side, unsigned path, const 
 	if (!p.tcp)
 		return;
 	if (side == ENGINE_GUEST) {
-		/* SYN without ACK: who sends the first is the guest. */
-		if ((p.flags & 0x12) == 0x02)
-			learn_syn(r, &p.tuple);
+		/* Who sends the first is the guest; a SYN/ACK of its own says that it was called.
+		 */
+		if (p.flags & 0x02)
+			learn_conn(r, time_us, &p.tuple, p.flags & 0x10);
 		return;
 	}
 	reverse = flow_tuple_reverse(&p.tuple);
+	c = conn_find(r, &p.tuple);
+	if (c && (p.flags & 0x12) == 0x02 && time_us < c->learned_us)
+		learn_caller(r, c);
 	c = conn_find(r, &p.tuple);
 	if (c)
 		learn_key(c, p.key);
@@ -261,6 +293,18 @@ static void deadlines(struct replay *r, uint64_t until_us)
 	}
 }
 
+/* An address of one of the gate's paths, where its own subflows are. */
+static bool is_path(const struct replay *r, const struct flow_tuple *t, const struct ip_addr *addr)
+{
+	for (unsigned i = 0; i < r->cfg.n_paths; i++) {
+		const struct engine_path_cfg *p = &r->cfg.path[i];
+
+		if (ip_addr_equal(addr, t->family == FLOW_IPV4 ? &p->addr4 : &p->addr6))
+			return true;
+	}
+	return false;
+}
+
 /* Whether the packet is for us, and whose it is (null: of no connection, but sent to us). */
 static enum replay_fate sort(const struct replay *r, enum engine_side side,
 			     const struct replay_packet *p, struct replay_conn **conn)
@@ -268,19 +312,18 @@ static enum replay_fate sort(const struct replay *r, enum engine_side side,
 	struct flow_tuple reverse = flow_tuple_reverse(&p->tuple);
 	bool from_guest, to_guest;
 
-	*conn = NULL;
-	if (p->tcp) {
-		*conn = conn_find(r, &p->tuple);
-		from_guest = *conn != NULL;
-		if (!*conn)
-			*conn = conn_find(r, &reverse);
-		to_guest = !from_guest && *conn;
-	} else {
-		/* Nobody could sort out what has not even addresses: the gate would meet it too. */
-		if (!p->tuple.family)
-			return REPLAY_FED;
-		from_guest = is_guest(r, &p->tuple.src);
-		to_guest = is_guest(r, &p->tuple.dst);
+	*conn = p->tcp ? conn_find(r, &p->tuple) : NULL;
+	from_guest = *conn != NULL;
+	if (p->tcp && !*conn)
+		*conn = conn_find(r, &reverse);
+	to_guest = !from_guest && *conn;
+	/* Nobody could sort out what has not even addresses: the gate would meet it too. */
+	if (!*conn && !p->tuple.family)
+		return REPLAY_FED;
+	/* What is no TCP, and on the paths, where there are more subflows than the guest sees. */
+	if (!*conn && (!p->tcp || (side == ENGINE_NET && r->cfg.n_paths))) {
+		from_guest = is_guest(r, &p->tuple.src) || is_path(r, &p->tuple, &p->tuple.src);
+		to_guest = is_guest(r, &p->tuple.dst) || is_path(r, &p->tuple, &p->tuple.dst);
 	}
 	if (!from_guest && !to_guest)
 		return REPLAY_UNRELATED;
@@ -300,15 +343,38 @@ static void on_syn(struct replay_conn *c, const struct replay_packet *p)
 	c->isn = p->seq;
 }
 
+static bool is_first_syn(const struct replay_packet *p)
+{
+	return (p->flags & 0x17) == 0x02;
+}
+
 /* Whether the host's rules would show this packet to the engine. */
-static bool visits(const struct replay_conn *c, enum engine_side side, uint8_t hook)
+static bool visits(struct replay_conn *c, const struct engine_pkt *in,
+		   const struct replay_packet *p)
 {
 	if (!c)
 		return true;
+	if (c->from_net && in->from == ENGINE_NET && is_first_syn(p) && !p->mptcp &&
+	    c->mark == ENGINE_MARK_NONE)
+		c->mark = ENGINE_MARK_PLAIN;
 	if (c->mark == ENGINE_MARK_PLAIN)
 		return false;
-	return side == ENGINE_GUEST || hook == ENGINE_IN_PLACE ||
+	return in->from == ENGINE_GUEST || in->hook == ENGINE_IN_PLACE ||
 	       c->mark == ENGINE_MARK_CONVERTED || c->mark == ENGINE_MARK_HALF;
+}
+
+static uint8_t hook_of(const struct replay_conn *c, enum engine_side side,
+		       const struct replay_packet *p)
+{
+	/* Of a subflow that the guest does not see. */
+	if (!c)
+		return ENGINE_STEAL;
+	if (p->flags & 0x02)
+		return ENGINE_IN_PLACE;
+	/* A RST meets the engine on the host's road as long as the connection has no mark. */
+	return (p->flags & 0x04) && side == ENGINE_NET && c->mark == ENGINE_MARK_NONE
+		       ? ENGINE_IN_PLACE
+		       : ENGINE_STEAL;
 }
 
 /* The packet itself goes to the other side. */
@@ -343,11 +409,45 @@ static struct engine_result call(struct replay *r, const struct engine_pkt *in)
 	return res;
 }
 
+/* A SYN from the net may be an MP_JOIN: looked at before it is routed. True: the engine has it. */
+static bool taken_as_join(struct replay *r, struct engine_pkt in, const struct replay_packet *p)
+{
+	struct engine_result res;
+
+	if (in.from != ENGINE_NET || !is_first_syn(p) || !p->mptcp || in.hook != ENGINE_IN_PLACE)
+		return false;
+	in.hook = ENGINE_STEAL;
+	res = call(r, &in);
+	if (res.verdict == ENGINE_ACCEPT)
+		return false;
+	if (r->hooks.on_verdict)
+		r->hooks.on_verdict(r->hooks.ctx, r->now_us, &in, &res);
+	deliver(r);
+	return true;
+}
+
+static void show(struct replay *r, const struct engine_pkt *in, const struct replay_packet *p,
+		 struct replay_conn *c)
+{
+	struct engine_result res = call(r, in);
+	bool to_net = in->from == ENGINE_GUEST;
+
+	if (c && res.mark != ENGINE_MARK_NONE)
+		c->mark = res.mark;
+	if (r->hooks.on_verdict)
+		r->hooks.on_verdict(r->hooks.ctx, r->now_us, in, &res);
+	if (res.verdict == ENGINE_ACCEPT)
+		pass(r, in, p, in->path);
+	if (res.verdict == ENGINE_REPLACE && r->hooks.on_packet)
+		r->hooks.on_packet(r->hooks.ctx, r->now_us, to_net ? ENGINE_NET : ENGINE_GUEST,
+				   to_net ? in->path : 0, res.replacement, res.replacement_bytes);
+	deliver(r);
+}
+
 enum replay_fate replay_feed(struct replay *r, uint64_t time_us, enum engine_side side,
 			     unsigned path, const uint8_t *data, uint32_t len_bytes)
 {
 	struct engine_pkt in = {.data = data, .len_bytes = len_bytes, .from = (uint8_t)side};
-	struct engine_result res;
 	struct replay_packet p;
 	struct replay_conn *c;
 	enum replay_fate fate;
@@ -361,38 +461,26 @@ enum replay_fate replay_feed(struct replay *r, uint64_t time_us, enum engine_sid
 		r->now_us = time_us;
 	}
 	in.path = (uint8_t)(side == ENGINE_NET ? path : c ? c->path : 0);
-	/* A RST meets the engine on the host's road as long as the connection has no mark. */
-	in.hook = (p.flags & 0x02) || ((p.flags & 0x04) && side == ENGINE_NET && c &&
-				       c->mark == ENGINE_MARK_NONE)
-			  ? ENGINE_IN_PLACE
-			  : ENGINE_STEAL;
+	in.hook = hook_of(c, side, &p);
 	in.csum_trusted = p.partial;
 	fill(r);
-	if (c && side == ENGINE_GUEST && (p.flags & 0x12) == 0x02) {
+	if (c && is_first_syn(&p) && c->from_net == (side == ENGINE_NET))
 		on_syn(c, &p);
-		if (c->next_key < c->n_keys)
-			r->random.word[r->random.n - 1] = c->key[c->next_key];
-	}
+	/* The engine draws the gate's key for the guest: at its SYN, or at its SYN/ACK. */
+	if (c && side == ENGINE_GUEST && (p.flags & 0x02) && c->next_key < c->n_keys)
+		r->random.word[r->random.n - 1] = c->key[c->next_key];
 	in.mark_converted = c && c->mark == ENGINE_MARK_CONVERTED;
 	in.mark_half = c && c->mark == ENGINE_MARK_HALF;
-	if (!visits(c, side, in.hook)) {
+	if (!visits(c, &in, &p)) {
 		if (r->hooks.on_verdict)
 			r->hooks.on_verdict(r->hooks.ctx, r->now_us, &in, NULL);
 		pass(r, &in, &p, in.path);
 		return REPLAY_KERNEL;
 	}
-	res = call(r, &in);
-	if (c && res.mark != ENGINE_MARK_NONE)
-		c->mark = res.mark;
-	if (r->hooks.on_verdict)
-		r->hooks.on_verdict(r->hooks.ctx, r->now_us, &in, &res);
-	if (res.verdict == ENGINE_ACCEPT)
-		pass(r, &in, &p, in.path);
-	if (res.verdict == ENGINE_REPLACE && r->hooks.on_packet)
-		r->hooks.on_packet(
-			r->hooks.ctx, r->now_us, side == ENGINE_GUEST ? ENGINE_NET : ENGINE_GUEST,
-			side == ENGINE_GUEST ? in.path : 0, res.replacement, res.replacement_bytes);
-	deliver(r);
+	if (!taken_as_join(r, in, &p)) {
+		fill(r);
+		show(r, &in, &p, c);
+	}
 	return REPLAY_FED;
 }
 

@@ -61,19 +61,23 @@ static uint64_t pseudo(const uint8_t *data, uint32_t tcp_bytes)
 	return addresses + IPPROTO_TCP + tcp_bytes;
 }
 
-/* The gate's key: a third ACK or first data says both (RFC 8684 section 3.1). */
-static uint64_t capable_key(const uint8_t *options, unsigned n)
+/*
+ * The gate's key: a third ACK or first data says both, where it answers the SYN/ACK has its own
+ * (RFC 8684 section 3.1).
+ */
+static void read_mptcp(struct replay_packet *p, const uint8_t *options, unsigned n)
 {
 	for (unsigned i = 0; i + 1 < n && options[i] != 0;) {
 		unsigned len = options[i] == 1 ? 1 : options[i + 1];
 
 		if (len == 0 || len > n - i || (len == 1 && options[i] != 1))
-			return 0;
-		if (options[i] == 30 && len >= 20 && options[i + 2] == 0x01)
-			return (uint64_t)be32(options + i + 4) << 32 | be32(options + i + 8);
+			return;
+		p->mptcp |= options[i] == 30;
+		if (options[i] == 30 && options[i + 2] == 0x01 &&
+		    (len >= 20 || (len == 12 && (p->flags & 0x12) == 0x12)))
+			p->key = (uint64_t)be32(options + i + 4) << 32 | be32(options + i + 8);
 		i += len;
 	}
-	return 0;
 }
 
 /* Addresses; the offset of what follows the header when that is TCP, else 0. */
@@ -115,7 +119,7 @@ void replay_packet_read(struct replay_packet *p, const uint8_t *data, uint32_t l
 	p->partial = be16(tcp + 16) == fold(pseudo(data, len - p->ip_bytes));
 	tcp_bytes = (tcp[12] >> 4) * 4U;
 	if (tcp_bytes >= 20 && len >= p->ip_bytes + tcp_bytes)
-		p->key = capable_key(tcp + 20, tcp_bytes - 20);
+		read_mptcp(p, tcp + 20, tcp_bytes - 20);
 }
 
 void replay_checksum(uint8_t *data, uint32_t len_bytes, unsigned ip_bytes)

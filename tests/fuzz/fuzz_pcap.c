@@ -75,7 +75,7 @@ static void learn(struct replay *r, enum engine_side side, const uint8_t *data, 
 	uint32_t n;
 
 	for (unsigned i = 0; i < PACKETS_MAX && next(reader, &time_us, &packet, &n) == 1; i++)
-		replay_learn(r, side, 0, packet, n);
+		replay_learn(r, time_us, side, 0, packet, n);
 	pcap_reader_close(reader);
 }
 

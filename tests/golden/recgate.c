@@ -185,13 +185,39 @@ static void keep_deadlines(struct engine *e, struct engine_tick *tick, struct en
 	}
 }
 
+/*
+ * A SYN from the net that may be an MP_JOIN meets the engine twice: before it is routed, and, where
+ * the engine let it go, in place. It is one packet of the capture, and of one moment.
+ */
+enum visit { ONLY, FIRST, SECOND };
+
+static enum visit visit_of(const struct engine_pkt *pkt)
+{
+	struct replay_packet p;
+
+	replay_packet_read(&p, pkt->data, pkt->len_bytes);
+	if (pkt->from != ENGINE_NET || !p.tcp || (p.flags & 0x17) != 0x02)
+		return ONLY;
+	return pkt->hook == ENGINE_STEAL ? FIRST : SECOND;
+}
+
 struct engine_result __wrap_engine_packet(struct engine *e, const struct engine_pkt *pkt,
 					  struct engine_tick *tick, struct engine_outs *outs)
 {
+	enum visit visit = visit_of(pkt);
 	struct engine_result r;
 	unsigned from;
 	uint64_t at_us;
 
+	if (visit == SECOND) {
+		tick->now_us = recorder.now_us;
+		from = outs->n_pkt;
+		r = __real_engine_packet(e, pkt, tick, outs);
+		recorder.asked = *pkt;
+		add_result(pkt, &r);
+		add_outs(outs, from);
+		return r;
+	}
 	if (recorder.zero_us == 0)
 		recorder.zero_us = tick->now_us - FIRST_US;
 	at_us = tick->now_us - recorder.zero_us;
@@ -206,7 +232,8 @@ struct engine_result __wrap_engine_packet(struct engine *e, const struct engine_
 	    pkt->len_bytes);
 	r = __real_engine_packet(e, pkt, tick, outs);
 	recorder.asked = *pkt;
-	add_result(pkt, &r);
+	if (visit != FIRST || r.verdict != ENGINE_ACCEPT)
+		add_result(pkt, &r);
 	add_outs(outs, from);
 	return r;
 }

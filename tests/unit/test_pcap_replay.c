@@ -150,11 +150,16 @@ static void test_read(void)
 	CU_ASSERT_EQUAL(tcp_sum(p, n, 20), 0xffff);
 	replay_packet_read(&r, p, n);
 	CU_ASSERT_FALSE(r.partial);
-	/* Version 0, a SYN/ACK's single key, and an option that overruns are no key. */
+	/* A SYN/ACK's; version 0, a single key elsewhere, and an option that overruns are no key.
+	 */
+	CU_ASSERT_TRUE(r.mptcp);
+	n = packet(p, false, 0x12, 7, 8, "1e0c 0181 0102030405060708", 0);
+	replay_packet_read(&r, p, n);
+	CU_ASSERT_EQUAL(r.key, 0x0102030405060708);
 	n = packet(p, false, 0x10, 7, 8, "0101 1e14 0081 0102030405060708 1112131415161718", 0);
 	replay_packet_read(&r, p, n);
 	CU_ASSERT_EQUAL(r.key, 0);
-	n = packet(p, false, 0x12, 7, 8, "1e0c 0181 0102030405060708", 0);
+	n = packet(p, false, 0x10, 7, 8, "1e0c 0181 0102030405060708", 0);
 	replay_packet_read(&r, p, n);
 	CU_ASSERT_EQUAL(r.key, 0);
 	n = packet(p, false, 0x10, 7, 8, "1e28 0181 0102030405060708 11121314", 0);
@@ -278,9 +283,10 @@ static void run(struct replay *r, struct list *guest, struct list *net,
 		{.side = ENGINE_NET, .path = 1, .next = list_next, .ctx = net}};
 
 	for (unsigned i = 0; i < guest->n; i++)
-		replay_learn(r, ENGINE_GUEST, 0, guest->p[i].data, guest->p[i].n);
+		replay_learn(r, guest->p[i].time_us, ENGINE_GUEST, 0, guest->p[i].data,
+			     guest->p[i].n);
 	for (unsigned i = 0; i < net->n; i++)
-		replay_learn(r, ENGINE_NET, 1, net->p[i].data, net->p[i].n);
+		replay_learn(r, net->p[i].time_us, ENGINE_NET, 1, net->p[i].data, net->p[i].n);
 	memset(fates, 0, REPLAY_FATES * sizeof(*fates));
 	CU_ASSERT_EQUAL(replay_merge(r, source, 2, fates), 0);
 	CU_ASSERT_TRUE(engine_audit(replay_engine(r)));
@@ -316,6 +322,61 @@ static void test_converted(void)
 	run(r, &guest, &net, fates);
 	CU_ASSERT_STRING_EQUAL(seen.fates, "gRnRgSgS");
 	CU_ASSERT_NOT_EQUAL(seen.digest, digest);
+	replay_del(r);
+}
+
+#define TWO_KEYS " 0101 a1a2a3a4a5a6a7a8 0102030405060708"
+
+/* A remote client opens; the gate's key is that of the SYN/ACK in the path's capture. */
+static void inbound(struct list *guest, struct list *net, const char *syn)
+{
+	memset(guest, 0, sizeof(*guest));
+	memset(net, 0, sizeof(*net));
+	list_add(guest, 1000100, true, 0x02, 500, 0, MSS, 0); /* what the gate told it */
+	list_add(guest, 1000200, false, 0x12, 100, 501, MSS, 0);
+	list_add(guest, 1000500, false, 0x18, 101, 511, "", 10);
+	list_add(net, 1000000, true, 0x02, 500, 0, syn, 0);
+	list_add(net, 1000200, false, 0x12, 100, 501, MSS "1e0c 0101 0102030405060708", 0);
+	list_add(net, 1000300, true, 0x10, 501, 101, "1e14" TWO_KEYS, 0);
+	list_add(net, 1000400, true, 0x18, 501, 101, "1e16" TWO_KEYS "000a 0101", 10);
+}
+
+static void test_responder(void)
+{
+	struct list guest, net;
+	struct replay *r = fresh(1);
+	uint64_t fates[REPLAY_FATES], digest;
+
+	inbound(&guest, &net, MSS "1e04 0101");
+	run(r, &guest, &net, fates);
+	CU_ASSERT_STRING_EQUAL(seen.fates, "nRgRnRnSgS");
+	CU_ASSERT_EQUAL(fates[REPLAY_FED], 5);
+	CU_ASSERT_EQUAL(fates[REPLAY_OTHER_WAY], 2);
+	CU_ASSERT_EQUAL(engine_counter(replay_engine(r), REASON_THIRD_ACK_CONVERTED), 1);
+	digest = seen.digest;
+	replay_del(r);
+	/* Without the SYN/ACK of the gate that was: another key, which the third ACK does not fit.
+	 */
+	r = fresh(1);
+	net.at = guest.at = 0;
+	net.p[1] = net.p[0];
+	run(r, &guest, &net, fates);
+	CU_ASSERT_NOT_EQUAL(seen.digest, digest);
+	CU_ASSERT_EQUAL(engine_counter(replay_engine(r), REASON_THIRD_ACK_CONVERTED), 0);
+	replay_del(r);
+	/* A SYN without an MPTCP option: the engine sees nothing of the connection. */
+	r = fresh(1);
+	inbound(&guest, &net, MSS);
+	run(r, &guest, &net, fates);
+	CU_ASSERT_EQUAL(fates[REPLAY_FED], 0);
+	replay_del(r);
+	/* A join with a token of nobody's goes on to the guest, in place. */
+	r = fresh(1);
+	inbound(&guest, &net, MSS "1e0c 1000 00112233 44556677");
+	net.n = 1;
+	run(r, &guest, &net, fates);
+	CU_ASSERT_EQUAL(engine_counter(replay_engine(r), REASON_JOIN_PASSED), 2);
+	CU_ASSERT_TRUE(strncmp(seen.fates, "na", 2) == 0);
 	replay_del(r);
 }
 
@@ -393,8 +454,9 @@ static void test_sources(void)
 }
 
 static const struct unit_test tests[] = {
-	{"packets", test_read}, {"cutting", test_segment}, {"converted", test_converted},
-	{"plain", test_plain},  {"order", test_order},     {"sources", test_sources},
+	{"packets", test_read},        {"cutting", test_segment}, {"converted", test_converted},
+	{"responder", test_responder}, {"plain", test_plain},     {"order", test_order},
+	{"sources", test_sources},
 };
 
 UNIT_MAIN("replay", tests)

@@ -40,12 +40,16 @@ struct sim {
 	uint64_t now_us;
 	uint64_t hash;            /* of every packet at every place */
 	uint64_t events, done_us; /* done: both applications of every connection have it all */
-	struct gate *gate;
-	struct flow *flow;          /* sc.n_flows of them */
-	struct link *guest_link[2]; /* [0] to the gate, [1] to the guest */
-	struct box *box[ENGINE_PATHS_MAX];
-	struct link *link[ENGINE_PATHS_MAX][2]; /* [0] to the net, [1] from it */
-	struct uplink uplink[ENGINE_PATHS_MAX];
+	struct gate *gate[2];     /* [1]: at the other end, if there is one */
+	struct flow *flow;        /* sc.n_flows of them, as the first gate has them */
+	struct flow *mirror;      /* ... and as the second does, or null */
+	struct flow_script mirror_script[SIM_FLOWS_MAX];
+	/* By uplink: those of the first gate, from SIM_PATHS_MAX on those of the second. */
+	struct box *box[SIM_UPLINKS_MAX];
+	struct link *link[SIM_UPLINKS_MAX][2]; /* [0] to the net, [1] from it */
+	struct uplink uplink[SIM_UPLINKS_MAX];
+	struct link *all[2 * SIM_UPLINKS_MAX + 4]; /* the guests' too */
+	unsigned n_links;
 	unsigned n_events;                 /* of the script, that have happened */
 	uint64_t tell_us[PATH_EVENTS_MAX]; /* those of which the engine is still to hear */
 	struct capture *capture;
@@ -74,6 +78,10 @@ void sim_trace(struct sim *w, enum place at, unsigned link, bool to_net, const s
 void paths_init(struct sim *w);
 uint64_t paths_next_us(const struct sim *w);
 void paths_run(struct sim *w);
+
+/* sim_nodes.c: hosts, gates and links. */
+void nodes_init(struct sim *w);
+void nodes_fini(struct sim *w);
 
 /* Runs the scenario; true when nothing was violated. */
 bool sim_run(struct sim *w);

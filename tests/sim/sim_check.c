@@ -288,13 +288,13 @@ static struct check_sub *out_sub(struct gate *g, const struct engine_out *out, c
 	*f = NULL;
 	for (unsigned i = g->w->sc.n_flows; i-- > 0 && !*f;)
 		if (g->ct[i].known && flow_tuple_equal(&g->ct[i].net, &s->tuple))
-			*f = &g->w->flow[i];
+			*f = &g->flow[i];
 	if (*f) {
 		if (out->index != g->ct[(*f)->index].path)
 			sim_fail(g->w, "I4: the first subflow on another path: %s", seg_text(s));
 		return &(*f)->check.sub[0];
 	}
-	b = check_sub_find(g->w, &s->tuple, f);
+	b = check_sub_find(g, &s->tuple, f);
 	/* A port may be used again, after a join that was given up. */
 	if ((s->flags & F_SYN) && (!b || b->state == CHECK_GONE || s->seq != b->iss))
 		b = check_join_new(g, out, s, f);
@@ -335,7 +335,7 @@ void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p
 		if (!f && (s.flags & F_RST) && gate_owns(g, &t))
 			return;
 	} else {
-		f = flow_find(g->w, &t);
+		f = flow_find(g, &t);
 		if (f && unit + s.opt_bytes > f->check.guest_mss)
 			sim_fail(g->w, "I4: segments beyond the guest's MSS: %s", seg_text(&s));
 	}
@@ -356,7 +356,7 @@ void check_icmp(struct gate *g, const struct engine_out *out, const struct pkt *
 		sim_fail(g->w, "I4: an ICMP error that no guest can read");
 		return;
 	}
-	f = flow_find(g->w, &m.about);
+	f = flow_find(g, &m.about);
 	if (!f || !f->check.path_mtu || m.mtu_bytes > f->check.path_mtu - MPTCP_ROOM ||
 	    (int32_t)(m.seq - f->check.guest_isn - 1) > f->check.guest_sent)
 		sim_fail(g->w, "I4: an ICMP error with MTU %u about %u that no router sent",
@@ -386,7 +386,7 @@ static void check_fallback(struct gate *g, struct flow *f, const struct engine_e
 
 void check_event(struct gate *g, const struct engine_event *ev)
 {
-	struct flow *f = flow_find(g->w, &ev->guest);
+	struct flow *f = flow_find(g, &ev->guest);
 
 	sim_log(g->w, "  event %u %s", ev->kind, reason_name((enum reason)ev->reason));
 	if (!f || ev->reason == REASON_NONE) {

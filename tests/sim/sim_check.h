@@ -102,7 +102,7 @@ void check_engine(struct gate *g);
 void check_fini(struct check *c);
 
 /* sim_check_join.c: subflows that join; tuples have the gate first. */
-struct check_sub *check_sub_find(struct sim *w, const struct flow_tuple *t, struct flow **f);
+struct check_sub *check_sub_find(struct gate *g, const struct flow_tuple *t, struct flow **f);
 struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, const struct seg *s,
 				 struct flow **f);
 void check_join_in(struct flow *f, struct check_sub *b, const struct seg *s);

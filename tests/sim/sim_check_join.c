@@ -9,15 +9,15 @@
 #include "sim_flow.h"
 #include "sim_gate.h"
 
-struct check_sub *check_sub_find(struct sim *w, const struct flow_tuple *t, struct flow **f)
+struct check_sub *check_sub_find(struct gate *g, const struct flow_tuple *t, struct flow **f)
 {
-	for (unsigned i = w->sc.n_flows; i-- > 0;) {
-		struct check *c = &w->flow[i].check;
+	for (unsigned i = g->w->sc.n_flows; i-- > 0;) {
+		struct check *c = &g->flow[i].check;
 
 		/* The latest: a port may be used again. */
 		for (unsigned k = c->n_sub; k-- > 1;)
 			if (flow_tuple_equal(&c->sub[k].tuple, t)) {
-				*f = &w->flow[i];
+				*f = &g->flow[i];
 				return &c->sub[k];
 			}
 	}
@@ -32,17 +32,17 @@ bool check_living(const struct check *c, const struct check_sub *but)
 	return false;
 }
 
-static struct flow *flow_of_token(struct sim *w, uint32_t token)
+static struct flow *flow_of_token(struct gate *g, uint32_t token)
 {
 	uint32_t t;
 	uint64_t idsn;
 
-	for (unsigned i = w->sc.n_flows; i-- > 0;) {
-		if (!w->flow[i].check.converted)
+	for (unsigned i = g->w->sc.n_flows; i-- > 0;) {
+		if (!g->flow[i].check.converted)
 			continue;
-		key_derive(w->flow[i].check.key_peer, &t, &idsn);
+		key_derive(g->flow[i].check.key_peer, &t, &idsn);
 		if (t == token)
-			return &w->flow[i];
+			return &g->flow[i];
 	}
 	return NULL;
 }
@@ -90,7 +90,7 @@ struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, c
 	struct check_sub *b;
 	struct check *c;
 
-	*f = s->mp.join == JOIN_SYN ? flow_of_token(g->w, s->mp.token) : NULL;
+	*f = s->mp.join == JOIN_SYN ? flow_of_token(g, s->mp.token) : NULL;
 	if (!*f)
 		return NULL;
 	c = &(*f)->check;

@@ -24,6 +24,9 @@ struct guest {
 struct flow {
 	struct sim *w;
 	unsigned index;
+	struct gate *gate; /* that of the guest */
+	struct flow *far;  /* the same connection at the other gate, if there is one */
+	bool passive;      /* the guest is asked, it does not ask */
 	const struct flow_script *script;
 	struct flow_tuple tuple;            /* guest first, as the guest names it */
 	uint64_t key_to_peer, key_to_guest; /* streams */
@@ -34,12 +37,21 @@ struct flow {
 	bool excused;    /* its only path went before it could have another */
 };
 
+/* What the far end of a guest's connection really did: bytes of the two streams. */
+struct far {
+	uint64_t sent;     /* to the guest */
+	uint64_t received; /* in order, the end of the data counted */
+	uint64_t granted;  /* edge of its window */
+	bool closed;       /* no more will be written */
+};
+struct far flow_far(const struct flow *f);
+
 /* The flow that a packet with this tuple (guest first) means: the latest one begun. */
-struct flow *flow_find(struct sim *w, const struct flow_tuple *t);
+struct flow *flow_find(struct gate *g, const struct flow_tuple *t);
 
 void guest_init(struct flow *f);
 void guest_fini(struct flow *f);
-void guest_receive(struct sim *w, struct pkt *p); /* frees p */
+void guest_receive(struct gate *g, struct pkt *p); /* frees p */
 uint64_t guest_next_us(const struct flow *f);
 void guest_run(struct flow *f);
 bool guest_over(const struct flow *f);

@@ -67,7 +67,7 @@ void forge(struct sim *w, struct rng *r)
 					F_FIN | F_ACK, F_SYN,         F_SYN | F_ACK, 0};
 	static const uint8_t junk[64];
 	struct flow *f = &w->flow[rng_range(r, 0, w->sc.n_flows - 1)];
-	struct conntrack *ct = &w->gate->ct[f->index];
+	struct conntrack *ct = &w->gate[0]->ct[f->index];
 	bool from_guest = rng_chance(r, 50);
 	const struct tcp *t = from_guest ? &f->guest.t : &f->peer.sub[0].t;
 	struct seg s = {.has_ts = rng_chance(r, 50)};
@@ -101,7 +101,7 @@ void forge(struct sim *w, struct rng *r)
 	sim_trace(w, from_guest ? PLACE_GATE_GUEST : PLACE_GATE_NET, from_guest ? 0 : 1 + ct->path,
 		  from_guest, p);
 	if (from_guest)
-		gate_from_guest(w->gate, p);
+		gate_from_guest(w->gate[0], p);
 	else
-		gate_from_net(w->gate, ct->path, p);
+		gate_from_net(w->gate[0], ct->path, p);
 }

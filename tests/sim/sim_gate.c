@@ -17,13 +17,24 @@
 #define TIMEOUT_ROUNDS_MAX 64
 #define MASQUERADE_PORT_SHIFT 1000
 
-struct ip_addr gate_path_addr(const struct sim *w, unsigned path)
+unsigned gate_uplink(const struct gate *g, unsigned path)
 {
-	uint8_t host = (uint8_t)(1 + path + 16 * w->uplink[path].generation);
-	struct ip_addr a = {.b = {192, 0, 2, host}};
+	return g->index * SIM_PATHS_MAX + path;
+}
 
-	if (w->sc.family == FLOW_IPV6)
-		a = (struct ip_addr){.b = {0xfd, 1, [15] = host}};
+struct link *gate_link(const struct gate *g, unsigned path)
+{
+	return g->w->link[gate_uplink(g, path)][0];
+}
+
+struct ip_addr gate_path_addr(const struct gate *g, unsigned path)
+{
+	uint8_t generation = g->w->uplink[gate_uplink(g, path)].generation;
+	uint8_t host = (uint8_t)(1 + path + 16 * generation);
+	struct ip_addr a = {.b = {192, 0, (uint8_t)(2 + g->index), host}};
+
+	if (g->w->sc.family == FLOW_IPV6)
+		a = (struct ip_addr){.b = {0xfd, (uint8_t)(1 + g->index), [15] = host}};
 	return a;
 }
 
@@ -43,13 +54,13 @@ static void configure(struct gate *g)
 {
 	const struct scenario *sc = &g->w->sc;
 	const struct control_script *k = &sc->control;
-	struct rng r = rng_split(sc->seed, 3);
+	struct rng r = rng_split(sc->seed, g->index ? 9 : 3);
 
 	g->cfg = (struct engine_cfg){.max_connections = k->max_connections,
 				     .memory_bytes = k->memory_bytes,
 				     .seed = {rng_next(&r), rng_next(&r)},
 				     .checksum = k->checksum,
-				     .n_paths = (uint8_t)sc->n_paths,
+				     .n_paths = (uint8_t)g->n_paths,
 				     .mode = k->mode,
 				     .ndiffports = k->ndiffports,
 				     .max_subflows = k->max_subflows,
@@ -61,13 +72,13 @@ static void configure(struct gate *g)
 				     .port_min = 61000,
 				     .port_max = 65000,
 				     .idle_timeout_us = 300ull * 1000000};
-	for (unsigned i = 0; i < sc->n_paths; i++) {
+	for (unsigned i = 0; i < g->n_paths; i++) {
 		struct engine_path_cfg *p = &g->cfg.path[i];
 
 		p->name[0] = (char)('a' + i);
 		p->price = 1.0;
 		p->mtu_bytes = 1500;
-		*(sc->family == FLOW_IPV4 ? &p->addr4 : &p->addr6) = gate_path_addr(g->w, i);
+		*(sc->family == FLOW_IPV4 ? &p->addr4 : &p->addr6) = gate_path_addr(g, i);
 	}
 	if (k->policy) {
 		g->cfg.n_policies = 1;
@@ -86,11 +97,14 @@ static int compare_us(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-void gate_init(struct gate *g, struct sim *w)
+void gate_init(struct gate *g, struct sim *w, unsigned index, struct flow *flow)
 {
 	memset(g, 0, sizeof(*g));
 	g->w = w;
-	g->rng = rng_split(w->sc.seed, 4);
+	g->index = index;
+	g->n_paths = index ? w->sc.n_far_paths : w->sc.n_paths;
+	g->flow = flow;
+	g->rng = rng_split(w->sc.seed, index ? 8 : 4);
 	g->pkt = calloc(w->sc.control.cap_pkt, sizeof(*g->pkt));
 	for (int i = 0; i < 3; i++)
 		g->adopt_us[i] = w->sc.control.adopt_us[i] ? w->sc.control.adopt_us[i] : NEVER;
@@ -127,7 +141,7 @@ void gate_adopt(struct gate *g)
 		return;
 	}
 	/* A daemon that starts tells the engine of all paths. */
-	for (unsigned i = 0; i < g->w->sc.n_paths && g->w->sc.multi; i++)
+	for (unsigned i = 0; i < g->n_paths && g->w->sc.multi; i++)
 		engine_path_set(g->e, i, g->usable[i], &g->cfg.path[i]);
 }
 
@@ -170,7 +184,7 @@ struct flow *gate_flow_of_net(struct gate *g, const struct flow_tuple *gate_firs
 {
 	for (unsigned i = g->w->sc.n_flows; i-- > 0;)
 		if (g->ct[i].known && flow_tuple_equal(&g->ct[i].net, gate_first))
-			return &g->w->flow[i];
+			return &g->flow[i];
 	return NULL;
 }
 
@@ -179,7 +193,7 @@ static void forward_to_net(struct gate *g, struct flow *f, struct pkt *p)
 	struct conntrack *ct = &g->ct[f->index];
 
 	gate_translate(p, &ct->net);
-	link_send(g->w->link[ct->path][0], p);
+	link_send(gate_link(g, ct->path), p);
 }
 
 void gate_forward_to_guest(struct gate *g, struct flow *f, struct pkt *p)
@@ -187,7 +201,7 @@ void gate_forward_to_guest(struct gate *g, struct flow *f, struct pkt *p)
 	struct flow_tuple t = flow_tuple_reverse(&f->tuple);
 
 	gate_translate(p, &t);
-	link_send(g->w->guest_link[1], p);
+	link_send(g->guest_link[1], p);
 }
 
 /* ---- what comes out of the engine ---- */
@@ -195,7 +209,7 @@ void gate_forward_to_guest(struct gate *g, struct flow *f, struct pkt *p)
 /* A host lets nothing go from an address that it has no more; a guest's own is always good. */
 bool gate_is_here(const struct gate *g, unsigned path, const struct flow_tuple *t)
 {
-	struct ip_addr addr = gate_path_addr(g->w, path), guest = g->w->flow[0].tuple.src;
+	struct ip_addr addr = gate_path_addr(g, path), guest = g->flow[0].tuple.src;
 
 	return ip_addr_equal(&t->src, &addr) || ip_addr_equal(&t->src, &guest);
 }
@@ -217,7 +231,7 @@ static void emit_one(struct gate *g, const struct engine_out *out)
 	memcpy(p->data, out->hdr, out->hdr_bytes);
 	if (out->whole) {
 		check_icmp(g, out, p);
-		link_send(g->w->guest_link[1], p);
+		link_send(g->guest_link[1], p);
 		return;
 	}
 	if (out->payload_bytes)
@@ -232,9 +246,9 @@ static void emit_one(struct gate *g, const struct engine_out *out)
 	if (out->side == ENGINE_NET && !from_here(g, out->index, p))
 		free(p);
 	else if (out->side == ENGINE_NET)
-		link_send(g->w->link[out->index][0], p);
+		link_send(gate_link(g, out->index), p);
 	else
-		link_send(g->w->guest_link[1], p);
+		link_send(g->guest_link[1], p);
 }
 
 /* For readers of the log, once in 20 ms: what the engine thinks of its subflows. */
@@ -330,12 +344,12 @@ bool gate_through(struct gate *g, struct flow *f, struct check_sub *b, struct pk
 }
 
 /* The path that the host's routing chooses: one that is up. */
-static unsigned route(const struct sim *w, unsigned n)
+static unsigned route(const struct gate *g, unsigned n)
 {
-	for (unsigned i = 0; i < w->sc.n_paths; i++)
-		if (!w->uplink[(n + i) % w->sc.n_paths].down)
-			return (n + i) % w->sc.n_paths;
-	return n % w->sc.n_paths;
+	for (unsigned i = 0; i < g->n_paths; i++)
+		if (!g->w->uplink[gate_uplink(g, (n + i) % g->n_paths)].down)
+			return (n + i) % g->n_paths;
+	return n % g->n_paths;
 }
 
 void gate_from_guest(struct gate *g, struct pkt *p)
@@ -347,7 +361,7 @@ void gate_from_guest(struct gate *g, struct pkt *p)
 
 	if (!seg_parse(&s, p->data, p->len_bytes) && !p->corrupted)
 		sim_fail(g->w, "a guest's packet cannot be read: %s", s.bad);
-	f = flow_find(g->w, &s.tuple);
+	f = flow_find(g, &s.tuple);
 	if (!f) {
 		free(p);
 		return;
@@ -355,10 +369,10 @@ void gate_from_guest(struct gate *g, struct pkt *p)
 	ct = &g->ct[f->index];
 	if (!ct->known) {
 		ct->known = true;
-		ct->path = route(g->w, f->index);
+		ct->path = route(g, f->index);
 		ct->net = f->tuple;
 		if (g->w->sc.control.masquerade) {
-			ct->net.src = gate_path_addr(g->w, ct->path);
+			ct->net.src = gate_path_addr(g, ct->path);
 			ct->net.src_port += MASQUERADE_PORT_SHIFT;
 		}
 	}
@@ -426,9 +440,9 @@ void gate_run(struct gate *g)
 void gate_path_told(struct gate *g, unsigned path)
 {
 	struct engine_path_cfg *p = &g->cfg.path[path];
-	bool usable = !g->w->uplink[path].down;
+	bool usable = !g->w->uplink[gate_uplink(g, path)].down;
 
-	*(g->w->sc.family == FLOW_IPV4 ? &p->addr4 : &p->addr6) = gate_path_addr(g->w, path);
+	*(g->w->sc.family == FLOW_IPV4 ? &p->addr4 : &p->addr6) = gate_path_addr(g, path);
 	g->usable[path] = usable;
 	sim_log(g->w, "the engine hears that path %u is %s", path, usable ? "up" : "down");
 	if (g->e && !g->dead)

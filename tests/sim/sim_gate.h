@@ -18,6 +18,9 @@ struct conntrack {
 
 struct gate {
 	struct sim *w;
+	unsigned index, n_paths;
+	struct flow *flow;          /* sc.n_flows of them, the guest here first */
+	struct link *guest_link[2]; /* [0] to the gate, [1] to the guest */
 	struct engine *e;
 	void *region;
 	size_t region_bytes;
@@ -34,7 +37,7 @@ struct gate {
 	uint64_t dead_until_us;
 };
 
-void gate_init(struct gate *g, struct sim *w);
+void gate_init(struct gate *g, struct sim *w, unsigned index, struct flow *flow);
 void gate_fini(struct gate *g);
 void gate_from_guest(struct gate *g, struct pkt *p);
 void gate_from_net(struct gate *g, unsigned path, struct pkt *p);
@@ -54,7 +57,11 @@ void gate_check_empty(struct gate *g);
 bool gate_owns(const struct gate *g, const struct flow_tuple *gate_first);
 
 /* The address that the host has there now. */
-struct ip_addr gate_path_addr(const struct sim *w, unsigned path);
+struct ip_addr gate_path_addr(const struct gate *g, unsigned path);
+
+/* Index of a path of the gate's among all uplinks of the world; and the link out of it. */
+unsigned gate_uplink(const struct gate *g, unsigned path);
+struct link *gate_link(const struct gate *g, unsigned path);
 
 /* Between sim_gate.c and sim_gate_net.c. `gate_first`: a tuple on the wire, the gate's side first.
  */

@@ -34,7 +34,7 @@ static void gate_icmp(struct gate *g, const struct too_big *m, struct pkt *p)
 	if (!f || r.verdict != ENGINE_ACCEPT)
 		return;
 	out.about = f->tuple;
-	link_send(g->w->guest_link[1], too_big_build(&out));
+	link_send(g->guest_link[1], too_big_build(&out));
 }
 
 bool gate_owns(const struct gate *g, const struct flow_tuple *gate_first)
@@ -43,8 +43,8 @@ bool gate_owns(const struct gate *g, const struct flow_tuple *gate_first)
 
 	if (gate_first->src_port < g->cfg.port_min || gate_first->src_port > g->cfg.port_max)
 		return false;
-	for (unsigned i = 0; i < g->w->sc.n_paths; i++) {
-		addr = gate_path_addr(g->w, i);
+	for (unsigned i = 0; i < g->n_paths; i++) {
+		addr = gate_path_addr(g, i);
 		if (ip_addr_equal(&addr, &gate_first->src))
 			return true;
 	}
@@ -61,7 +61,7 @@ static void own_subflow(struct gate *g, unsigned path, struct pkt *p, const stru
 				.path = (uint8_t)path,
 				.csum_trusted = g->w->sc.control.csum_trusted && !p->corrupted};
 	struct flow *f = NULL;
-	struct check_sub *b = check_sub_find(g->w, t, &f);
+	struct check_sub *b = check_sub_find(g, t, &f);
 	struct engine_result r;
 	struct engine_tick now;
 

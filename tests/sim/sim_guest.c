@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sim_flow.h"
+#include "sim_gate.h"
 #include "sim_guest_lwip.h"
 #include "sim_icmp.h"
 #include "sim_link.h"
@@ -61,7 +62,7 @@ static void guest_deliver(struct tcp *t, const struct seg *s, uint32_t skip, uin
 
 static void guest_emit(struct tcp *t, struct pkt *p)
 {
-	link_send(t->w->guest_link[0], p);
+	link_send(flow_of(t)->gate->guest_link[0], p);
 }
 
 static const struct tcp_ops guest_ops = {
@@ -91,7 +92,7 @@ void guest_fini(struct flow *f)
 	tcp_fini(&f->guest.t);
 }
 
-static void stray_reset(struct sim *w, const struct seg *s)
+static void stray_reset(struct gate *g, const struct seg *s)
 {
 	struct seg r;
 
@@ -106,7 +107,7 @@ static void stray_reset(struct sim *w, const struct seg *s)
 		r.ack = s->seq + s->len_bytes + 1;
 		r.seq = 0;
 	}
-	link_send(w->guest_link[0], seg_build(&r));
+	link_send(g->guest_link[0], seg_build(&r));
 }
 
 static void guest_syn_sent(struct flow *f, const struct seg *s)
@@ -122,7 +123,7 @@ static void guest_syn_sent(struct flow *f, const struct seg *s)
 	if (!(s->flags & F_SYN) || !(s->flags & F_ACK))
 		return;
 	if (s->ack != t->iss + 1) {
-		stray_reset(f->w, s);
+		stray_reset(f->gate, s);
 		return;
 	}
 	tcp_negotiate(t, s);
@@ -166,20 +167,20 @@ static void guest_open(struct flow *f, const struct seg *s)
 	tcp_segment(t, s);
 }
 
-void guest_receive(struct sim *w, struct pkt *p)
+void guest_receive(struct gate *g, struct pkt *p)
 {
 	struct seg s;
 	struct flow *f;
 	struct flow_tuple t;
 	struct too_big m;
 
-	if (w->sc.lwip) {
-		guest_lwip_receive(w, p);
+	if (g->w->sc.lwip) {
+		guest_lwip_receive(g->w, p);
 		free(p);
 		return;
 	}
 	if (too_big_parse(&m, p->data, p->len_bytes)) {
-		f = flow_find(w, &m.about);
+		f = flow_find(g, &m.about);
 		if (f)
 			tcp_mtu(&f->guest.t, m.mtu_bytes, m.seq);
 		free(p);
@@ -190,15 +191,15 @@ void guest_receive(struct sim *w, struct pkt *p)
 		return;
 	}
 	t = flow_tuple_reverse(&s.tuple);
-	f = flow_find(w, &t);
+	f = flow_find(g, &t);
 	if (!f || !f->guest.started)
-		stray_reset(w, &s);
+		stray_reset(g, &s);
 	else if (f->guest.t.state == TCP_SYN_SENT)
 		guest_syn_sent(f, &s);
 	else if (f->guest.t.state == TCP_OPEN)
 		guest_open(f, &s);
 	else
-		stray_reset(w, &s);
+		stray_reset(g, &s);
 	free(p);
 }
 

@@ -6,6 +6,7 @@
  * of one, timers in steps of 250 and 500 ms, no "don't fragment". sim_lwip.c is the stack.
  */
 #include "sim_flow.h"
+#include "sim_gate.h"
 #include "sim_guest_lwip.h"
 #include "sim_link.h"
 
@@ -19,7 +20,7 @@ static void emit(void *world, const uint8_t *packet, uint32_t n)
 {
 	struct sim *w = world;
 
-	link_send(w->guest_link[0], pkt_new(packet, n));
+	link_send(w->gate[0]->guest_link[0], pkt_new(packet, n));
 }
 
 /* What others look at is kept where the model has it. */

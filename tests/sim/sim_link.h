@@ -9,6 +9,7 @@
 
 struct link {
 	struct sim *w;
+	struct gate *gate; /* at one of its ends */
 	const struct link_script *script;
 	unsigned index; /* 0: the guests' link, 1 + path */
 	bool to_net;

@@ -31,7 +31,7 @@ static void excuse(struct sim *w, unsigned path, bool told)
 {
 	for (unsigned i = 0; i < w->sc.n_flows; i++) {
 		struct flow *f = &w->flow[i];
-		const struct conntrack *ct = &w->gate->ct[i];
+		const struct conntrack *ct = &w->gate[0]->ct[i];
 		bool alone = !f->check.multi || w->sc.control.mode == ENGINE_NDIFFPORTS;
 
 		if (!ct->known || ct->path != path || !f->guest.started)
@@ -66,7 +66,7 @@ void paths_run(struct sim *w)
 	for (unsigned i = 0; i < w->n_events; i++)
 		if (w->tell_us[i] <= w->now_us) {
 			w->tell_us[i] = NEVER;
-			gate_path_told(w->gate, k->event[i].path);
+			gate_path_told(w->gate[0], k->event[i].path);
 		}
 	while (w->n_events < k->n_events && k->event[w->n_events].at_us <= w->now_us) {
 		happen(w, w->n_events);

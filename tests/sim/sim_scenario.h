@@ -11,11 +11,15 @@
 
 #define SIM_FLOWS_MAX 6
 #define SIM_PATHS_MAX 4
+#define SIM_UPLINKS_MAX (2 * SIM_PATHS_MAX)
 
 /* Seeds from here on have several subflows. */
 #define SIM_MULTI_SEEDS 1000000u
 /* ... and from here on also faults that the engine does not survive in all places yet. */
 #define SIM_HARD_SEEDS 2000000u
+
+/* Who has a gate: the end that opens the connections, the one that is asked, or both. */
+enum role { ROLE_INITIATOR, ROLE_RESPONDER, ROLE_BOTH };
 
 enum peer_scheduler { PEER_LOWEST_RTT, PEER_ROUND_ROBIN, PEER_RANDOM };
 enum app_start { START_NOW, START_AFTER_OTHER };
@@ -118,13 +122,16 @@ struct control_script {
 struct scenario {
 	uint64_t seed;
 	uint8_t family;
-	bool multi; /* several subflows */
-	bool lwip;  /* is what the guest runs, not the model */
+	uint8_t role;   /* enum role */
+	bool multi;     /* several subflows */
+	bool published; /* who is asked stands behind an address of its gate's */
+	bool lwip;      /* is what the guest runs, not the model */
 	unsigned n_flows, n_paths;
+	unsigned n_far_paths; /* of the second gate */
 	struct flow_script flow[SIM_FLOWS_MAX];
 	struct link_script guest_link[2];
-	struct link_script link[SIM_PATHS_MAX][2];
-	struct box_script box[SIM_PATHS_MAX];
+	struct link_script link[SIM_UPLINKS_MAX][2];
+	struct box_script box[SIM_UPLINKS_MAX];
 	struct control_script control;
 	bool clean;    /* no fault of any kind */
 	bool slow;     /* receivers discard */

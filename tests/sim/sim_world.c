@@ -129,183 +129,82 @@ void sim_trace(struct sim *w, enum place at, unsigned link, bool to_net, const s
 		s.csum_ok ? "" : " (damaged)");
 }
 
-/* ---- nodes ---- */
-
-struct flow *flow_find(struct sim *w, const struct flow_tuple *t)
-{
-	struct flow *found = NULL;
-
-	for (unsigned i = 0; i < w->sc.n_flows; i++)
-		if (flow_tuple_equal(&w->flow[i].tuple, t) && (w->flow[i].guest.started || !found))
-			found = &w->flow[i];
-	return found;
-}
-
-static void to_gate(struct link *l, struct pkt *p)
-{
-	gate_from_guest(l->w->gate, p);
-}
-
-static void to_guest(struct link *l, struct pkt *p)
-{
-	if (l->w->hosts_off)
-		free(p);
-	else
-		guest_receive(l->w, p);
-}
-
-static void to_peer(struct link *l, struct pkt *p)
-{
-	if (l->w->hosts_off)
-		free(p);
-	else
-		peer_receive(l->w, l->index - 1, p);
-}
-
-static void from_peer(struct link *l, struct pkt *p)
-{
-	gate_from_net(l->w->gate, l->index - 1, p);
-}
-
-static struct link *link_new(struct sim *w, unsigned index, bool to_net,
-			     const struct link_script *script,
-			     void (*deliver)(struct link *l, struct pkt *p))
-{
-	struct link *l = malloc(sizeof(*l));
-
-	link_init(l, w, index, to_net, script);
-	l->deliver = deliver;
-	return l;
-}
-
-static void flow_init(struct sim *w, unsigned i)
-{
-	struct flow *f = &w->flow[i];
-	const struct flow_script *s = &w->sc.flow[i];
-	struct rng r = rng_split(w->sc.seed, 50 + i);
-
-	f->w = w;
-	f->index = i;
-	f->script = s;
-	f->key_to_peer = rng_next(&r);
-	f->key_to_guest = rng_next(&r);
-	f->tuple.family = w->sc.family;
-	f->tuple.src_port = s->guest_port;
-	f->tuple.dst_port = s->peer_port;
-	f->tuple.src = (struct ip_addr){.b = {10, 0, 0, 2}};
-	f->tuple.dst = (struct ip_addr){.b = {198, 51, 100, 7}};
-	if (w->sc.family == FLOW_IPV6) {
-		f->tuple.src = (struct ip_addr){.b = {0xfd, 0, [15] = 2}};
-		f->tuple.dst = (struct ip_addr){.b = {0xfd, 9, [15] = 7}};
-	}
-	guest_init(f);
-	peer_init(f);
-}
+/* ---- the clock ---- */
 
 static void world_init(struct sim *w)
 {
 	w->now_us = START_US;
 	paths_init(w);
 	w->capture = w->pcap_dir ? capture_new(w->pcap_dir) : NULL;
-	w->flow = calloc(w->sc.n_flows, sizeof(*w->flow));
-	w->gate = malloc(sizeof(*w->gate));
-	for (unsigned i = 0; i < w->sc.n_flows; i++)
-		flow_init(w, i);
-	gate_init(w->gate, w);
-	w->guest_link[0] = link_new(w, 0, true, &w->sc.guest_link[0], to_gate);
-	w->guest_link[1] = link_new(w, 0, false, &w->sc.guest_link[1], to_guest);
-	for (unsigned i = 0; i < w->sc.n_paths; i++) {
-		w->box[i] = w->sc.box[i].used ? box_new(w, &w->sc.box[i]) : NULL;
-		w->link[i][0] = link_new(w, i + 1, true, &w->sc.link[i][0], to_peer);
-		w->link[i][1] = link_new(w, i + 1, false, &w->sc.link[i][1], from_peer);
-		w->link[i][0]->box = w->link[i][1]->box = w->box[i];
-	}
-}
-
-static void link_end(struct link *l)
-{
-	link_fini(l);
-	free(l);
+	nodes_init(w);
 }
 
 static void world_fini(struct sim *w)
 {
-	for (unsigned i = 0; i < w->sc.n_flows; i++) {
-		guest_fini(&w->flow[i]);
-		peer_fini(&w->flow[i].peer);
-		check_fini(&w->flow[i].check);
-	}
-	for (int i = 0; i < 2; i++) {
-		link_end(w->guest_link[i]);
-		for (unsigned k = 0; k < w->sc.n_paths; k++)
-			link_end(w->link[k][i]);
-	}
-	for (unsigned i = 0; i < w->sc.n_paths; i++)
-		box_free(w->box[i]);
-	gate_fini(w->gate);
-	free(w->gate);
-	free(w->flow);
+	nodes_fini(w);
 	capture_free(w->capture);
 	w->capture = NULL;
 }
 
-/* ---- the clock ---- */
+/* The node that is next; ties go to the one that is looked at first. */
+struct next {
+	uint64_t us;
+	struct link *link;
+	struct gate *gate;
+	struct flow *guest, *peer;
+	bool paths;
+};
 
-/* What is next; runs it when `run`. Ties go to the node that stands first here. */
+static bool sooner(struct next *n, uint64_t us)
+{
+	if (us >= n->us)
+		return false;
+	*n = (struct next){.us = us};
+	return true;
+}
+
+static void next_host(struct sim *w, struct next *n)
+{
+	for (unsigned i = 0; i < w->sc.n_flows; i++) {
+		if (sooner(n, guest_next_us(&w->flow[i])))
+			n->guest = &w->flow[i];
+		if (w->mirror && sooner(n, guest_next_us(&w->mirror[i])))
+			n->guest = &w->mirror[i];
+		if (!w->mirror && sooner(n, peer_next_us(&w->flow[i].peer)))
+			n->peer = &w->flow[i];
+	}
+}
+
+/* What is next; runs it when `run`. */
 static uint64_t step(struct sim *w, bool run)
 {
-	uint64_t best = NEVER, us;
-	struct link *link = NULL, *l;
-	struct flow *guest = NULL, *peer = NULL;
-	bool gate = false, paths = false;
+	struct next n = {.us = NEVER};
 
-	for (unsigned i = 0; i < 2 * (w->sc.n_paths + 1); i++) {
-		l = i < 2 ? w->guest_link[i] : w->link[i / 2 - 1][i % 2];
-		us = link_next_us(l);
-		if (us < best) {
-			best = us;
-			link = l;
-		}
-	}
-	us = gate_next_us(w->gate);
-	if (us < best) {
-		best = us;
-		gate = true;
-	}
-	us = paths_next_us(w);
-	if (us < best) {
-		best = us;
-		paths = true;
-	}
-	for (unsigned i = 0; i < w->sc.n_flows && !w->hosts_off; i++) {
-		us = guest_next_us(&w->flow[i]);
-		if (us < best) {
-			best = us;
-			guest = &w->flow[i];
-			peer = NULL;
-		}
-		us = peer_next_us(&w->flow[i].peer);
-		if (us < best) {
-			best = us;
-			peer = &w->flow[i];
-			guest = NULL;
-		}
-	}
-	if (!run || best == NEVER)
-		return best;
-	if (best > w->now_us)
-		w->now_us = best;
-	if (guest)
-		guest_run(guest);
-	else if (peer)
-		peer_run(&peer->peer);
-	else if (paths)
+	for (unsigned i = 0; i < w->n_links; i++)
+		if (sooner(&n, link_next_us(w->all[i])))
+			n.link = w->all[i];
+	for (unsigned k = 0; k < 2 && w->gate[k]; k++)
+		if (sooner(&n, gate_next_us(w->gate[k])))
+			n.gate = w->gate[k];
+	if (sooner(&n, paths_next_us(w)))
+		n.paths = true;
+	if (!w->hosts_off)
+		next_host(w, &n);
+	if (!run || n.us == NEVER)
+		return n.us;
+	if (n.us > w->now_us)
+		w->now_us = n.us;
+	if (n.guest)
+		guest_run(n.guest);
+	else if (n.peer)
+		peer_run(&n.peer->peer);
+	else if (n.paths)
 		paths_run(w);
-	else if (gate)
-		gate_run(w->gate);
+	else if (n.gate)
+		gate_run(n.gate);
 	else
-		link_run(link);
-	return best;
+		link_run(n.link);
+	return n.us;
 }
 
 static uint64_t later_us(uint64_t a, uint64_t b)
@@ -364,10 +263,10 @@ static void check_altered(struct sim *w)
 		const struct check *c = &f->check;
 
 		/* What was changed and then lost is sent again as it was. */
-		if (!w->sc.lossy && !w->sc.scarce && box_altered(w->box[w->gate->ct[i].path]) &&
+		if (!w->sc.lossy && !w->sc.scarce && box_altered(w->box[w->gate[0]->ct[i].path]) &&
 		    w->sc.n_flows == 1 && c->converted && c->csum && !c->fallback && !c->broken &&
 		    !c->peer_reset && !c->guest_reset && !f->peer.fallback && f->peer.heard_dss &&
-		    !f->peer.failed && !engine_counter(w->gate->e, REASON_FALLBACK_CHECKSUM))
+		    !f->peer.failed && !engine_counter(w->gate[0]->e, REASON_FALLBACK_CHECKSUM))
 			sim_fail(w, "I3: changed payload went unnoticed");
 	}
 }
@@ -431,13 +330,14 @@ bool sim_run(struct sim *w)
 	w->hosts_off = w->sc.stalls || w->sc.aborts || w->sc.path_faults;
 	while (!w->failed && step(w, false) <= limit_us && w->events++ <= EVENTS_MAX)
 		step(w, true);
-	if (!w->failed)
-		gate_check_empty(w->gate);
+	for (unsigned k = 0; k < 2 && w->gate[k] && !w->failed; k++)
+		gate_check_empty(w->gate[k]);
 	if (!w->failed)
 		check_altered(w);
 	for (unsigned i = 0; i < w->sc.n_flows; i++) {
 		w->done_us = later_us(w->done_us, w->flow[i].guest.app.done_at_us);
-		w->done_us = later_us(w->done_us, w->flow[i].peer.app.done_at_us);
+		w->done_us = later_us(w->done_us, w->mirror ? w->mirror[i].guest.app.done_at_us
+							    : w->flow[i].peer.app.done_at_us);
 	}
 	world_fini(w);
 	return !w->failed;

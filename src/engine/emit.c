@@ -69,15 +69,16 @@ void emit_begin_guest(struct step *st, const struct conn *c, bool from_packet, s
 }
 
 void emit_sack(const struct step *st, struct options_writer *w, uint32_t limit, uint32_t delta,
-	       unsigned reserve)
+	       uint32_t ack, unsigned reserve)
 {
 	struct sack_block b[OPTIONS_SACK_MAX];
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < st->o.n_sack; i++) {
 		uint32_t start = st->o.sack[i].start, end = seq_min(st->o.sack[i].end, limit);
+		bool twice = seq_le(end, st->p.ack) && seq_lt(ack, end + delta);
 
-		if (seq_lt(start, end) && 4 + 8 * (n + 1) + reserve <= options_room(w))
+		if (!twice && seq_lt(start, end) && 4 + 8 * (n + 1) + reserve <= options_room(w))
 			b[n++] = (struct sack_block){start + delta, end + delta};
 	}
 	if (n > 0)

@@ -29,10 +29,12 @@ void emit_begin_guest(struct step *st, const struct conn *c, bool from_packet, s
 
 /*
  * Adds the packet's SACK blocks up to `limit`, translated by adding `delta`, as many as fit beside
- * `reserve` bytes that follow. The first ones are the newest (RFC 2018 section 4).
+ * `reserve` bytes that follow; not those that report what came twice (RFC 2883) unless `ack`, the
+ * acknowledgement that they go with, covers them: above it they would say something else. The first
+ * ones are the newest (RFC 2018 section 4).
  */
 void emit_sack(const struct step *st, struct options_writer *w, uint32_t limit, uint32_t delta,
-	       unsigned reserve);
+	       uint32_t ack, unsigned reserve);
 
 /* Puts the segment out. False (and counted) when the array is full. */
 bool emit_net(struct step *st, struct conn *c, struct subflow *s, struct headers *h,

@@ -108,7 +108,7 @@ static void copy_options(struct step *st, struct options_writer *w, uint32_t sac
 	w->len_bytes = 0;
 	options_copy(w, st->p.options, st->p.options_bytes, without);
 	options_pad(w);
-	emit_sack(st, w, st->p.ack + (1u << 30), sack_delta, 0);
+	emit_sack(st, w, st->p.ack + (1u << 30), sack_delta, st->p.ack + sack_delta, 0);
 }
 
 struct engine_result fallback_packet(struct step *st, struct conn *c)

@@ -114,7 +114,7 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 		}
 	}
 	if (st->o.n_sack && s->n_shifts == 1)
-		emit_sack(st, &w, sack_limit(c), receive_ssn(s, 0), 0);
+		emit_sack(st, &w, sack_limit(c), receive_ssn(s, 0), h.ack, 0);
 	return emit_net(st, c, s, &h, &w, x->payload, x->bytes, REASON_DATA_TO_NET);
 }
 
@@ -207,7 +207,7 @@ static enum reason ack_to_net(struct step *st, struct conn *c, struct subflow *s
 	} else {
 		/* Behind several shifts one constant does not translate a block: better none. */
 		if (c->sack && s->n_shifts == 1)
-			emit_sack(st, &w, sack_limit(c), receive_ssn(s, 0), dss_bytes(&d));
+			emit_sack(st, &w, sack_limit(c), receive_ssn(s, 0), h.ack, dss_bytes(&d));
 		dss_encode(&w, &d);
 	}
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_ACK_TO_NET);

@@ -117,7 +117,7 @@ static void begin(struct step *st, struct conn *c, struct subflow *s, struct hea
 	h->flags &= (uint8_t) ~(TCP_FIN | TCP_URG);
 	/* After a remapping one constant no longer translates a block: better none. */
 	if (st->o.n_sack && c->sack && !s->remapped)
-		emit_sack(st, w, s->snd_nxt, 0u - s->delta_freed, 0);
+		emit_sack(st, w, s->snd_nxt, 0u - s->delta_freed, h->ack, 0);
 }
 
 static bool piece_to_guest(struct step *st, struct conn *c, struct subflow *s, uint32_t seq,

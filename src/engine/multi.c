@@ -168,7 +168,8 @@ static unsigned sack_blocks(struct step *st, const struct conn *c, struct subflo
 
 	if (max > OPTIONS_SACK_MAX)
 		max = OPTIONS_SACK_MAX;
-	if (s->twice_ssn != s->twice_end && n < max)
+	/* Above the acknowledgement that goes with it, it would be taken for a SACK (RFC 2883). */
+	if (s->twice_ssn != s->twice_end && n < max && seq_le(s->twice_end, s->acked_ssn))
 		b[n++] = (struct sack_block){s->twice_ssn, s->twice_end};
 	s->twice_ssn = s->twice_end;
 	if (unkept)

@@ -96,7 +96,7 @@ static void pass_dup_ack(struct step *st, struct conn *c, const struct subflow *
 
 	multi_begin_guest(st, c, &h, &w);
 	if (c->sack && !s->remapped)
-		emit_sack(st, &w, m->hand_seq + s->delta_freed, 0u - s->delta_freed, 0);
+		emit_sack(st, &w, m->hand_seq + s->delta_freed, 0u - s->delta_freed, h.ack, 0);
 	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
 }
 

@@ -197,8 +197,24 @@ uint64_t scoreboard_detect(struct engine *e, struct sender *x, uint64_t now_us,
 	return next_us;
 }
 
+/*
+ * The timer fired: nothing counts as in flight any more. RFC 2018 section 5.1: what stands first
+ * goes again although it was SACKed; who SACKed that and does not acknowledge it has thrown it
+ * away, and maybe the rest as well.
+ */
 void scoreboard_lose_all(struct engine *e, struct sender *x)
 {
+	bool reneged = x->head != NONE && txseg_at(e, x->head)->sacked;
+
+	for (uint32_t i = x->head; i != NONE && reneged; i = txseg_at(e, i)->next) {
+		struct txseg *t = txseg_at(e, i);
+
+		if (!t->sacked)
+			continue;
+		t->sacked = false;
+		x->dup_bytes -= t->bytes;
+		x->in_flight_bytes += t->bytes;
+	}
 	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
 		struct txseg *t = txseg_at(e, i);
 

@@ -34,7 +34,7 @@ void scoreboard_sack(struct engine *e, struct sender *x, const struct sack_block
 uint64_t scoreboard_detect(struct engine *e, struct sender *x, uint64_t now_us,
 			   struct scoreboard_news *news);
 
-/* After a timeout: all that is not SACKed is lost. */
+/* After a timeout: all that is not SACKed is lost, and that too where the other end reneged. */
 void scoreboard_lose_all(struct engine *e, struct sender *x);
 
 /* The episode's loss was none (RFC 3522): what was not sent again is in flight after all. */

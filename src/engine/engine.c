@@ -281,6 +281,16 @@ static enum reason status_reason(enum packet_status status)
 	return REASON_NONE;
 }
 
+static bool checksum_ok(const struct step *st)
+{
+	return st->in->csum_trusted || packet_checksum_ok(&st->p);
+}
+
+static struct engine_result damaged(conn_ref ref)
+{
+	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM, ref);
+}
+
 /* For a subflow of ours that is gone: an address of a path and a port of our range. */
 static bool ours(const struct step *st)
 {
@@ -315,11 +325,14 @@ static struct engine_result stranger(struct step *st)
 	const struct mp_tcprst gone = {.reason = MP_TCPRST_MPTCP};
 	struct engine_result r;
 
+	if (!checksum_ok(st))
+		return damaged(ENGINE_NO_CONN);
 	if (wrong_side(st))
 		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_WRONG_SIDE,
 			       ENGINE_NO_CONN);
 	/* The host's kernel is not asked: it knows nothing of the port (I6). */
-	if (ours(st) && !st->in->mark_converted) {
+	if (!st->in->mark_converted &&
+	    (ours(st) || (st->in->from == ENGINE_NET && join_accept_stray(st)))) {
 		emit_rst_back(st, &gone, REASON_DROP_NO_SUBFLOW);
 		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_NO_SUBFLOW,
 			       ENGINE_NO_CONN);
@@ -356,9 +369,8 @@ static bool hops_left(struct step *st, const struct conn *c, const struct subflo
 /* What both sides' segments go through before their own steps; false with the reason in *r. */
 static bool admit(struct step *st, struct conn *c, struct engine_result *r)
 {
-	if (!st->in->csum_trusted && !packet_checksum_ok(&st->p)) {
-		*r = verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM,
-			     conn_index(st->e, c));
+	if (!checksum_ok(st)) {
+		*r = damaged(conn_index(st->e, c));
 		return false;
 	}
 	options_decode(&st->o, st->p.options, st->p.options_bytes, st->p.flags & TCP_SYN,
@@ -382,9 +394,8 @@ static struct engine_result steal_from_guest(struct step *st)
 
 static struct engine_result syn_from_net(struct step *st)
 {
-	if (!st->in->csum_trusted && !packet_checksum_ok(&st->p))
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM,
-			       ENGINE_NO_CONN);
+	if (!checksum_ok(st))
+		return damaged(ENGINE_NO_CONN);
 	options_decode(&st->o, st->p.options, st->p.options_bytes, true, false,
 		       st->p.payload_bytes > 0);
 	return join_accept_syn(st);
@@ -423,16 +434,12 @@ struct engine_result engine_packet(struct engine *e, const struct engine_pkt *pk
 		r = pmtu_packet(&st);
 	} else if (status != PACKET_OK) {
 		r = verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, status_reason(status), ENGINE_NO_CONN);
+	} else if (pkt->hook == ENGINE_IN_PLACE && !checksum_ok(&st)) {
+		r = damaged(ENGINE_NO_CONN);
 	} else if (pkt->hook == ENGINE_IN_PLACE) {
-		if (!pkt->csum_trusted && !packet_checksum_ok(&st.p)) {
-			r = verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM,
-				    ENGINE_NO_CONN);
-		} else {
-			options_decode(&st.o, st.p.options, st.p.options_bytes,
-				       st.p.flags & TCP_SYN, st.p.flags & TCP_ACK,
-				       st.p.payload_bytes > 0);
-			r = handshake_packet(&st);
-		}
+		options_decode(&st.o, st.p.options, st.p.options_bytes, st.p.flags & TCP_SYN,
+			       st.p.flags & TCP_ACK, st.p.payload_bytes > 0);
+		r = handshake_packet(&st);
 	} else {
 		r = pkt->from == ENGINE_GUEST ? steal_from_guest(&st) : steal_from_net(&st);
 	}

@@ -101,6 +101,17 @@ static bool nobody_elses(const struct step *st, const struct flow_tuple *t)
 	       (port_ours(st->e, t->src_port) && path_address(st->e, t, &path));
 }
 
+bool join_accept_stray(struct step *st)
+{
+	struct flow_tuple t = flow_tuple_reverse(&st->p.tuple);
+
+	if ((st->p.flags & TCP_SYN) || !nobody_elses(st, &t))
+		return false;
+	options_decode(&st->o, st->p.options, st->p.options_bytes, false, st->p.flags & TCP_ACK,
+		       st->p.payload_bytes > 0);
+	return st->o.mp.any;
+}
+
 /* ---- SYN and SYN/ACK ---- */
 
 /*
@@ -300,6 +311,7 @@ struct engine_result join_accept_syn(struct step *st)
 	if (!s)
 		return refuse(st, MP_TCPRST_RESOURCES, REASON_JOIN_LIMIT);
 	remember(st, c, s);
+	join_accept_endpoint(st->e, &t, st->tick->now_us);
 	send_synack(st, c, s);
 	conn_deadline(st, c);
 	return verdict(ENGINE_STOLEN, ENGINE_MARK_NONE, REASON_JOIN_SUBFLOW, conn_index(st->e, c));

@@ -25,4 +25,11 @@ void join_accept_timeout(struct step *st, struct conn *c, struct subflow *s);
  */
 void join_accept_endpoint(struct engine *e, const struct flow_tuple *net, uint64_t now_us);
 
+/*
+ * Is a segment in mid-connection that belongs to no subflow one of a subflow that is forgotten? It
+ * has an MPTCP option and comes where nobody else's connection can be; neither the host's own stack
+ * nor a guest's may answer it (I6).
+ */
+bool join_accept_stray(struct step *st);
+
 #endif

@@ -106,13 +106,24 @@ static void in_guest(struct flow *f, const struct seg *s)
 		return;
 	}
 	/* A straggler of the connection that had these ports before. */
-	if (acked > (int64_t)f->peer.nxt + 1 || sent > (int64_t)f->guest.app.written + 1)
+	if (acked > (int64_t)flow_far(f).sent + 1 || sent > (int64_t)f->guest.app.written + 1)
 		return;
 	c->guest_acked = max64(c->guest_acked, acked);
 	c->guest_edge = max64(c->guest_edge, acked + ((int64_t)s->window << c->guest_wscale));
 	c->guest_sent = max64(c->guest_sent, sent);
 	c->guest_fin |= !!(s->flags & F_FIN);
 	c->guest_tsval = later(c->guest_tsval, s->tsval);
+}
+
+/* Says as much as a DSS: who sends it knows both keys. */
+static bool good_add_addr(const struct check *c, const struct mp *m)
+{
+	uint8_t want[8];
+
+	if (!m->add_addr || m->echo || !c->keys)
+		return false;
+	addr_hmac(c->key_peer, c->key_gate, m, want);
+	return memcmp(want, m->addr_hmac, sizeof(want)) == 0;
 }
 
 static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
@@ -133,6 +144,9 @@ static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 		if (b->state != CHECK_OPEN || (s->flags & F_SYN))
 			return;
 	}
+	for (unsigned i = 0; i < m->n_removed; i++)
+		for (unsigned k = 0; k < c->n_sub; k++)
+			c->sub[k].removed |= c->sub[k].id_peer == m->removed[i];
 	if (end != from && from - 1 < 1u << 30)
 		ranges_seen_add(&b->rx, from, end);
 	if (s->len_bytes)
@@ -141,10 +155,12 @@ static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 	b->peer_tsval = later(b->peer_tsval, s->tsval);
 	if (b == &c->sub[0])
 		c->peer_tsval = b->peer_tsval;
-	c->confirmed |= m->dss && m->has_ack;
+	c->confirmed |= (m->dss && m->has_ack) || good_add_addr(c, m);
 	/* Without DATA_ACK the window counts at least from what was acknowledged before. */
 	if (!m->dss || !m->has_ack)
 		c->peer_edge = max64(c->peer_edge, c->peer_acked + ((int64_t)s->window << wscale));
+	if (c->responder && !c->keys && m->capable && b == &c->sub[0])
+		check_asked_keys(f, s);
 	if (!c->keys || !m->dss || !m->has_ack)
 		return;
 	acked = (int64_t)(peer_expand(m->data_ack, m->ack64,
@@ -164,7 +180,12 @@ void check_in(struct gate *g, struct flow *f, struct check_sub *b, const struct 
 	(void)g;
 	if (!seg_parse(&s, p->data, p->len_bytes) || !s.csum_ok)
 		return;
-	if (hook == ENGINE_IN_PLACE && from == ENGINE_GUEST) {
+	if (hook == ENGINE_IN_PLACE && from == ENGINE_GUEST && (s.flags & F_ACK)) {
+		check_asked_answer(f, &s);
+	} else if (hook == ENGINE_IN_PLACE && from == ENGINE_NET &&
+		   (s.flags & (F_SYN | F_ACK)) == F_SYN) {
+		check_asked_syn(f, &s);
+	} else if (hook == ENGINE_IN_PLACE && from == ENGINE_GUEST) {
 		if (s.seq != f->check.guest_isn || !f->check.guest_mss)
 			in_syn(f, &s);
 		f->check.guest_tsval = later(f->check.guest_tsval, s.tsval);
@@ -182,8 +203,7 @@ void check_in(struct gate *g, struct flow *f, struct check_sub *b, const struct 
 /* ---- verdicts ---- */
 
 /* The replacement is the packet with other MPTCP options, `room` less MSS, and nothing else. */
-static void check_replacement(struct sim *w, const struct seg *was, const struct seg *is,
-			      unsigned room)
+void check_replacement(struct sim *w, const struct seg *was, const struct seg *is, unsigned room)
 {
 	uint16_t mss = was->has_mss ? was->mss : was->tuple.family == FLOW_IPV4 ? 536 : 1220;
 
@@ -243,6 +263,9 @@ static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
 	/* The connection closes while a join of it is still under way. */
 	if (r->reason == REASON_DROP_NO_SUBFLOW && f->check.n_sub > 1)
 		return;
+	/* Refused by RST: more at once than are let in, or too late. */
+	if (r->reason == REASON_JOIN_LIMIT || r->reason == REASON_JOIN_NOT_OPEN)
+		return;
 	sim_fail(g->w, "a packet was dropped on clean links: %s",
 		 reason_name((enum reason)r->reason));
 }
@@ -257,18 +280,24 @@ void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum eng
 	sim_log(g->w, "  verdict %u %s", r->verdict, reason_name((enum reason)r->reason));
 	if (r->reason == REASON_NONE || r->reason >= REASON_COUNT || r->verdict >= ENGINE_ASK)
 		sim_fail(g->w, "a packet got verdict %u for reason %u", r->verdict, r->reason);
-	if (r->verdict == ENGINE_REPLACE && hook != ENGINE_IN_PLACE)
+	if (r->verdict == ENGINE_REPLACE && hook != ENGINE_IN_PLACE &&
+	    !(c->responder && r->mark == ENGINE_MARK_CONVERTED))
 		sim_fail(g->w, "a stolen packet was to be replaced in place");
 	if (r->verdict == ENGINE_DROP)
 		check_drop(g, f, p, r);
 	if (r->mark == ENGINE_MARK_PLAIN)
 		c->plain = true;
-	if (r->verdict == ENGINE_ACCEPT && hook == ENGINE_STEAL && c->converted && !c->fallback &&
-	    !c->plain)
-		sim_fail(g->w, "I4: a segment of a converted connection leaked");
-	if (hook != ENGINE_IN_PLACE || r->verdict != ENGINE_REPLACE)
-		return;
 	seg_parse(&s, p->data, p->len_bytes);
+	/* Nobody answers a RST without options: it may go where it likes. */
+	if (r->verdict == ENGINE_ACCEPT && hook == ENGINE_STEAL && c->converted && !c->fallback &&
+	    !c->plain && !(c->n_sub > 1 && (s.flags & F_RST)))
+		sim_fail(g->w, "I4: a segment of a converted connection leaked");
+	if (r->verdict != ENGINE_REPLACE)
+		return;
+	if (c->responder) {
+		check_asked_replaced(g, f, &s, from, r);
+		return;
+	}
 	if (from == ENGINE_GUEST && g->w->sc.control.policy && f->script->peer_port == 8000)
 		sim_fail(g->w, "a connection that must stay plain is offered MPTCP");
 	if (from == ENGINE_GUEST)
@@ -296,7 +325,8 @@ static struct check_sub *out_sub(struct gate *g, const struct engine_out *out, c
 	}
 	b = check_sub_find(g, &s->tuple, f);
 	/* A port may be used again, after a join that was given up. */
-	if ((s->flags & F_SYN) && (!b || b->state == CHECK_GONE || s->seq != b->iss))
+	if ((s->flags & (F_SYN | F_ACK)) == F_SYN &&
+	    (!b || b->state == CHECK_GONE || s->seq != b->iss))
 		b = check_join_new(g, out, s, f);
 	if (b && out->index != b->path)
 		sim_fail(g->w, "I4: a subflow of path %u on path %u: %s", b->path, out->index,
@@ -332,7 +362,8 @@ void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p
 		if (unit + s.hdr_bytes > g->cfg.path[out->index].mtu_bytes)
 			sim_fail(g->w, "I4: segments beyond the path's MTU: %s", seg_text(&s));
 		/* Late words on a subflow that is forgotten are answered by RST. */
-		if (!f && (s.flags & F_RST) && gate_owns(g, &t))
+		if (!f && (s.flags & F_RST) &&
+		    (gate_owns(g, &t) || t.src_port == g->flow[0].tuple.src_port))
 			return;
 	} else {
 		f = flow_find(g, &t);

@@ -43,8 +43,10 @@ struct check_sub {
 	unsigned path;
 	uint8_t state;                   /* enum check_state */
 	bool ts, sack, backup, fin_came; /* FIN or RST of the peer */
+	bool passive, answered;          /* the peer opened it; our SYN/ACK is out */
 	bool hmac_sent, told;
-	uint8_t peer_wscale, id_gate;
+	bool removed; /* the peer has taken back the address at its end */
+	uint8_t peer_wscale, id_gate, id_peer;
 	uint16_t peer_mss;
 	uint32_t nonce_gate, nonce_peer, tsval, peer_tsval;
 	uint32_t iss, irs;
@@ -62,7 +64,8 @@ struct check {
 	/* what is known of the connection */
 	bool converted, plain, fallback, closed, broken, gave_up, keys;
 	bool ts, sack, csum, confirmed;
-	unsigned capable_syns; /* before an answer */
+	unsigned capable_syns;       /* before an answer */
+	bool responder, peer_scales; /* who opened it; its SYN had a window scale */
 	uint8_t guest_wscale, peer_wscale;
 	uint16_t guest_mss;
 	uint32_t path_mtu; /* as a router said; 0: nobody did */
@@ -100,6 +103,23 @@ void check_event(struct gate *g, const struct engine_event *ev);
 /* After each call. */
 void check_engine(struct gate *g);
 void check_fini(struct check *c);
+
+/* Shared by the files of the checker. */
+void check_replacement(struct sim *w, const struct seg *was, const struct seg *is, unsigned room);
+struct check_sub *check_sub_new(struct gate *g, struct flow *f);
+
+/* sim_check_asked.c: connections and subflows that somebody outside opens. */
+void check_asked_syn(struct flow *f, const struct seg *s);    /* comes in: of the client */
+void check_asked_answer(struct flow *f, const struct seg *s); /* ... SYN/ACK of the guest */
+void check_asked_keys(struct flow *f, const struct seg *s);   /* ... third ACK */
+void check_asked_replaced(struct gate *g, struct flow *f, const struct seg *was,
+			  enum engine_side from, const struct engine_result *r);
+/* The subflow of what conntrack does not know; an MP_JOIN of the peer begins one. */
+struct check_sub *check_join_asked(struct gate *g, const struct flow_tuple *t, unsigned path,
+				   const struct seg *s, struct flow **f);
+void check_asked_in(struct flow *f, struct check_sub *b, const struct seg *s);
+/* What goes out on it; true when it is established and all else must be checked. */
+bool check_asked_out(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s);
 
 /* sim_check_join.c: subflows that join; tuples have the gate first. */
 struct check_sub *check_sub_find(struct gate *g, const struct flow_tuple *t, struct flow **f);

@@ -20,8 +20,9 @@ static void check_promises(struct gate *g, struct flow *f, const struct seg *s)
 	struct check *c = &f->check;
 	int64_t ack = (int32_t)(s->ack - c->guest_isn - 1);
 	int64_t edge = ack + ((int64_t)s->window << c->peer_wscale);
-	uint64_t granted = f->peer.rcv_edge + f->peer.eof;
-	int64_t honest = c->fallback ? (int64_t)(f->peer.rcv + f->peer.eof) : c->peer_acked;
+	const struct far far = flow_far(f);
+	uint64_t granted = far.granted;
+	int64_t honest = c->fallback ? (int64_t)far.received : c->peer_acked;
 
 	/* Plain TCP through such a proxy is the proxy's responsibility, also its window. */
 	if (c->fallback && f->w->sc.proxies)
@@ -58,7 +59,8 @@ static void check_data(struct gate *g, struct flow *f, const struct seg *s)
 {
 	struct check *c = &f->check;
 	int64_t off = (int32_t)(s->seq - c->peer_isn - 1), end = off + s->len_bytes;
-	int64_t sent = (int64_t)f->peer.nxt;
+	const struct far far = flow_far(f);
+	int64_t sent = (int64_t)far.sent;
 	bool fin = s->flags & F_FIN;
 
 	if (s->len_bytes == 0 && !fin) {
@@ -82,7 +84,7 @@ static void check_data(struct gate *g, struct flow *f, const struct seg *s)
 	if (end > c->guest_acked && !f->w->sc.alters &&
 	    !stream_equal(f->key_to_guest, (uint64_t)off, s->payload, s->len_bytes))
 		sim_fail(g->w, "I3: other bytes than the peer's go to the guest: %s", seg_text(s));
-	if (fin && (end != (int64_t)f->script->peer_app.total_bytes || !f->peer.app.closed))
+	if (fin && (end != (int64_t)f->script->peer_app.total_bytes || !far.closed))
 		sim_fail(g->w, "I3: FIN to the guest at %" PRId64 ": %s", end, seg_text(s));
 }
 

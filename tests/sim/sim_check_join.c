@@ -84,6 +84,20 @@ static void forget(struct check *c)
 	}
 }
 
+struct check_sub *check_sub_new(struct gate *g, struct flow *f)
+{
+	struct check *c = &f->check;
+
+	if (c->n_sub == CHECK_SUBS_MAX)
+		forget(c);
+	if (c->n_sub == CHECK_SUBS_MAX) {
+		sim_fail(g->w, "more than %u subflows are open", c->n_sub);
+		return NULL;
+	}
+	memset(&c->sub[c->n_sub], 0, sizeof(c->sub[0]));
+	return &c->sub[c->n_sub++];
+}
+
 struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, const struct seg *s,
 				 struct flow **f)
 {
@@ -94,18 +108,14 @@ struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, c
 	if (!*f)
 		return NULL;
 	c = &(*f)->check;
-	if (c->n_sub == CHECK_SUBS_MAX)
-		forget(c);
-	if (c->n_sub == CHECK_SUBS_MAX) {
-		sim_fail(g->w, "more than %u subflows are open", c->n_sub);
-		return NULL;
-	}
 	for (unsigned i = 1; i < c->n_sub; i++)
 		if (c->sub[i].state != CHECK_GONE && !c->sub[i].fin_came &&
 		    c->sub[i].id_gate == s->mp.join_id && c->sub[i].path != out->index)
 			sim_fail(g->w, "I4: two addresses with id %u: %s", s->mp.join_id,
 				 seg_text(s));
-	b = &c->sub[c->n_sub++];
+	b = check_sub_new(g, *f);
+	if (!b)
+		return NULL;
 	b->tuple = s->tuple;
 	b->path = out->index;
 	b->state = CHECK_SYN;
@@ -124,10 +134,15 @@ void check_join_in(struct flow *f, struct check_sub *b, const struct seg *s)
 {
 	struct check *c = &f->check;
 
+	if (b->passive) {
+		check_asked_in(f, b, s);
+		return;
+	}
 	if ((s->flags & F_SYN) && b->state == CHECK_SYN && s->mp.join == JOIN_SYN_ACK &&
 	    s->ack == b->iss + 1) {
 		b->irs = s->seq;
 		b->nonce_peer = s->mp.nonce;
+		b->id_peer = s->mp.join_id;
 		b->ts &= s->has_ts;
 		b->sack &= s->sack_permitted;
 		b->peer_mss = s->mss;

@@ -316,8 +316,8 @@ uint64_t faults_limit_us(const struct scenario *sc, uint64_t clean_us, uint64_t 
 
 	for (int i = 0; i < 2; i++) {
 		us += link_limit_us(&sc->guest_link[i], clean_us, bytes);
-		for (unsigned p = 0; p < sc->n_paths; p++)
-			us += link_limit_us(&sc->link[p][i], clean_us, bytes);
+		for (unsigned n = 0, u; (u = scenario_uplink(sc, n)) < SIM_UPLINKS_MAX; n++)
+			us += link_limit_us(&sc->link[u][i], clean_us, bytes);
 	}
 	if (sc->boxes)
 		us += clean_us + 120 * SECOND;

@@ -318,6 +318,7 @@ bool gate_through(struct gate *g, struct flow *f, struct check_sub *b, struct pk
 		.path = (uint8_t)ct->path,
 		.csum_trusted = g->w->sc.control.csum_trusted && !(*p)->corrupted,
 		.mark_converted = ct->mark == ENGINE_MARK_CONVERTED,
+		.mark_half = ct->mark == ENGINE_MARK_HALF,
 	};
 	struct engine_tick t = gate_tick(g);
 	struct engine_result r;

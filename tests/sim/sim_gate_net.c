@@ -51,7 +51,32 @@ bool gate_owns(const struct gate *g, const struct flow_tuple *gate_first)
 	return false;
 }
 
-/* What comes to a port of ours: the rules send it to the daemon whatever the kernel knows. */
+/* For whom a SYN from outside is; conntrack begins. Null: for nobody here. */
+static struct flow *asked(struct gate *g, unsigned path, const struct seg *s)
+{
+	for (unsigned i = 0; i < g->w->sc.n_flows; i++) {
+		struct flow *f = &g->flow[i];
+		struct conntrack *ct = &g->ct[i];
+		struct ip_addr addr = gate_path_addr(g, path);
+
+		if (!f->passive || f->tuple.src_port != s->tuple.dst_port || ct->known ||
+		    !ip_addr_equal(g->w->sc.published ? &addr : &f->tuple.src, &s->tuple.dst))
+			continue;
+		ct->known = true;
+		ct->path = path;
+		ct->net = flow_tuple_reverse(&s->tuple);
+		f->tuple.dst = s->tuple.src;
+		f->tuple.dst_port = s->tuple.src_port;
+		return f;
+	}
+	return NULL;
+}
+
+/*
+ * What conntrack does not know: to a port of ours, with an MPTCP option, or in mid-connection; the
+ * rules send it to the daemon. What that lets go is the host's own or a guest's: of a subflow of
+ * ours neither may hear.
+ */
 static void own_subflow(struct gate *g, unsigned path, struct pkt *p, const struct flow_tuple *t)
 {
 	struct engine_pkt in = {.data = p->data,
@@ -60,22 +85,26 @@ static void own_subflow(struct gate *g, unsigned path, struct pkt *p, const stru
 				.hook = ENGINE_STEAL,
 				.path = (uint8_t)path,
 				.csum_trusted = g->w->sc.control.csum_trusted && !p->corrupted};
-	struct flow *f = NULL;
-	struct check_sub *b = check_sub_find(g, t, &f);
 	struct engine_result r;
 	struct engine_tick now;
+	struct flow *f = NULL;
+	struct check_sub *b;
+	struct seg s;
 
 	if (g->dead) {
 		free(p);
 		return;
 	}
 	now = gate_tick(g);
+	seg_parse(&s, p->data, p->len_bytes);
+	b = check_join_asked(g, t, path, &s, &f);
 	if (f)
 		check_in(g, f, b, p, ENGINE_NET, ENGINE_STEAL);
 	r = engine_packet(g->e, &in, &now, &g->outs);
 	if (f)
 		check_verdict(g, f, p, ENGINE_NET, ENGINE_STEAL, &r);
-	if (r.verdict != ENGINE_STOLEN && r.verdict != ENGINE_DROP)
+	if (r.verdict != ENGINE_STOLEN && r.verdict != ENGINE_DROP && (f || gate_owns(g, t)) &&
+	    !(s.flags & F_RST))
 		sim_fail(g->w, "I6: the host sees a segment of a port of ours");
 	gate_take_outs(g);
 	free(p);
@@ -101,7 +130,9 @@ void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
 		return;
 	}
 	f = gate_flow_of_net(g, &reverse);
-	if (!f && g->e && ok && gate_owns(g, &reverse)) {
+	if (!f && ok && (s.flags & (F_SYN | F_ACK)) == F_SYN && !s.mp.join)
+		f = asked(g, path, &s);
+	if (!f && g->e && ok && (gate_owns(g, &reverse) || g->flow[0].passive)) {
 		own_subflow(g, path, p, &reverse);
 		return;
 	}
@@ -124,7 +155,9 @@ void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
 		guest = flow_tuple_reverse(&f->tuple);
 		gate_translate(p, &guest);
 	}
-	if (!g->e || g->dead || (ct->mark != ENGINE_MARK_CONVERTED && hook == ENGINE_STEAL) ||
+	if (!g->e || g->dead ||
+	    (ct->mark != ENGINE_MARK_CONVERTED && ct->mark != ENGINE_MARK_HALF &&
+	     hook == ENGINE_STEAL) ||
 	    gate_through(g, f, &f->check.sub[0], &p, ENGINE_NET, hook))
 		gate_forward_to_guest(g, f, p);
 	else

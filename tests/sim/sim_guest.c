@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sim_guest.c - the guest: plain TCP that knows nothing of the gate.
+ * sim_guest.c - the guest: plain TCP that knows nothing of the gate, at either end of a connection.
  */
 #include <stdlib.h>
 
@@ -110,6 +110,18 @@ static void stray_reset(struct gate *g, const struct seg *s)
 	link_send(g->guest_link[0], seg_build(&r));
 }
 
+static void guest_syn(struct flow *f)
+{
+	struct guest *g = &f->guest;
+
+	if (g->syns++ >= SYN_TRIES) {
+		g->t.state = TCP_RESET;
+		return;
+	}
+	g->t.backoff = g->syns - 1;
+	tcp_syn(&g->t, f->passive, NULL);
+}
+
 static void guest_syn_sent(struct flow *f, const struct seg *s)
 {
 	struct guest *g = &f->guest;
@@ -136,6 +148,56 @@ static void guest_syn_sent(struct flow *f, const struct seg *s)
 	if (!t->k.third_with_data || g->app.written == 0)
 		tcp_ack(t);
 	tcp_push(t);
+}
+
+/* The third acknowledgement of a connection that the guest was asked for. */
+static bool guest_third(struct flow *f, const struct seg *s)
+{
+	struct guest *g = &f->guest;
+	struct tcp *t = &g->t;
+
+	if (!(s->flags & F_ACK) || s->ack != t->iss + 1 || (s->flags & (F_SYN | F_RST)))
+		return false;
+	t->una = s->ack;
+	t->edge = s->ack + ((uint32_t)s->window << t->peer_wscale);
+	t->state = TCP_OPEN;
+	t->rto_at_us = NEVER;
+	t->backoff = 0;
+	app_open(&g->app);
+	return true;
+}
+
+/* A SYN for it; or again, because the answer was lost. */
+static void guest_asked(struct flow *f, const struct seg *s)
+{
+	struct guest *g = &f->guest;
+	struct tcp *t = &g->t;
+
+	if (s->flags & (F_ACK | F_RST)) {
+		if (t->state == TCP_IDLE)
+			stray_reset(f->gate, s);
+		return;
+	}
+	if (t->state == TCP_SYN_RECEIVED && s->seq != t->irs)
+		return;
+	if (t->state == TCP_IDLE) {
+		g->started = true;
+		t->tuple = f->tuple;
+		tcp_negotiate(t, s);
+	}
+	guest_syn(f);
+}
+
+static void guest_syn_received(struct flow *f, const struct seg *s)
+{
+	struct tcp *t = &f->guest.t;
+
+	if (s->flags & F_SYN)
+		guest_asked(f, s);
+	else if ((s->flags & F_RST) && s->seq == t->rcv_nxt)
+		t->state = TCP_RESET;
+	else if (guest_third(f, s))
+		tcp_segment(t, s);
 }
 
 static void guest_open(struct flow *f, const struct seg *s)
@@ -192,8 +254,12 @@ void guest_receive(struct gate *g, struct pkt *p)
 	}
 	t = flow_tuple_reverse(&s.tuple);
 	f = flow_find(g, &t);
-	if (!f || !f->guest.started)
+	if (f && f->passive && f->guest.t.state == TCP_IDLE)
+		guest_asked(f, &s);
+	else if (!f || !f->guest.started)
 		stray_reset(g, &s);
+	else if (f->guest.t.state == TCP_SYN_RECEIVED)
+		guest_syn_received(f, &s);
 	else if (f->guest.t.state == TCP_SYN_SENT)
 		guest_syn_sent(f, &s);
 	else if (f->guest.t.state == TCP_OPEN)
@@ -205,6 +271,8 @@ void guest_receive(struct gate *g, struct pkt *p)
 
 static uint64_t start_us(const struct flow *f)
 {
+	if (f->passive)
+		return NEVER;
 	if (!f->script->reuses)
 		return f->script->start_us;
 	return f[-1].end_us ? f[-1].end_us + 1000 * 1000 : NEVER;
@@ -226,18 +294,6 @@ uint64_t guest_next_us(const struct flow *f)
 	return us < app ? us : app;
 }
 
-static void guest_syn(struct flow *f)
-{
-	struct guest *g = &f->guest;
-
-	if (g->syns++ >= SYN_TRIES) {
-		g->t.state = TCP_RESET;
-		return;
-	}
-	g->t.backoff = g->syns - 1;
-	tcp_syn(&g->t, false, NULL);
-}
-
 void guest_run(struct flow *f)
 {
 	struct guest *g = &f->guest;
@@ -253,7 +309,7 @@ void guest_run(struct flow *f)
 		guest_syn(f);
 		return;
 	}
-	if (t->state == TCP_SYN_SENT) {
+	if (t->state == TCP_SYN_SENT || t->state == TCP_SYN_RECEIVED) {
 		if (t->rto_at_us <= f->w->now_us)
 			guest_syn(f);
 		return;

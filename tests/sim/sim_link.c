@@ -19,7 +19,8 @@ void link_init(struct link *l, struct sim *w, unsigned index, bool to_net,
 	l->script = script;
 	l->index = index;
 	l->to_net = to_net;
-	if (index == 0) {
+	l->guests = index == 0 || index > SIM_UPLINKS_MAX;
+	if (l->guests) {
 		l->near = to_net ? PLACE_GUEST : PLACE_GATE_GUEST;
 		l->far = to_net ? PLACE_GATE_GUEST : PLACE_GUEST;
 	} else {
@@ -103,7 +104,7 @@ static bool lost(struct link *l, const struct pkt *p)
 
 	if (now_us >= s->dark_from_us && now_us < s->dark_until_us)
 		return true;
-	if (l->index && l->w->uplink[l->index - 1].down)
+	if (!l->guests && l->w->uplink[l->index - 1].down)
 		return true;
 	if (s->mtu_bytes && p->len_bytes > s->mtu_bytes && !p->gso_bytes) {
 		complain(l, p);

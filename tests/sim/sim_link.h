@@ -11,8 +11,8 @@ struct link {
 	struct sim *w;
 	struct gate *gate; /* at one of its ends */
 	const struct link_script *script;
-	unsigned index; /* 0: the guests' link, 1 + path */
-	bool to_net;
+	unsigned index;      /* 0: the guests' link, 1 + path */
+	bool to_net, guests; /* guests: between them and their gate */
 	enum place near, far;
 	struct rng rng;
 	struct pkt *head, *tail; /* on the way, by time of arrival */

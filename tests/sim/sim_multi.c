@@ -109,16 +109,25 @@ static void peer_faults(struct scenario *sc, struct rng *r)
 	}
 }
 
+/* Any uplink of either gate. */
+static unsigned any_uplink(const struct scenario *sc, struct rng *r)
+{
+	return scenario_uplink(sc, (unsigned)rng_range(r, 0, sc->n_paths + sc->n_far_paths - 1));
+}
+
 static void one_fault(struct scenario *sc, struct rng *r)
 {
-	switch (rng_range(r, 0, sc->seed < SIM_HARD_SEEDS ? 4 : 9)) {
+	switch (rng_range(r, 0, sc->seed < SIM_HARD_SEEDS || sc->role ? 4 : 9)) {
 	case 0:
 	case 1:
 	case 2:
-		faults_link(sc, r, (unsigned)rng_range(r, 0, sc->n_paths - 1));
+		faults_link(sc, r, any_uplink(sc, r));
 		break;
 	case 3:
-		peer_faults(sc, r);
+		if (sc->role == ROLE_BOTH)
+			faults_guest_link(sc, r);
+		else
+			peer_faults(sc, r);
 		break;
 	case 4:
 		faults_app(sc, r);
@@ -244,9 +253,9 @@ void multi_make(struct scenario *sc)
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		make_flow(sc, &r, &sc->flow[i]);
 	make_faults(sc);
-	if (sc->seed % 16 == 11)
+	if (sc->role == ROLE_INITIATOR && sc->seed % 16 == 11)
 		altering_boxes(sc, &r);
-	if (sc->clean && sc->seed % 8 == 0)
+	if (sc->clean && sc->role == ROLE_INITIATOR && sc->seed % 8 == 0)
 		make_measured(sc, &r);
 }
 

@@ -274,9 +274,9 @@ static void other_text(const struct mp *m, char *text, size_t n)
 
 const char *seg_text(const struct seg *s)
 {
-	static char text[320];
+	static char text[420];
 	const struct mp *m = &s->mp;
-	char dss[120] = "", other[80], stamps[40] = "";
+	char dss[120] = "", other[80], stamps[40] = "", sack[100] = "";
 
 	if (m->dss)
 		snprintf(dss, sizeof(dss),
@@ -286,12 +286,15 @@ const char *seg_text(const struct seg *s)
 	else if (m->capable)
 		snprintf(dss, sizeof(dss), " capable keys=%u len=%u", m->n_keys, m->data_len);
 	other_text(m, other, sizeof(other));
+	for (unsigned i = 0; i < s->n_sack; i++)
+		snprintf(sack + strlen(sack), sizeof(sack) - strlen(sack), "%s%u-%u",
+			 i ? "," : " sack=", s->sack[i].start, s->sack[i].end);
 	if (s->has_ts)
 		snprintf(stamps, sizeof(stamps), " ts=%u,%u", s->tsval, s->tsecr);
-	snprintf(text, sizeof(text), "%u>%u %s%s%s%s seq=%u len=%u ack=%u win=%u%s%s%s",
+	snprintf(text, sizeof(text), "%u>%u %s%s%s%s seq=%u len=%u ack=%u win=%u%s%s%s%s",
 		 s->tuple.src_port, s->tuple.dst_port, s->flags & F_SYN ? "S" : "",
 		 s->flags & F_FIN ? "F" : "", s->flags & F_RST ? "R" : "",
-		 s->flags & F_ACK ? "." : "", s->seq, s->len_bytes, s->ack, s->window, dss, other,
-		 stamps);
+		 s->flags & F_ACK ? "." : "", s->seq, s->len_bytes, s->ack, s->window, sack, dss,
+		 other, stamps);
 	return text;
 }

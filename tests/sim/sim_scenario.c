@@ -210,10 +210,47 @@ static void pick_guest(struct scenario *sc)
 {
 	struct rng r = rng_split(sc->seed, 9);
 
-	sc->lwip = rng_chance(&r, 25) && !sc->measured;
+	sc->lwip = rng_chance(&r, 25) && !sc->measured && sc->role == ROLE_INITIATOR;
 	for (unsigned i = 0; i < sc->n_paths; i++)
 		for (int k = 0; k < 2; k++)
 			sc->lwip &= sc->link[i][k].mtu_bytes == 0;
+}
+
+unsigned scenario_uplink(const struct scenario *sc, unsigned i)
+{
+	if (i < sc->n_paths)
+		return i;
+	return i < sc->n_paths + sc->n_far_paths ? SIM_PATHS_MAX + i - sc->n_paths
+						 : SIM_UPLINKS_MAX;
+}
+
+/* Who has a gate, and the uplinks of the second one. */
+static void make_role(struct scenario *sc)
+{
+	struct rng r = rng_split(sc->seed, 11);
+
+	sc->role = sc->seed >= SIM_BOTH_SEEDS        ? ROLE_BOTH
+		   : sc->seed >= SIM_RESPONDER_SEEDS ? ROLE_RESPONDER
+						     : ROLE_INITIATOR;
+	if (sc->role == ROLE_INITIATOR)
+		return;
+	sc->published = rng_chance(&r, 50);
+	if (sc->role == ROLE_BOTH)
+		sc->n_far_paths = (unsigned)rng_range(&r, 1, 3);
+	for (unsigned i = 0; i < sc->n_far_paths; i++) {
+		struct link_script *l = sc->link[SIM_PATHS_MAX + i];
+
+		make_link(&r, &l[0], false);
+		l[1] = l[0];
+		if (rng_chance(&r, 30))
+			make_link(&r, &l[1], false);
+	}
+	for (unsigned i = 0; i < sc->n_flows && sc->role == ROLE_RESPONDER; i++) {
+		uint16_t port = sc->flow[i].guest_port;
+
+		sc->flow[i].guest_port = sc->flow[i].peer_port;
+		sc->flow[i].peer_port = port;
+	}
 }
 
 static void make(struct scenario *sc, uint64_t seed)
@@ -252,6 +289,7 @@ static void make(struct scenario *sc, uint64_t seed)
 	for (unsigned i = 0; i < sc->n_flows; i++)
 		make_flow(sc, i);
 	sc->clean = true;
+	make_role(sc);
 	if (sc->multi) {
 		multi_make(sc);
 		return;
@@ -285,13 +323,18 @@ static uint64_t app_us(const struct app_script *a, const struct app_script *othe
 
 uint64_t scenario_rtt_us(const struct scenario *sc)
 {
-	uint64_t rtt = 0, one;
+	uint64_t rtt = 0, far = 0, one;
 
 	for (unsigned i = 0; i < sc->n_paths; i++) {
 		one = sc->link[i][0].delay_us + sc->link[i][1].delay_us;
 		rtt = one > rtt ? one : rtt;
 	}
-	return rtt + sc->guest_link[0].delay_us + sc->guest_link[1].delay_us;
+	for (unsigned i = 0; i < sc->n_far_paths; i++) {
+		const struct link_script *l = sc->link[SIM_PATHS_MAX + i];
+
+		far = l[0].delay_us + l[1].delay_us > far ? l[0].delay_us + l[1].delay_us : far;
+	}
+	return rtt + far + sc->guest_link[0].delay_us + sc->guest_link[1].delay_us;
 }
 
 uint64_t scenario_limit_us(const struct scenario *sc)
@@ -305,10 +348,10 @@ uint64_t scenario_limit_us(const struct scenario *sc)
 		us += f->start_us + 4 * app_us(&f->guest_app, &f->peer_app) +
 		      4 * app_us(&f->peer_app, &f->guest_app);
 	}
-	for (unsigned i = 0; i < sc->n_paths; i++)
+	for (unsigned i = 0, u; (u = scenario_uplink(sc, i)) < SIM_UPLINKS_MAX; i++)
 		for (int k = 0; k < 2; k++)
-			if (sc->link[i][k].rate_bps < slowest)
-				slowest = sc->link[i][k].rate_bps;
+			if (sc->link[u][k].rate_bps < slowest)
+				slowest = sc->link[u][k].rate_bps;
 	rtt = scenario_rtt_us(sc) + 200000;
 	us += 4 * bytes * 8000000 / slowest;
 	us += (bytes / 2000 + 40) * rtt;
@@ -340,15 +383,19 @@ static void print_host(const char *who, const struct tcp_traits *k, const struct
 
 void scenario_print(const struct scenario *sc)
 {
-	fprintf(stderr, "# seed %" PRIu64 ": %s%s%s%s%s%s%sIPv%u, %u flows, %u paths, cap %u%s\n",
+	fprintf(stderr,
+		"# seed %" PRIu64 ": %s%s%s%s%s%s%s%sIPv%u, %u flows, %u+%u paths, cap %u%s%s\n",
 		sc->seed,
+		sc->role == ROLE_RESPONDER ? "responder "
+		: sc->role == ROLE_BOTH    ? "two gates "
+					   : "",
 		sc->measured ? "measured "
 		: sc->clean  ? "clean "
 			     : "",
 		sc->lossy ? "lossy " : "", sc->boxes ? "boxes " : "", sc->alters ? "alters " : "",
 		sc->scarce ? "scarce " : "", sc->aborts ? "aborts " : "", sc->lwip ? "lwip " : "",
-		sc->family, sc->n_flows, sc->n_paths, sc->control.cap_pkt,
-		sc->control.masquerade ? " masquerade" : "");
+		sc->family, sc->n_flows, sc->n_paths, sc->n_far_paths, sc->control.cap_pkt,
+		sc->control.masquerade ? " masquerade" : "", sc->published ? " published" : "");
 	for (unsigned i = 0; i < sc->n_flows; i++) {
 		const struct flow_script *f = &sc->flow[i];
 
@@ -359,16 +406,16 @@ void scenario_print(const struct scenario *sc)
 		print_host("guest", &f->guest, &f->guest_app);
 		print_host("peer", &f->peer, &f->peer_app);
 	}
-	for (unsigned i = 0; i < sc->n_paths; i++)
+	for (unsigned i = 0, u; (u = scenario_uplink(sc, i)) < SIM_UPLINKS_MAX; i++)
 		for (int k = 0; k < 2; k++) {
-			const struct link_script *l = &sc->link[i][k];
+			const struct link_script *l = &sc->link[u][k];
 
 			fprintf(stderr,
 				"# path %u %s: %" PRIu64 " bit/s, %" PRIu64
 				" us, queue %u, loss %016" PRIx64 "/%" PRIu64
 				", dup %u%% damage %u%% reorder %u%% mtu %u dark %" PRIu64
 				"..%" PRIu64 "%s\n",
-				i, k ? "from net" : "to net", l->rate_bps, l->delay_us,
+				u, k ? "from net" : "to net", l->rate_bps, l->delay_us,
 				l->queue_bytes, l->loss_mask, l->loss_until, l->duplicate_percent,
 				l->corrupt_percent, l->reorder_percent, l->mtu_bytes,
 				l->dark_from_us, l->dark_until_us, l->super ? " super" : "");

@@ -17,6 +17,9 @@
 #define SIM_MULTI_SEEDS 1000000u
 /* ... and from here on also faults that the engine does not survive in all places yet. */
 #define SIM_HARD_SEEDS 2000000u
+/* From here on the guests are asked; and from here on there is a gate at both ends. */
+#define SIM_RESPONDER_SEEDS 3000000u
+#define SIM_BOTH_SEEDS 4000000u
 
 /* Who has a gate: the end that opens the connections, the one that is asked, or both. */
 enum role { ROLE_INITIATOR, ROLE_RESPONDER, ROLE_BOTH };
@@ -156,6 +159,9 @@ struct scenario {
 };
 
 void scenario_make(struct scenario *sc, uint64_t seed);
+
+/* The uplinks of both gates, one behind the other; SIM_UPLINKS_MAX behind the last. */
+unsigned scenario_uplink(const struct scenario *sc, unsigned i);
 
 uint64_t scenario_rtt_us(const struct scenario *sc); /* of the longest path */
 

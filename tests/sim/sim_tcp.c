@@ -329,7 +329,8 @@ static void on_rto(struct tcp *t)
 	t->dupacks = 0;
 	t->nxt = t->una;
 	t->timed_at_us = 0;
-	if (t->k.clear_sacked_on_rto)
+	/* RFC 2018 section 5.1: the first goes again in any case; the other end has reneged. */
+	if (t->k.clear_sacked_on_rto || (t->n_sacked && !before(t->una, t->sacked[0].start)))
 		t->n_sacked = 0;
 	/* RFC 8899 in the small: a path that swallows large packets. */
 	if (t->k.mtu_probing && t->backoff >= 2 && t->mss > 500) {

@@ -149,7 +149,8 @@ static unsigned sack_of_guest(const struct step *st, const struct conn *c, const
 	if (!st->in || st->in->from != ENGINE_GUEST || s->n_shifts != 1)
 		return 0;
 	for (unsigned i = 0; i < st->o.n_sack && n < max; i++)
-		if (seq_le(st->o.sack[i].end, hand_seq) &&
+		if (seq_lt(st->o.sack[i].start, st->o.sack[i].end) &&
+		    seq_le(st->o.sack[i].end, hand_seq) &&
 		    seq_lt(acked_data_seq(c), st->o.sack[i].start))
 			b[n++] = (struct sack_block){receive_ssn(s, st->o.sack[i].start),
 						     receive_ssn(s, st->o.sack[i].end)};

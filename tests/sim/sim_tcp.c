@@ -129,6 +129,9 @@ static void early_blocks(const struct tcp *t, struct seg *s)
 	for (const struct early *e = t->early; e; e = e->next) {
 		uint32_t end = e->s.seq + e->s.len_bytes;
 
+		if (e->s.len_bytes == 0) /* a FIN alone */
+			continue;
+
 		if (s->n_sack && !before(s->sack[s->n_sack - 1].end, e->s.seq)) {
 			s->sack[s->n_sack - 1].end = later(s->sack[s->n_sack - 1].end, end);
 			continue;

@@ -24,7 +24,7 @@ static int usage(void)
 		"usage: sim [--seed S] [--seeds N] [--list FILE] [--pcap DIR] [--verbose]\n"
 		"  --seed S     one seed, or the first of N\n"
 		"  --seeds N    so many (1); from 1000000 on seeds have several subflows, from\n"
-		"               4000000 a gate at both ends; below, every second is taken from there\n"
+		"               4000000 a gate at both ends; below, half are taken from there\n"
 		"  --list FILE  first the seeds that stand in the file, one per line\n"
 		"  --pcap DIR   one capture per link and side\n"
 		"  --verbose    every packet and verdict\n"

@@ -2,6 +2,7 @@
 /*
  * dump.c - looking into the engine: connections, paths, counters, and the audit of its records.
  */
+#include "engine/responder.h"
 #include "engine/state.h"
 
 static const char *const conn_state_name[] = {
@@ -138,6 +139,7 @@ bool engine_pool_info(const struct engine *e, unsigned i, struct engine_pool_inf
 struct tally {
 	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, partials, chunks,
 		addresses;
+	uint32_t half_open, half_joins;
 };
 
 static uint32_t length(const struct engine *e, const struct pool *p, uint32_t i, uint32_t *total)
@@ -176,6 +178,7 @@ static bool tally_subflows(const struct engine *e, const struct conn *c, uint32_
 
 		if (k >= e->subflows.n_touched || s->conn != conn || ++n > e->subflows.n_used)
 			return false;
+		t->half_joins += s->state == SUBFLOW_JOIN_RECEIVED;
 		length(e, &e->mappings, s->map_head, &t->mappings);
 		length(e, &e->spans, s->early, &t->spans);
 		if (s->sender != NONE) {
@@ -203,6 +206,7 @@ bool engine_audit(const struct engine *e)
 			continue;
 		t.conns++;
 		t.addresses += c->addresses != NONE;
+		t.half_open += responder_half_open(c);
 		if (!tally_subflows(e, c, i, &t))
 			return false;
 		if (c->multi == NONE)
@@ -220,5 +224,6 @@ bool engine_audit(const struct engine *e)
 	       t.mappings == e->mappings.n_used && t.multis == e->multis.n_used &&
 	       t.senders == e->senders.n_used && t.txsegs == e->txsegs.n_used &&
 	       t.spans == e->spans.n_used && t.partials == e->partials.n_used &&
-	       t.addresses == e->addresses.n_used && t.chunks == e->chunks.n_used;
+	       t.addresses == e->addresses.n_used && t.chunks == e->chunks.n_used &&
+	       t.half_open == e->n_half_open && t.half_joins == e->n_half_joins;
 }

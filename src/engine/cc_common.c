@@ -104,13 +104,24 @@ static void add_cwnd(struct cc *cc, uint64_t bytes, uint32_t max)
 	cc->cwnd_bytes = cc_max32(cc_min32(sum, max), cc_common(cc)->mss_bytes);
 }
 
-/* RFC 9406 section 4.2: has the round's RTT risen by more than an eighth? */
-static void hystart_sample(struct cc_common *st, const struct cc_ack *ack)
+/* RFC 9406 section 4.2: what a round's RTT may rise above another's, an eighth within bounds. */
+static uint32_t hystart_threshold_us(uint32_t rtt_us)
 {
-	uint32_t weight, threshold, rtt;
+	return cc_min32(cc_max32(rtt_us / 8, HYSTART_RTT_MIN_US), HYSTART_RTT_MAX_US);
+}
+
+/*
+ * Has the round's RTT risen? The RFC stays in conservative slow start for five rounds, which
+ * triples the window; a queue of one round trip has overflown by then. So a second rise by as much
+ * as the first ends it at once: then every one of eight samples waited in a queue, the path is
+ * full. True when slow start is over.
+ */
+static bool hystart_sample(struct cc_common *st, const struct cc_ack *ack)
+{
+	uint32_t weight, rtt;
 
 	if (ack->rtt_us == 0)
-		return;
+		return false;
 	if (st->rtt_min_us[0] == 0 || ack->rtt_us < st->rtt_min_us[0])
 		st->rtt_min_us[0] = ack->rtt_us;
 	/* RFC says 8 samples; an ACK of many segments counts as the ACKs that it replaces. */
@@ -118,20 +129,20 @@ static void hystart_sample(struct cc_common *st, const struct cc_ack *ack)
 	st->rtt_samples = (uint8_t)cc_min32((uint64_t)st->rtt_samples + weight, UINT8_MAX);
 	rtt = st->rtt_min_us[0];
 	if (st->rtt_samples < HYSTART_SAMPLES)
-		return;
+		return false;
 	if (st->css_base_us) {
 		if (rtt < st->css_base_us)
 			st->css_base_us = 0;
-		return;
+		return st->css_base_us &&
+		       rtt >= (uint64_t)st->css_base_us + hystart_threshold_us(st->css_base_us);
 	}
 	if (st->rtt_min_us[1] == 0)
-		return;
-	threshold = cc_max32(st->rtt_min_us[1] / 8, HYSTART_RTT_MIN_US);
-	threshold = cc_min32(threshold, HYSTART_RTT_MAX_US);
-	if (rtt >= (uint64_t)st->rtt_min_us[1] + threshold) {
+		return false;
+	if (rtt >= (uint64_t)st->rtt_min_us[1] + hystart_threshold_us(st->rtt_min_us[1])) {
 		st->css_base_us = rtt;
 		st->css_rounds = 0;
 	}
+	return false;
 }
 
 /* True when slow start is over. Only the first one is watched: later ones know their end. */
@@ -141,11 +152,11 @@ static bool hystart_over(struct cc *cc, const struct cc_ack *ack)
 
 	if (cc->ssthresh_bytes != CC_SSTHRESH_UNSET)
 		return false;
-	if (st->css_base_us && st->round_start && ++st->css_rounds >= HYSTART_CSS_ROUNDS) {
+	if ((st->css_base_us && st->round_start && ++st->css_rounds >= HYSTART_CSS_ROUNDS) ||
+	    hystart_sample(st, ack)) {
 		cc->ssthresh_bytes = cc->cwnd_bytes;
 		return true;
 	}
-	hystart_sample(st, ack);
 	return false;
 }
 

@@ -21,6 +21,7 @@
 #include "engine/multi.h"
 #include "engine/path_manager.h"
 #include "engine/pmtu.h"
+#include "engine/policy.h"
 #include "engine/receive.h"
 
 #define JOIN_RTO_US 500000ull
@@ -136,10 +137,16 @@ bool join_start(struct step *st, struct conn *c, uint8_t path, const struct peer
 	return true;
 }
 
+bool join_refused_before(const struct step *st, const struct conn *c)
+{
+	return blackhole_check(st->e, &c->guest, ENGINE_NO_PATH, st->tick->now_us);
+}
+
 /* `forever`: the peer does not want this pair of addresses. */
 static void end(struct step *st, struct conn *c, struct subflow *s, bool forever,
 		enum reason reason)
 {
+	blackhole_add(st->e, &c->guest, ENGINE_NO_PATH, st->tick->now_us);
 	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net), forever);
 	c->join_at_us = 0;
 	subflow_end(st, c, s, reason);
@@ -259,6 +266,7 @@ static bool established(struct step *st, struct conn *c, struct subflow *s)
 	if (s->n_rto == 0 && (s->syn_rtt_us == 0 || rtt_us < s->syn_rtt_us))
 		s->syn_rtt_us = rtt_us;
 	s->state = SUBFLOW_ESTABLISHED;
+	blackhole_rm(st->e, &c->guest, ENGINE_NO_PATH);
 	c->silent_paths &= (uint16_t) ~(1u << s->path);
 	s->rto_at_us = 0;
 	s->n_rto = 0;

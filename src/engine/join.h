@@ -13,6 +13,9 @@
  */
 bool join_start(struct step *st, struct conn *c, uint8_t path, const struct peer_address *to);
 
+/* Did the last join to the connection's peer end without a subflow, for whatever reason? */
+bool join_refused_before(const struct step *st, const struct conn *c);
+
 /* A segment of the peer for a subflow that is not established yet. */
 struct engine_result join_packet(struct step *st, struct conn *c, struct subflow *s);
 

@@ -6,6 +6,7 @@
 
 #include "base/csum.h"
 #include "base/seq.h"
+#include "engine/ack_guest.h"
 #include "engine/conn.h"
 #include "engine/dss_sum.h"
 #include "engine/emit.h"
@@ -37,6 +38,9 @@ bool multi_new(struct step *st, struct conn *c)
 	m->early = m->again = m->spans = NONE;
 	m->hand_seq = m->end_seq = m->nxt_seq = c->max_seq - c->guest_fin;
 	m->told_seq = c->told_guest_edge_seq;
+	m->acked_guest_seq = c->una_seq;
+	m->round_guest_seq = c->max_seq;
+	m->most_guest_bytes = c->max_seq - c->una_seq;
 	m->pruned_seq = c->una_seq;
 	m->rx_hand_seq = m->rx_nxt_seq = c->sent_seq - c->peer_fin;
 	m->fin_out = c->guest_fin;
@@ -117,6 +121,7 @@ void multi_begin_guest(struct step *st, struct conn *c, struct headers *h, struc
 	h->flags = TCP_ACK;
 	h->seq = c->sent_seq;
 	h->window = to_net_window(st->e, c);
+	ack_guest_told(m, c);
 	w->len_bytes = 0;
 	if (c->timestamps)
 		options_put_timestamps(w, m->tsval_guest + millis(m->ts_since_us, st->tick->now_us),
@@ -261,6 +266,7 @@ uint64_t multi_deadline_us(struct engine *e, const struct conn *c)
 	at_us = sooner(at_us, m->fin_at_us);
 	at_us = sooner(at_us, m->data_at_us);
 	at_us = sooner(at_us, m->hole_at_us);
+	at_us = sooner(at_us, m->ack_guest_at_us);
 	return at_us;
 }
 
@@ -283,4 +289,5 @@ void multi_timeout(struct step *st, struct conn *c)
 	to_net_timeout(st, c);
 	push_timeout(st, c);
 	multi_push(st, c);
+	ack_guest_timeout(st, c);
 }

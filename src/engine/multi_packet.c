@@ -3,6 +3,7 @@
  * multi_packet.c - a segment's way while its connection has several subflows.
  */
 #include "base/seq.h"
+#include "engine/ack_guest.h"
 #include "engine/addresses.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
@@ -152,7 +153,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		if (!sent && seq_lt(una, m->hand_seq) && s->initial && st->o.n_sack)
 			pass_dup_ack(st, c, s);
 		else if (!sent && (c->una_seq != una || c->told_guest_edge_seq != edge))
-			multi_ack_guest(st, c);
+			ack_guest(st, c);
 	}
 	conn_close_check(st, c);
 	path_manager_check(st, c);

@@ -192,6 +192,23 @@ static void one_path(struct step *st, struct conn *c, unsigned wanted, uint64_t 
 	}
 }
 
+/*
+ * A guest that sends goes on in slow start while the join is made: its subflow gets the gate's own
+ * sender now, and the guest only DATA_ACKs at a pace that does not end its slow start
+ * (ack_guest.h). Otherwise it would meet the first path's queue meanwhile and then crawl. Not
+ * towards a peer that refused the last join: there a single subflow costs less.
+ */
+static void hand_over(struct step *st, struct conn *c)
+{
+	bool joining = false;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
+		joining |= subflow_at(st->e, k)->state == SUBFLOW_JOIN_SYN;
+	if (joining && c->multi == NONE && c->from_guest_bytes > c->to_guest_bytes &&
+	    !join_refused_before(st, c))
+		multi_new(st, c);
+}
+
 static void joins(struct step *st, struct conn *c, uint64_t *next_us)
 {
 	const struct engine_cfg *cfg = &st->e->cfg;
@@ -213,6 +230,7 @@ static void joins(struct step *st, struct conn *c, uint64_t *next_us)
 		mesh(st, c, most, next_us);
 	else
 		one_path(st, c, cfg->ndiffports < most ? cfg->ndiffports : most, next_us);
+	hand_over(st, c);
 }
 
 void path_manager_check(struct step *st, struct conn *c)

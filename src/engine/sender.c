@@ -109,8 +109,8 @@ bool sender_new(struct step *st, struct conn *c, struct subflow *s)
 	verify_begin(e, c, s);
 	s->mss += (uint16_t)(MPTCP_ROOM_BYTES - DSS_BYTES + (c->dsn64_seen ? 0 : 4));
 	ops_of(e)->init(&x->cc, s->mss, now_us);
-	if (s->syn_rtt_us)
-		sender_rtt(x, s->syn_rtt_us);
+	if (s->syn_rtt_us || s->srtt_us)
+		sender_rtt(x, s->syn_rtt_us ? s->syn_rtt_us : s->srtt_us);
 	take_over(st, c, s, x);
 	/* What the guest sent may be lost as a whole: nobody else would notice. */
 	sender_arm(st, c, s, true);

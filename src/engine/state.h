@@ -366,6 +366,13 @@ struct multi {
 	uint8_t n_tsmarks;
 	struct tsmark tsmark[TSMARKS];
 	uint32_t ts_echo; /* TSecr for the guest */
+	/* ack_guest.c: what the guest was told last, when it will be told more; 0: nothing is held
+	 */
+	uint32_t acked_guest_seq;
+	uint32_t round_guest_seq;  /* acknowledged: a round trip as the guest sees it is over */
+	uint32_t most_guest_bytes; /* it had outstanding at the end of one */
+	uint8_t n_slow_rounds;     /* in a row, in which that did not grow */
+	uint64_t ack_guest_at_us;
 
 	/* to_guest */
 	struct kept rx;

@@ -74,7 +74,7 @@ struct check {
 	struct check_sub sub[CHECK_SUBS_MAX];
 	unsigned n_sub;
 	bool multi; /* some subflow has joined */
-	/* The peer may use one that joins: from now on the gate may have clocks of its own. */
+	/* A join has begun: from now on the gate may have clocks of its own. */
 	bool own_clock;
 
 	/* what the gate was told: stream offsets */

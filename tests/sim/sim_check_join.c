@@ -122,6 +122,7 @@ struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, c
 	b->id_gate = s->mp.join_id;
 	b->backup = s->mp.backup;
 	b->iss = s->seq;
+	c->own_clock = true;
 	b->nonce_gate = s->mp.nonce;
 	b->ts = s->has_ts;
 	b->sack = s->sack_permitted;
@@ -170,7 +171,7 @@ static void check_ack(struct gate *g, struct flow *f, struct check_sub *b, const
 		sim_fail(g->w, "I4: the HMAC of an MP_JOIN: %s", seg_text(s));
 	if (s->seq != b->iss + 1 || s->ack != b->irs + 1 || s->has_ts != b->ts)
 		sim_fail(g->w, "I4: the third ACK of an MP_JOIN: %s", seg_text(s));
-	b->hmac_sent = f->check.own_clock = true;
+	b->hmac_sent = true;
 }
 
 void check_join_out(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s)

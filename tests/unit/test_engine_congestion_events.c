@@ -344,6 +344,32 @@ static void hystart_resumes(void)
 	CU_ASSERT_EQUAL(r.cc[0].ssthresh_bytes, UINT32_MAX);
 }
 
+/* The queue grows on while the window hardly does: five rounds would be too long. */
+static void hystart_sees_the_queue(void)
+{
+	static const uint32_t more_us[] = {0, 0, 0, 5000, 12000, 12000};
+
+	for (unsigned c = 0; c < 4; c++) {
+		struct rig r;
+
+		rig_init(&r, loss_based[c], 1);
+		for (unsigned round = 0; round < 6; round++) {
+			uint32_t each = r.cc[0].cwnd_bytes / 10;
+			uint64_t sent_at = r.delivered_bytes;
+
+			CHECK_EQ(c, r.cc[0].ssthresh_bytes == UINT32_MAX, round < 5);
+			for (unsigned i = 0; i < 10; i++) {
+				struct cc_ack a = rig_full_ack(&r, 0, each);
+
+				a.rtt_us = RTT_US + more_us[round];
+				a.prior_delivered_bytes = i ? sent_at + i : sent_at;
+				r.ops->on_ack(&r.cc[0], &a, &r.g);
+			}
+		}
+		CHECK_ROW(c, r.cc[0].cwnd_bytes < 10 * MSS << 5);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"loss", loss},
 	{"two segments stay", loss_floor},
@@ -358,5 +384,6 @@ static const struct unit_test tests[] = {
 	{"an ACK of more than the window", huge_ack},
 	{"HyStart++ ends slow start", hystart_ends_slow_start},
 	{"HyStart++ resumes", hystart_resumes},
+	{"HyStart++ sees the queue", hystart_sees_the_queue},
 };
 UNIT_MAIN("engine/congestion events", tests)

@@ -44,6 +44,9 @@ static void test_handshake(void)
 		guest_sends(&w, ENGINE_STEAL, &s);
 		CHECK_EQ(f, join_out(&w, &j, is_any), -1);
 		CU_ASSERT(join_out(&w, NULL, is_any) >= 0);
+		s = (struct seg){.flags = TCP_ACK, .seq = 1, .ack = 601, .window = 1000};
+		put_peer_ack(&w, &s.w, 601);
+		net_sends(&w, ENGINE_STEAL, &s);
 		world_pass(&w, 600000);
 		CU_ASSERT(join_out(&w, &j, is_join_ack) >= 0);
 		/* So it does when the SYN/ACK comes again. */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ack_guest.c - see ack_guest.h.
+ */
+#include "engine/ack_guest.h"
+
+#include "base/seq.h"
+#include "engine/multi.h"
+
+#define ACKS_PER_ROUND 6
+#define ROUNDS_WITHOUT_GROWTH 3
+#define HOLD_MIN_US 2000u
+#define HOLD_MAX_US 40000u /* what a delayed acknowledgement takes at least in Linux */
+
+void ack_guest_told(struct multi *m, const struct conn *c)
+{
+	m->acked_guest_seq = c->una_seq;
+	m->ack_guest_at_us = 0;
+}
+
+/* Does the guest leave a good part of the window unused that it was told? */
+static bool window_left(const struct multi *m, const struct conn *c)
+{
+	return seq_lt(c->max_seq, m->told_seq - (m->told_seq - c->una_seq) / 4);
+}
+
+/*
+ * Once in a round trip as the guest sees it: has it more outstanding, by half, than ever before?
+ * That a guest has not whose data waits here for lack of room on the paths proves nothing, and it
+ * does not need to hear sooner.
+ */
+static void watch_growth(struct multi *m, const struct conn *c)
+{
+	uint32_t out_bytes = c->max_seq - c->una_seq;
+
+	if (seq_lt(c->una_seq, m->round_guest_seq))
+		return;
+	m->round_guest_seq = c->max_seq;
+	if (out_bytes >= m->most_guest_bytes + m->most_guest_bytes / 2) {
+		m->n_slow_rounds = 0;
+		m->most_guest_bytes = out_bytes;
+	} else if (m->nxt_seq == m->end_seq || window_left(m, c)) {
+		m->n_slow_rounds++;
+	}
+}
+
+static bool at_once(const struct multi *m, const struct conn *c)
+{
+	uint32_t out_bytes = c->max_seq - m->acked_guest_seq;
+	uint32_t new_bytes = c->una_seq - m->acked_guest_seq;
+
+	if (m->n_slow_rounds >= ROUNDS_WITHOUT_GROWTH || c->guest_fin || new_bytes == 0)
+		return true;
+	return (uint64_t)new_bytes * ACKS_PER_ROUND >= out_bytes;
+}
+
+/* Half of the longest round trip: as far as the guest is concerned, a path somewhat longer. */
+static uint32_t hold_us(struct engine *e, const struct conn *c)
+{
+	uint32_t us = HOLD_MIN_US;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (s->sender != NONE && sender_at(e, s->sender)->srtt_us / 2 > us)
+			us = sender_at(e, s->sender)->srtt_us / 2;
+	}
+	return us < HOLD_MAX_US ? us : HOLD_MAX_US;
+}
+
+void ack_guest(struct step *st, struct conn *c)
+{
+	struct multi *m = multi_at(st->e, c->multi);
+
+	if (m->n_slow_rounds < ROUNDS_WITHOUT_GROWTH)
+		watch_growth(m, c);
+	if (at_once(m, c))
+		multi_ack_guest(st, c);
+	else if (m->ack_guest_at_us == 0)
+		m->ack_guest_at_us = st->tick->now_us + hold_us(st->e, c);
+}
+
+void ack_guest_timeout(struct step *st, struct conn *c)
+{
+	const struct multi *m = multi_at(st->e, c->multi);
+
+	if (m->ack_guest_at_us && m->ack_guest_at_us <= st->tick->now_us)
+		multi_ack_guest(st, c);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_engine_ack_guest.c - the hand-over while the first join is under way, and how often the
+ * guest then hears of DATA_ACKs (ack_guest.h).
+ */
+#include "joins.h"
+#include "unit.h"
+
+#define PIECE 1000u
+
+/* The guest sends pieces on end, as much as it has window for. */
+static void guest_sends_to(struct world *w, uint32_t *at, uint32_t end)
+{
+	for (; *at + PIECE <= end; *at += PIECE) {
+		struct seg s = {.flags = TCP_ACK,
+				.seq = *at,
+				.ack = 1,
+				.window = 1000,
+				.payload_bytes = PIECE};
+
+		guest_sends(w, ENGINE_STEAL, &s);
+	}
+}
+
+/* The peer acknowledges up to there; returns how many ACKs go to the guest, and what they say. */
+static unsigned peer_acks(struct world *w, uint32_t to, uint32_t *told)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = to, .window = 4000};
+	unsigned n = 0;
+
+	put_peer_ack(w, &s.w, to);
+	net_sends(w, ENGINE_STEAL, &s);
+	for (unsigned i = 0; out(w, i); i++) {
+		if (w->pkt[i].side != ENGINE_GUEST)
+			continue;
+		n++;
+		*told = w->p.ack - w->guest_isn;
+	}
+	return n;
+}
+
+static const char *mode(struct world *w)
+{
+	static struct engine_conn_info info;
+
+	return engine_conn_info(w->e, 0, w->tick.now_us, &info) ? info.mode : "none";
+}
+
+/*
+ * A round trip: `window` bytes outstanding, acknowledged piece by piece; the guest answers each ACK
+ * it gets by `growth` pieces for one.
+ */
+static unsigned round_trip(struct world *w, uint32_t *una, uint32_t *at, unsigned growth)
+{
+	uint32_t end = *at, told = *una, n = 0;
+
+	while (*una < end) {
+		uint32_t before = told;
+
+		*una += PIECE;
+		world_pass(w, 100);
+		n += peer_acks(w, *una, &told);
+		guest_sends_to(w, at, *at + growth * (told - before));
+	}
+	return n;
+}
+
+/* In slow start the guest gets a few ACKs in each round trip, and its window grows fast. */
+static void few_while_it_grows(void)
+{
+	uint32_t una = 101, at = 101;
+	struct world w;
+	struct join j;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	CU_ASSERT_STRING_EQUAL(mode(&w), "multi");
+	guest_sends_to(&w, &at, 10101);
+	for (unsigned i = 0; i < 5; i++) {
+		uint32_t before = at - una;
+		unsigned n = round_trip(&w, &una, &at, 2);
+
+		CHECK_ROW(i, n >= 3 && n <= 9);
+		CHECK_ROW(i, at - una >= before * 3 / 2);
+	}
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* One that sends no more than before hears of all. */
+static void all_when_it_does_not(void)
+{
+	uint32_t una = 101, at = 101, before;
+	struct world w;
+	struct join j;
+	unsigned n = 0;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	guest_sends_to(&w, &at, 24101);
+	for (unsigned i = 0; i < 8; i++) {
+		before = una;
+		n = round_trip(&w, &una, &at, 1);
+	}
+	CHECK_EQ(0, n, (una - before) / PIECE);
+	world_fini(&w);
+}
+
+/* Nothing is held back for long, and nothing when it is the last. */
+static void held_and_told(void)
+{
+	uint32_t at = 101, told = 101;
+	struct world w;
+	struct join j;
+	unsigned n = 0;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	guest_sends_to(&w, &at, 12101);
+	CHECK_EQ(0, peer_acks(&w, 1101, &told), 0);
+	world_pass(&w, 41000);
+	for (unsigned i = 0; out(&w, i); i++)
+		n += w.pkt[i].side == ENGINE_GUEST && w.p.ack == w.guest_isn + 1101;
+	CHECK_EQ(1, n, 1);
+	CHECK_EQ(2, peer_acks(&w, 12101, &told), 1);
+	CHECK_EQ(3, told, 12101);
+	world_fini(&w);
+}
+
+/* A peer that refused a join gets the next connection's only when it has taken its join. */
+static void not_after_a_refusal(void)
+{
+	struct seg s = {.flags = TCP_RST | TCP_ACK, .ack = 1};
+	struct world w;
+	struct join j;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	join_sends(&w, &j, &s);
+	CHECK_EQ(0, engine_counter(w.e, REASON_JOIN_REFUSED), 1);
+	/* Another connection of the guest to the same place. */
+	s = (struct seg){.flags = TCP_RST | TCP_ACK, .seq = 101, .ack = 1};
+	guest_sends(&w, ENGINE_STEAL, &s);
+	world_pass(&w, 200000000);
+	CHECK_EQ(1, engine_counter(w.e, REASON_JOIN_ESTABLISHED), 0);
+	world_open(&w);
+	CHECK_ROW(2, joins_find(&w, &j, 1) == 1);
+	CU_ASSERT_STRING_EQUAL(mode(&w), "single");
+	join_complete(&w, &j);
+	CU_ASSERT_STRING_EQUAL(mode(&w), "multi");
+	world_fini(&w);
+}
+
+static const struct unit_test tests[] = {
+	{"few ACKs while the guest grows", few_while_it_grows},
+	{"all of them when it does not", all_when_it_does_not},
+	{"held for a while", held_and_told},
+	{"not after a refusal", not_after_a_refusal},
+};
+UNIT_MAIN("engine/ack_guest", tests)

@@ -90,9 +90,13 @@ static void open_bench(struct bench *b, bool complete)
 	joins_init(&b->w, FLOW_IPV4);
 	b->w.peer_checksum = true;
 	b->end = 1;
-	CU_ASSERT_FATAL(joins_open(&b->w, &b->j));
-	if (!complete)
+	if (!complete) {
+		/* The peer's first data begins the join: a guest that sent more is handed over. */
+		b->w.cfg.after_bytes = 500;
+		CU_ASSERT_FATAL(!joins_open(&b->w, &b->j));
 		return;
+	}
+	CU_ASSERT_FATAL(joins_open(&b->w, &b->j));
 	join_complete(&b->w, &b->j);
 	CU_ASSERT_FATAL(living(&b->w) == 2);
 }
@@ -208,6 +212,7 @@ static void test_handover(void)
 
 		open_bench(&b, false);
 		run(&b, &before, 1);
+		CU_ASSERT_FATAL(joins_find(&b.w, &b.j, 1) == 1);
 		join_complete(&b.w, &b.j);
 		CU_ASSERT_FATAL(living(&b.w) == 2);
 		run(&b, &after, 1);

@@ -211,9 +211,11 @@ void replay_learn(struct replay *r, uint64_t time_us, enum engine_side side, uns
 	if (!p.tcp)
 		return;
 	if (side == ENGINE_GUEST) {
-		/* Who sends the first is the guest; a SYN/ACK of its own says that it was called.
+		/*
+		 * Who sends the first is the guest; a SYN/ACK of its own, or the RST that refuses a
+		 * SYN, says that it was called.
 		 */
-		if (p.flags & 0x02)
+		if ((p.flags & 0x02) || ((p.flags & 0x14) == 0x14 && p.seq == 0))
 			learn_conn(r, time_us, &p.tuple, p.flags & 0x10);
 		return;
 	}

@@ -166,6 +166,12 @@ static void add_result(const struct engine_pkt *in, const struct engine_result *
 
 /* ---- the engine's calls ---- */
 
+static void add_seen(const struct engine_pkt *pkt)
+{
+	add(writer(recorder.seen, (enum engine_side)pkt->from, pkt->path), pkt->data,
+	    pkt->len_bytes);
+}
+
 /* What is due up to `until_us`, each at its own time, as replay keeps deadlines. */
 static void keep_deadlines(struct engine *e, struct engine_tick *tick, struct engine_outs *outs,
 			   uint64_t until_us)
@@ -187,7 +193,8 @@ static void keep_deadlines(struct engine *e, struct engine_tick *tick, struct en
 
 /*
  * A SYN from the net that may be an MP_JOIN meets the engine twice: before it is routed, and, where
- * the engine let it go, in place. It is one packet of the capture, and of one moment.
+ * the engine let it go, in place. It is one packet of the capture, as it was met last, and of one
+ * moment.
  */
 enum visit { ONLY, FIRST, SECOND };
 
@@ -212,6 +219,7 @@ struct engine_result __wrap_engine_packet(struct engine *e, const struct engine_
 	if (visit == SECOND) {
 		tick->now_us = recorder.now_us;
 		from = outs->n_pkt;
+		add_seen(pkt);
 		r = __real_engine_packet(e, pkt, tick, outs);
 		recorder.asked = *pkt;
 		add_result(pkt, &r);
@@ -228,11 +236,13 @@ struct engine_result __wrap_engine_packet(struct engine *e, const struct engine_
 		recorder.now_us = at_us;
 	tick->now_us = recorder.now_us;
 	from = outs->n_pkt;
-	add(writer(recorder.seen, (enum engine_side)pkt->from, pkt->path), pkt->data,
-	    pkt->len_bytes);
+	if (visit == ONLY)
+		add_seen(pkt);
 	r = __real_engine_packet(e, pkt, tick, outs);
 	recorder.asked = *pkt;
-	if (visit != FIRST || r.verdict != ENGINE_ACCEPT)
+	if (visit == FIRST && r.verdict != ENGINE_ACCEPT)
+		add_seen(pkt);
+	if (visit == ONLY || r.verdict != ENGINE_ACCEPT)
 		add_result(pkt, &r);
 	add_outs(outs, from);
 	return r;

@@ -17,8 +17,25 @@ FASTCLOSE_TO_GUEST = (r"net> +R.*\[FASTCLOSE\].*\n.*>guest +R\.",)
 TOO_BIG = (r">guest +ICMP", r"\(1260\).* map 601@601\+\d{4}")
 CHECKSUM = (r"CAPABLE keys len 601 csum", r"map 602@602\+1\]", r"\+1 FIN")
 SAME_MAPPING = (r"(?s)>net [^\n]* map (\d+@\d+\+\d+)\].*sack \[.*>net [^\n]* map \1\]",)
+CALLED = (r"net> +S .*\[CAPABLE\]\n.*>guest +S .*mss 14[13]2(?!.*CAPABLE)",
+          r">net +S\. .*\[CAPABLE key\]\n.*net> .*\[CAPABLE keys")
 
 SHOWS = {
+    "called": (*CALLED, r"\[CAPABLE keys len 600\]", r"DSS ack 601 map 1@1\+900", r"@0\+1 FIN\]"),
+    "called-v6": (*CALLED, r"\[CAPABLE keys len 600\]", r"DSS ack 601 map 1@1\+900"),
+    "called-guest-first": (*CALLED, r"\[CAPABLE keys\]\n.*>guest .*\n.*1\.\.3001 \(3000\).*\n.*"
+                           r"map 1@1\+3000", r"net> .*\(500\).*map 1@1\+500"),
+    "called-bulk": (*CALLED, NET + r".*DSS ack \d{4,} map \d{4,}@"),
+    "called-loss-third-ack": (r"\[CAPABLE key\]\n.*net> +P\. .*\(700\).*CAPABLE keys len 700\]\n"
+                              r".*>guest +\. +1 ack 1 .*\n.*>guest +P\. .*\(700\)",),
+    "called-loss-third-ack-guest-first": (
+        r"\[CAPABLE key\]\n +2\.\d+ guest> +S\. .*\n.*>net +S\. .*\[CAPABLE key\]\n",),
+    "called-loss-syn": (r"(>guest +S .*)\n +2\.\d+ net> +S .*\[CAPABLE\]\n.*>guest +S ",),
+    "called-refused": (r"guest> +R\. .*\n.*>net +R\. ",),
+    "called-reset-by-client": (r"net> +R.*\[FASTCLOSE\].*\n.*>guest +R",),
+    "called-reset-by-guest": (r"guest> +R.*\n.*>net +R.*\[FASTCLOSE\]",),
+    "called-half-close": (r"net> .*401@0\+1 FIN\]\n.*>guest +F\.", r"guest> +F\. +20001 ",
+                          r">net .*map 20001@0\+1 FIN"),
     "data-both-ways": BOTH_WAYS,
     "data-both-ways-v6": (r"mss 1440 .*\[CAPABLE\]", GUEST + r"S\. .*mss 1412", *BOTH_WAYS[2:]),
     "server-first": SERVER_FIRST,

@@ -95,44 +95,53 @@ class Case:
             s = Segment.parse(us / 1e6, p, len(p))
             if s is None or PORT not in (s.sport, s.dport):
                 continue
-            s.us, from_guest = us, s.dport == PORT
+            s.us, from_guest = us, (side == "guest") == (way == "in")
             key = s.key() if from_guest else s.reverse()
-            if (side, way) == ("guest", "in") and s.flags & (SYN | ACK) == SYN and \
-                    (key not in newest or newest[key].isn != s.seq):
-                newest[key] = Talk(self, key, s.seq)
+            if way == "in" and s.flags & (SYN | ACK) == SYN and \
+                    (key not in newest or newest[key].first != s.seq) and not is_join(s):
+                newest[key] = Talk(self, key, s.seq, side == "net")
                 talks.append(newest[key])
             if key in newest:
-                newest[key].take(s, side, way)
+                newest[key].take(s, side, way, from_guest)
         return talks
 
-    def tshark(self, ports):
+    def tshark(self, senders):
         """An independent dissector: nothing malformed, checksums good. The frames in which it sees
-        data without a mapping from these ports."""
+        data without a mapping from one of these ports to the other."""
         with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
             files.write(f.name, files.merge(self.net_in, self.net_out))
             out = wire.run(
                 "tshark", "-r", f.name, "-o", "tcp.check_checksum:TRUE", "-o",
                 "ip.check_checksum:TRUE", "-Y",
-                f"tcp.dstport == {PORT} && !icmp && !icmpv6", "-T", "fields",
+                f"tcp.port == {PORT} && !icmp && !icmpv6", "-T", "fields",
                 "-e", "frame.number", "-e", "tcp.len", "-e", "tcp.checksum.status", "-e",
-                "tcp.options.mptcp.datalvllen", "-e", "_ws.malformed", "-e", "tcp.srcport")
+                "tcp.options.mptcp.datalvllen", "-e", "_ws.malformed", "-e", "tcp.srcport", "-e",
+                "tcp.dstport")
         unmapped = []
         for line in out.splitlines():
-            frame, length, status, mapped, malformed, port = line.split("\t")
+            frame, length, status, mapped, malformed, *ports = line.split("\t")
+            if tuple(map(int, ports)) not in senders:
+                continue
             if malformed or status != "1":
                 self.found.append(f"tshark: frame {frame}: checksum status {status} {malformed}")
-            if length != "0" and not mapped and int(port) in ports:
+            if length != "0" and not mapped and senders[tuple(map(int, ports))]:
                 unmapped.append(frame)
         return unmapped
 
 
-class Talk:
-    """One connection as both sides saw it."""
+def is_join(s):
+    return any(raw[2] >> 4 == 1 for raw in s.mptcp)
 
-    def __init__(self, case, key, isn):
-        self.case, self.key, self.isn = case, key, isn
+
+class Talk:
+    """One connection as both sides saw it; `key`: guest first. `called`: the peer opened it."""
+
+    def __init__(self, case, key, first, called):
+        self.case, self.key, self.first, self.called = case, key, first, called
         self.net = wire.Connection(key)
-        self.peer_isn = None
+        self.mine, self.peers = (self.net.server, self.net.client) if called else \
+            (self.net.client, self.net.server)
+        self.isn = self.peer_isn = None
         self.scale = {"guest": None, "peer": None}
         self.segments = []
         self.guest_acks = []        # (us, bytes of the peer's that the guest has acknowledged)
@@ -143,14 +152,17 @@ class Talk:
         self.failing = False        # an MP_FAIL was sent or came
         self.guest_mptcp = False    # the guest itself speaks it: nothing may change
 
-    def say(self, s, text):
-        self.case.say(s.us, f"port {self.key[1]}: {text}")
+    def client_port(self):
+        return self.key[3] if self.called else self.key[1]
 
-    def take(self, s, side, way):
-        from_guest = s.dport == PORT
+    def say(self, s, text):
+        self.case.say(s.us, f"port {self.client_port()}: {text}")
+
+    def take(self, s, side, way, from_guest):
+        s.from_guest = from_guest
         self.segments.append((s, side, way))
         if side == "net":
-            self.net.take(s, from_guest)
+            self.net.take(s, from_guest != self.called)
         if s.flags & SYN:
             self.syn(s, from_guest)
         if side == "guest" and way == "in":
@@ -166,7 +178,9 @@ class Talk:
         self.guest_mptcp |= from_guest and bool(s.mptcp) and s is self.segments[0][0]
         shift = [o[2] for k, o in s.options if k == 3]
         self.scale["guest" if from_guest else "peer"] = shift[0] if shift else None
-        if not from_guest:
+        if from_guest:
+            self.isn = s.seq
+        else:
             self.peer_isn = s.seq
 
     def shift(self, who):
@@ -189,7 +203,7 @@ class Talk:
     def to_guest(self, s):
         """I1, I2 and timestamps of what the guest is told."""
         for kind, raw in s.options:
-            if kind == 8 and not s.flags & RST:
+            if kind == 8 and not s.flags & RST and (s.flags & (SYN | ACK)) != SYN:
                 val, echo = struct.unpack_from(">II", raw, 2)
                 if echo not in self.guest_tsvals:
                     self.say(s, f"the guest is echoed a timestamp {echo} that it never sent")
@@ -203,7 +217,7 @@ class Talk:
         if s.flags & (SYN | RST) or self.plain():
             return
         acked = (s.ack - self.isn - 1) & 0xffffffff
-        said = self.net.server.acks[-1][1] if self.net.server.acks else 0
+        said = self.peers.acks[-1][1] if self.peers.acks else 0
         if not self.fell_back and acked > said:
             self.say(s, f"I1: the guest is told {acked}, the peer's DATA_ACK was {said}")
         edge = acked + (s.window << self.shift("peer"))
@@ -214,8 +228,8 @@ class Talk:
     def from_net(self, s):
         if s.flags & SYN:
             self.peer_edge = s.window
-        elif s.flags & ACK and self.net.client.isn is not None:
-            said = self.net.server.acks[-1][1] if self.net.server.acks else 0
+        elif s.flags & ACK and self.mine.isn is not None:
+            said = self.peers.acks[-1][1] if self.peers.acks else 0
             if self.plain() or self.fell_back:
                 said = (s.ack - self.isn - 1) & 0xffffffff
             # RFC 8684 section 3.3.1: the window counts from the segment's DATA_ACK
@@ -228,7 +242,7 @@ class Talk:
 
     def falls_back(self, s):
         """The peer no longer speaks Multipath TCP (RFC 8684 section 3.7)."""
-        end = self.net.server
+        end = self.peers
         if self.plain() or not end.idsn or s.flags & (SYN | RST):
             return False
         self.failing |= any(raw[2] >> 4 == 6 for raw in s.mptcp)
@@ -244,7 +258,7 @@ class Talk:
         if s.flags & (SYN | RST) or self.plain() or self.fell_back:
             return
         acked = self.guest_acks[-1][1] if self.guest_acks else 0
-        told = self.net.client.acks[-1][1] if self.net.client.acks else 0
+        told = self.mine.acks[-1][1] if self.mine.acks else 0
         if told > acked:
             self.say(s, f"I1: the peer is told DATA_ACK {told}, the guest acknowledged {acked}")
         edge = told + (s.window << self.shift("guest"))
@@ -253,7 +267,7 @@ class Talk:
                      f"{self.guest_edge}")
 
     def plain(self):
-        return self.guest_mptcp or not (self.net.client.capable and self.net.server.capable)
+        return self.guest_mptcp or not (self.mine.capable and self.peers.capable)
 
     # ---- at the end ----
 
@@ -262,7 +276,7 @@ class Talk:
         for s, side, way in self.segments:
             if not s.len or s.flags & SYN:
                 continue
-            from_guest = s.dport == PORT
+            from_guest = s.from_guest
             at = self.offset(s, side, from_guest)
             if at is None:
                 continue
@@ -272,7 +286,7 @@ class Talk:
 
     def offset(self, s, side, from_guest):
         """Of the segment's first byte in the stream; None: no data of the stream."""
-        end = self.net.client if from_guest else self.net.server
+        end = self.mine if from_guest else self.peers
         isn = self.isn if from_guest else self.peer_isn
         if isn is None:
             return None
@@ -290,7 +304,7 @@ class Talk:
 
     def acked_before(self, s, at, from_guest):
         if from_guest:
-            acks = [(int(t * 1e6), n) for t, n in self.net.server.acks]
+            acks = [(int(t * 1e6), n) for t, n in self.peers.acks]
         else:
             acks = self.guest_acks
         i = bisect.bisect_right(acks, (s.us, 1 << 62)) - 1
@@ -314,7 +328,7 @@ class Talk:
         data = {}                   # ssn -> byte, as sent first
         for s, side, way in self.segments:
             if side == "net" and way == "out" and s.len:
-                at = self.net.client.relative(s.seq)
+                at = self.mine.relative(s.seq)
                 for i, byte in enumerate(s.payload):
                     data.setdefault(at + i, byte)
         checked = set()
@@ -328,16 +342,16 @@ class Talk:
         subtype = raw[2] >> 4
         if subtype == 0 and len(raw) == 24:
             length, csum = struct.unpack_from(">HH", raw, 20)
-            dsn, ssn, fin = self.net.client.idsn + 1, 1, False
+            dsn, ssn, fin = self.mine.idsn + 1, 1, False
         elif subtype == 2 and raw[3] & 4:
             d = wire.Dss(raw, True)
             length, csum, ssn, fin = d.length, d.checksum, d.ssn, d.data_fin
-            dsn = d.dsn if d.wide_dsn else wire.extend(d.dsn, self.net.client.idsn)
+            dsn = d.dsn if d.wide_dsn else wire.extend(d.dsn, self.mine.idsn)
             if length == 0:
                 return              # infinite mapping
         else:
             return
-        at = wire.extend(ssn, self.net.client.relative(s.seq))
+        at = wire.extend(ssn, self.mine.relative(s.seq))
         try:
             payload = bytes(data[at + i] for i in range(length - fin))
         except KeyError:
@@ -361,9 +375,10 @@ def verify(directory, allow=(), shows=(), tshark=True):
         n_csum += t.check_dss_checksums()
         if not t.plain():
             c.found += t.net.found
-            n_mapped += sum(end.dsn_high - end.idsn - 1 for end in (t.net.client, t.net.server)
+            n_mapped += sum(end.dsn_high - end.idsn - 1 for end in (t.mine, t.peers)
                             if end.idsn is not None)
-    unmapped = c.tshark([t.key[1] for t in talks if not t.plain()]) if tshark else ()
+    senders = {(t.key[1], t.key[3]): not t.plain() for t in talks}
+    unmapped = c.tshark(senders) if tshark else ()
     if unmapped:
         c.found.append(f"tshark: no mapping in frames {' '.join(unmapped)}")
     left = [f for f in c.found if not any(a in f for a in allow)]

@@ -243,6 +243,40 @@ class Place:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 
+    def listen_guest(self, family=4):
+        """A plain service in the guest."""
+        with self.guest.inside():
+            s = socket.socket(AF[family], socket.SOCK_STREAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((topo.ADDR[family]["guest"], PORT))
+        s.listen(8)
+        s.settimeout(10)
+        self.listeners["guest", family] = s
+
+    def call(self, family=4, mptcp=True, port=GUEST_PORT):
+        """The remote client's socket, connected to the guest's service."""
+        with self.server.inside():
+            s = socket.socket(AF[family], socket.SOCK_STREAM, IPPROTO_MPTCP if mptcp else 0)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        s.bind((topo.ADDR[family]["server"], port))
+        s.settimeout(20)
+        s.connect((topo.ADDR[family]["guest"], PORT))
+        return Conn(s, "down", "up")
+
+    def answer(self, family=4):
+        s, _ = self.listeners["guest", family].accept()
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return Conn(s, "up", "down")
+
+    def pair_called(self, family=4, port=GUEST_PORT):
+        """A connection that the remote client opens: (guest's end, client's end). "Up" is from the
+        guest, as ever."""
+        if ("guest", family) not in self.listeners:
+            self.listen_guest(family)
+        s = self.call(family, port=port)
+        return self.answer(family), s
+
     def exchange(self, g, s, up, down, timeout_s=20):
         """So many bytes each way at the same time, as fast as it goes."""
         want = {g: [up, down], s: [down, up]}

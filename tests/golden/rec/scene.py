@@ -10,7 +10,8 @@ scenes = {}
 
 class Scene:
     """`server`: what the server's kernel must have counted.
-    "mptcp": Multipath TCP without a fault; "plain": no Multipath TCP; or a dictionary of exact
+    "mptcp": Multipath TCP without a fault; "plain": no Multipath TCP; "client": it opened Multipath
+    TCP connections, without a fault; or a dictionary of exact
     growths ("any" for one that must only be above zero). `allow`: counters that may grow.
     `verify`: what verify may find. `lost_at_gate`: packets that the scene drops there;
     None: some.
@@ -33,6 +34,8 @@ class Scene:
             counters.check_mptcp(self.connections, allow=self.allow)
         elif self.server == "plain":
             counters.check_plain()
+        elif self.server == "client":
+            counters.check_client(self.connections, allow=self.allow)
         else:
             for name, want in self.server.items():
                 have = grown.get(name, 0)

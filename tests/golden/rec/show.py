@@ -75,8 +75,8 @@ def line(us, side, way, packet, talks):
     label = f"{us / 1e6:10.6f} " + (f"{side}>" if way == "in" else f"       >{side}").ljust(14)
     if s is None:
         return f"{label} ICMP or other, {len(packet)} bytes"
-    from_guest = s.dport == PORT
-    n, checksum = talks.setdefault(s.sport if from_guest else s.dport, (Numbers(), set()))
+    from_guest = (side == "guest") == (way == "in")
+    n, checksum = talks.setdefault(s.sport if s.dport == PORT else s.dport, (Numbers(), set()))
     if s.flags & SYN:
         n.isn[from_guest] = s.seq
     learn(n, s, from_guest)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The other direction: a remote client's kernel opens, the guest's plain service answers."""
+import time
+
+from rec.place import PORT
+from rec.scene import scene
+
+
+def called(p, family=4):
+    g, s = p.pair_called(family)
+    for _ in range(3):
+        s.send(600)
+        g.expect(600)
+        g.send(900)
+        s.expect(900)
+    p.close(s, g)
+
+
+@scene("called", "3.1, 3.3", server="client")
+def called_v4(p):
+    """Three questions of a remote client and three answers of the guest, then both ends close.
+
+    Look at: MP_CAPABLE taken out of the SYN for the guest and put into its SYN/ACK for the client;
+    both keys in the third ACK and in the first data, which has its mapping from there; DATA_ACK and
+    mapping in all that the gate sends.
+    """
+    called(p)
+
+
+@scene("called-v6", "3.1, 3.3", server="client")
+def called_v6(p):
+    """As called, over IPv6."""
+    called(p, 6)
+
+
+@scene("called-guest-first", "3.1", server="client")
+def guest_first(p):
+    """The guest speaks first (SMTP, SSH): 3000 bytes, then the client's 500.
+
+    Look at: the third ACK without data carries both keys and is all that the gate needs; the
+    guest's data has a mapping at once; the client's first data then has an ordinary mapping.
+    """
+    g, s = p.pair_called()
+    g.send(3000)
+    s.expect(3000)
+    s.send(500)
+    g.expect(500)
+    p.close(s, g)
+
+
+@scene("called-bulk", "3.3", server="client")
+def bulk(p):
+    """150 KB up and 150 KB down at the same time, super-segments included."""
+    g, s = p.pair_called()
+    p.exchange(g, s, 150000, 150000)
+    p.close(s, g)
+
+
+@scene("called-loss-third-ack", "3.1", server="client")
+def third_ack_lost(p):
+    """The third ACK is lost; the client's first data carries the keys as well, and a length.
+
+    Look at: the guest hears of the third ACK by that data.
+    """
+    p.listen_guest()
+    p.drop("net", f"--dport {PORT} --tcp-flags SYN,ACK ACK")
+    s = p.call()
+    s.send(700)
+    g = p.answer()
+    g.expect(700)
+    g.send(300)
+    s.expect(300)
+    p.close(s, g)
+
+
+@scene("called-loss-third-ack-guest-first", "3.1", server="client")
+def third_ack_lost_guest_first(p):
+    """The third ACK is lost and the guest is to speak first: it repeats its SYN/ACK, and so does
+    the gate, with the same key.
+
+    Look at: two SYN/ACKs to the client, the same option in both.
+    """
+    p.listen_guest()
+    p.drop("net", f"--dport {PORT} --tcp-flags SYN,ACK ACK")
+    s = p.call()
+    g = p.answer()
+    g.send(3000)
+    s.expect(3000)
+    s.send(500)
+    g.expect(500)
+    p.close(s, g)
+
+
+@scene("called-loss-syn", "3.1", server="client")
+def syn_lost(p):
+    """The stripped SYN is lost on its way to the guest, and the client sends it again."""
+    p.listen_guest()
+    p.drop("guest", f"--dport {PORT} --tcp-flags SYN,ACK SYN", chain="INPUT")
+    s = p.call()
+    g = p.answer()
+    p.talk(g, s)
+    p.close(s, g)
+
+
+@scene("called-refused", "3.1", server={"MPCapableSYNTX": 1, "MPCapableSYNACKRX": 0})
+def refused(p):
+    """Nobody listens in the guest.
+
+    Look at: its RST goes on, and the record is gone: no timer follows.
+    """
+    try:
+        p.call()
+    except ConnectionRefusedError:
+        p.rest()
+        return
+    raise AssertionError("connected to nobody")
+
+
+@scene("called-reset-by-client", "3.5", server={"MPCapableSYNACKRX": 1, "MPFastcloseTx": 1,
+                                                 "MPRstTx": "any"})
+def reset_by_client(p):
+    """The client aborts: its MP_FASTCLOSE carries the gate's key, and the guest gets a RST."""
+    g, s = p.pair_called()
+    p.talk(g, s)
+    s.reset()
+    g.expect_reset()
+    g.close()
+    p.rest()
+
+
+@scene("called-reset-by-guest", "3.5", server={"MPCapableSYNACKRX": 1, "MPFastcloseRx": 1})
+def reset_by_guest(p):
+    """The guest aborts: the gate says so by MP_FASTCLOSE with the client's key."""
+    g, s = p.pair_called()
+    p.talk(g, s)
+    g.reset()
+    s.expect_reset()
+    s.close()
+    p.rest()
+
+
+@scene("called-half-close", "3.3.3", server="client")
+def half_close(p):
+    """The client ends its data; the guest still sends 20 KB, then ends its own."""
+    g, s = p.pair_called()
+    s.send(400)
+    g.expect(400)
+    s.end()
+    g.expect_end()
+    g.send(20000)
+    s.expect(20000)
+    g.end()
+    s.expect_end()
+    p.rest(0.1)
+    g.close()
+    s.close()
+    p.rest()

@@ -32,9 +32,9 @@ typedef uint32_t conn_ref;
 enum engine_side { ENGINE_GUEST, ENGINE_NET };
 
 /*
- * Where the packet was met. In place: a SYN or SYN/ACK on the host's own road (mangle
- * POSTROUTING), which goes on with other bytes. Steal: anything else (mangle PREROUTING), which
- * is dropped there and re-emitted from `engine_out`.
+ * Where the packet was met. In place: a SYN or SYN/ACK on the host's own road (security FORWARD),
+ * which goes on with other bytes. Steal: anything else (raw PREROUTING), which is dropped there
+ * and re-emitted from `engine_out`.
  */
 enum engine_hook { ENGINE_IN_PLACE, ENGINE_STEAL };
 
@@ -46,7 +46,7 @@ struct engine_pkt {
 	uint8_t path;        /* from the net: arrived there; a guest's, in place: leaves there */
 	uint8_t guest_if;    /* index into the configuration's guests; 0 when not known */
 	bool csum_trusted;   /* the kernel vouches for the TCP checksum, or it is partial */
-	bool mark_converted; /* the kernel's mark says: converted, maybe by a process before us */
+	bool mark_converted; /* claimed as converted, maybe by a process before us */
 	bool mark_half;      /* ... or half */
 };
 
@@ -60,9 +60,8 @@ enum engine_verdict {
 };
 
 /*
- * What the kernel shall remember of the connection (connmark); none: as it was. Half: a remote
- * client asked for MPTCP and the third ACK decides; its packets are shown to the engine, and pass
- * where there is none.
+ * What the connection is from this packet on; none: as it was. Half: a remote client asked for
+ * MPTCP and the third ACK decides. What the kernel is to do about it comes as claims.
  */
 enum engine_mark { ENGINE_MARK_NONE, ENGINE_MARK_PLAIN, ENGINE_MARK_CONVERTED, ENGINE_MARK_HALF };
 
@@ -73,7 +72,7 @@ struct engine_result {
 	uint8_t replacement_bytes;
 	conn_ref conn; /* ENGINE_NO_CONN when the packet belongs to none */
 	/*
-	 * ENGINE_ASK: the connection as the guest names it, guest first. REASON_PLAIN_UNKNOWN: the
+	 * ENGINE_ASK: the connection as the guest names it, guest first. REASON_DROP_ORPHAN: the
 	 * packet's tuple, sender first.
 	 */
 	struct flow_tuple ask;
@@ -107,7 +106,6 @@ enum engine_event_kind {
 	ENGINE_EVENT_CLOSED,    /* its record is gone; reason */
 	ENGINE_EVENT_SUBFLOW,   /* a subflow changed its state; reason */
 	ENGINE_EVENT_PROMOTED,  /* it may have more subflows from now on; reason */
-	ENGINE_EVENT_OFFLOAD,   /* set the plain mark on `guest` in the kernel now */
 };
 
 struct engine_event {
@@ -117,6 +115,27 @@ struct engine_event {
 	conn_ref conn;
 	struct flow_tuple guest; /* guest first */
 };
+
+/*
+ * Packets that are the engine's: what comes from that side with this tuple, sender first, is to be
+ * stolen (handshakes are met in place all the same).
+ */
+enum engine_claim_kind {
+	ENGINE_CLAIM_RELEASED,  /* not any more: plain TCP, or the tuple is another's */
+	ENGINE_CLAIM_ENDED,     /* not any more: the connection is over, without a moment of OVER */
+	ENGINE_CLAIM_HALF,      /* shown to the engine; passes where there is none */
+	ENGINE_CLAIM_CONVERTED, /* waits where there is no engine */
+	ENGINE_CLAIM_OWN,       /* likewise, and SYN/ACKs are stolen as well: the gate's subflow */
+	ENGINE_CLAIM_OVER,      /* likewise; ends when a SYN shows that the tuple is used again */
+};
+
+struct engine_claim {
+	uint8_t from; /* enum engine_side */
+	uint8_t kind; /* enum engine_claim_kind */
+	struct flow_tuple tuple;
+};
+
+#define ENGINE_CLAIMS_MAX 128
 
 /* Everything one call may put out. The caller sets the arrays and capacities, and zeroes the n. */
 struct engine_outs {
@@ -221,6 +240,14 @@ struct engine_result engine_packet(struct engine *e, const struct engine_pkt *pk
 struct engine_result engine_translation(struct engine *e, conn_ref conn,
 					const struct flow_tuple *net, struct engine_tick *tick,
 					struct engine_outs *outs);
+
+/*
+ * What has changed about the claims, in this order, into an array of ENGINE_CLAIMS_MAX; their
+ * number. To be called until there are none, after every call that may have changed some and
+ * before the outputs are emitted: an answer must not arrive before its claim. After adoption all
+ * claims come anew.
+ */
+unsigned engine_claims(struct engine *e, struct engine_claim *claims);
 
 /* When engine_timeout() is due; UINT64_MAX: never. */
 uint64_t engine_deadline_us(const struct engine *e);

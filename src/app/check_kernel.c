@@ -18,6 +18,7 @@
 #include "io/bpf.h"
 #include "io/ctnl.h"
 #include "io/nfqueue.h"
+#include "io/steer.h"
 #include "io/tun.h"
 
 #define CAP_NET_ADMIN 12
@@ -89,6 +90,28 @@ static void redirect(struct check *c, const struct tun *t)
 			  "packets go straight from device to interface (BPF)");
 }
 
+static void steer(struct check *c)
+{
+	char err[256];
+	struct steer *s = steer_open(1, err, sizeof(err));
+	int error;
+
+	if (!s) {
+		check_say(c, CHECK_FAIL, "bpf", "%s", err);
+		return;
+	}
+	error = steer_attach(s, if_nametoindex("lo"), STEER_NET);
+	steer_close(s);
+	if (error)
+		check_say(c, CHECK_FAIL, "bpf",
+			  "a program cannot be put before an interface's ingress (%s); load the "
+			  "modules cls_bpf and sch_ingress or use a kernel with CONFIG_NET_CLS_BPF "
+			  "and CONFIG_NET_SCH_INGRESS",
+			  strerror(-error));
+	else
+		check_say(c, CHECK_OK, "bpf", "connections of ours can be found at the interfaces");
+}
+
 static void queue(struct check *c)
 {
 	char err[256];
@@ -120,28 +143,29 @@ static void conntrack(struct check *c)
 	}
 	if (error != -ENOENT)
 		check_say(c, CHECK_FAIL, "conntrack",
-			  "connection tracking cannot be asked (%s); load the module "
-			  "nf_conntrack_netlink or use a kernel that has it",
+			  "connection tracking cannot be asked how it translates connections (%s); "
+			  "load the module nf_conntrack_netlink or use a kernel that has it",
 			  strerror(-error));
 	else
 		check_say(c, CHECK_OK, "conntrack", "connection tracking answers");
 }
 
-/* The rule as words: one of each kind that ours are made of. */
+/* The rule as words: one of each kind that ours are made of. `chain`: its table before it. */
 struct feature {
-	const char *name, *module, *table, *rule;
+	const char *name, *module, *chain, *rule;
 };
 
 static const struct feature features[] = {
-	{"NFQUEUE", "xt_NFQUEUE", "mangle", "-p tcp -j NFQUEUE --queue-num 61 --queue-bypass"},
-	{"CONNMARK", "xt_connmark", "mangle", "-j CONNMARK --save-mark --nfmask 0x1 --ctmask 0x1"},
-	{"connmark", "xt_connmark", "mangle", "-m connmark --mark 0x1/0x1 -j RETURN"},
-	{"MARK", "xt_mark", "mangle", "-j MARK --set-xmark 0x1/0x1"},
-	{"mark", "xt_mark", "mangle", "-m mark --mark 0x1/0x1 -j RETURN"},
-	{"conntrack", "xt_conntrack", "mangle", "-m conntrack --ctstate INVALID -j RETURN"},
-	{"addrtype", "xt_addrtype", "mangle", "-m addrtype --dst-type LOCAL -j RETURN"},
-	{"CT", "xt_CT", "raw", "-j CT --notrack"},
+	{"NFQUEUE", "xt_NFQUEUE", "raw PREROUTING", "-j NFQUEUE --queue-num 61 --queue-bypass"},
+	{"MARK", "xt_mark", "raw PREROUTING", "-j MARK --set-xmark 0x1/0x1"},
+	{"mark", "xt_mark", "raw PREROUTING", "-m mark --mark 0x1/0x1 -j RETURN"},
+	{"tcp", "xt_tcpudp", "raw PREROUTING", "-p tcp ! --tcp-option 30 -j RETURN"},
+	{"socket", "xt_socket", "raw PREROUTING", "-m socket -j RETURN"},
+	{"NFQUEUE", "xt_NFQUEUE", "security FORWARD", "-j NFQUEUE --queue-num 61 --queue-bypass"},
 };
+
+/* Where packets of our devices are routed. */
+static const struct feature feature_routed = {"CT", "xt_CT", "raw PREROUTING", "-j CT --notrack"};
 
 /* Splits at single spaces; `words` is changed. */
 static int run_words(char *words, char *out, unsigned out_bytes)
@@ -155,11 +179,27 @@ static int run_words(char *words, char *out, unsigned out_bytes)
 	return check_run(argv, out, out_bytes);
 }
 
+/* True when the rule is taken. */
+static bool try_rule(struct check *c, const char *tool, const struct feature *f)
+{
+	char line[256], out[512];
+
+	snprintf(line, sizeof(line), "%s -w -t %.*s -A%s %s", tool, (int)strcspn(f->chain, " "),
+		 f->chain, strchr(f->chain, ' '), f->rule);
+	if (run_words(line, out, sizeof(out)) == 0)
+		return true;
+	out[strcspn(out, "\n")] = '\0';
+	check_say(c, CHECK_FAIL, tool,
+		  "%s in %s is refused (%s); load the module %s or use a kernel that has it",
+		  f->name, f->chain, out, f->module);
+	return false;
+}
+
 static void iptables(struct check *c, const char *tool, const char *what_for)
 {
 	char words[256], out[512];
 	const char *const version[] = {tool, "--version", NULL};
-	unsigned bad = 0;
+	bool good = true;
 
 	if (check_run(version, out, sizeof(out)) != 0) {
 		check_say(c, CHECK_FAIL, tool,
@@ -168,22 +208,11 @@ static void iptables(struct check *c, const char *tool, const char *what_for)
 	}
 	out[strcspn(out, "\n")] = '\0';
 	snprintf(words, sizeof(words), "%.200s", out);
-	for (unsigned i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
-		const struct feature *f = &features[i];
-		char line[256];
-
-		snprintf(line, sizeof(line), "%s -w -t %s -A PREROUTING %s", tool, f->table,
-			 f->rule);
-		if (run_words(line, out, sizeof(out)) == 0)
-			continue;
-		out[strcspn(out, "\n")] = '\0';
-		check_say(c, CHECK_FAIL, tool,
-			  "%s in table %s is refused (%s); load the module %s or use a kernel that "
-			  "has it",
-			  f->name, f->table, out, f->module);
-		bad++;
-	}
-	if (!bad)
+	for (unsigned i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+		good &= try_rule(c, tool, &features[i]);
+	if (c->no_redirect)
+		good &= try_rule(c, tool, &feature_routed);
+	if (good)
 		check_say(c, CHECK_OK, tool, "%s has all that the rules need", words);
 }
 
@@ -195,7 +224,7 @@ static void rules(struct check *c)
 
 	if (check_run(ip, err, sizeof(err)) != 0)
 		check_say(c, CHECK_FAIL, "ip", "there is no such command; `apt install iproute2`");
-	if (rules_up(c->cfg, NULL, err, sizeof(err)) < 0)
+	if (rules_up(c->cfg, NULL, c->no_redirect, err, sizeof(err)) < 0)
 		check_say(c, CHECK_FAIL, "rules",
 			  "they cannot be set up: %s; mend what is said above, or the kernel", err);
 	else
@@ -215,6 +244,7 @@ static void child(struct check *c)
 	}
 	tun(c, &t);
 	redirect(c, &t);
+	steer(c);
 	queue(c);
 	conntrack(c);
 	iptables(c, "iptables", "and IPv4 is handled by it");

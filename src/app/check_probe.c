@@ -129,7 +129,7 @@ static bool probe_path(struct check *c, unsigned i)
 	struct way w = {.device = device,
 			.interface = c->cfg->path[i].interface,
 			.ifindex = h->link.index,
-			.mark = RULES_MARK_CONVERTED,
+			.mark = STEER_CONVERTED,
 			.port = c->cfg->port_max};
 	bool good = false;
 
@@ -209,7 +209,7 @@ void check_probe(struct check *c)
 			  "not done: manage_host is false and the rules are not up");
 		return;
 	}
-	if (ours && rules_up(c->cfg, &c->host, err, sizeof(err)) < 0) {
+	if (ours && rules_up(c->cfg, &c->host, c->no_redirect, err, sizeof(err)) < 0) {
 		check_say(c, CHECK_FAIL, "probe", "the rules cannot be set up here: %s", err);
 		return;
 	}

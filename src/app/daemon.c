@@ -33,9 +33,9 @@ static const struct control_extra counters[DAEMON_COUNTERS] = {
 	[DAEMON_EMIT_FAILED] = {"emit_failed", "Packets that a TUN device did not take.", 0},
 	[DAEMON_VERDICT_FAILED] = {"verdict_failed", "Verdicts that the kernel did not take.", 0},
 	[DAEMON_CONNTRACK_FAILED] = {"conntrack_failed",
-				     "Connections that conntrack did not know when it was asked "
-				     "for a translation or given a mark.",
-				     0},
+				     "Questions and changes that conntrack refused.", 0},
+	[DAEMON_CLAIM_FAILED] = {"claim_failed",
+				 "Connections that the kernel's table of ours did not take.", 0},
 	[DAEMON_EVENTS_UNTOLD] = {"events_untold",
 				  "Events left out of the log because there were too many.", 0},
 };
@@ -227,10 +227,14 @@ static int start(struct daemon *d, char *err, unsigned err_bytes)
 {
 	if (open_loop(d, err, err_bytes) < 0 || look_first(d, err, err_bytes) < 0 ||
 	    daemon_devices_open(d, err, err_bytes) < 0 || open_queue(d, err, err_bytes) < 0 ||
-	    configure_engine(d, err, err_bytes) < 0 || open_control(d, err, err_bytes) < 0)
+	    configure_engine(d, err, err_bytes) < 0 || open_control(d, err, err_bytes) < 0 ||
+	    daemon_steer_open(d, err, err_bytes) < 0)
 		return -1;
 	if (d->cfg->manage_host) {
-		if (rules_up(d->cfg, &d->host, err, err_bytes) < 0)
+		for (unsigned i = 0; i < d->cfg->n_paths; i++)
+			d->rules_routed |= d->path_routed[i];
+		d->rules_routed |= d->guests_routed;
+		if (rules_up(d->cfg, &d->host, d->rules_routed, err, err_bytes) < 0)
 			return -1;
 		d->rules_are_up = true;
 		for (unsigned i = 0; i < d->cfg->n_paths; i++)
@@ -249,6 +253,7 @@ static void end(struct daemon *d)
 		daemon_shutdown(d, loop_now_us());
 	if (d->rules_are_up && !d->reload && rules_down(err, sizeof(err)) < 0)
 		log_error("withdrawing the rules: %s", err);
+	daemon_steer_close(d);
 	control_close(&d->control);
 	nfqueue_close(d->queue);
 	daemon_devices_close(d);

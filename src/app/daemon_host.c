@@ -34,6 +34,18 @@ static bool redirect(struct daemon *d, const struct tun *tun, unsigned to, uint3
 	return false;
 }
 
+/* The kernel took the program before, and now it does not: the rules of the routed road. */
+static void need_routed(struct daemon *d)
+{
+	char err[256];
+
+	if (!d->rules_are_up || d->rules_routed)
+		return;
+	d->rules_routed = true;
+	if (rules_chains_up(d->cfg, true, err, sizeof(err)) < 0)
+		log_error("the rules of the routed road: %s", err);
+}
+
 static void on_device(void *data)
 {
 	tun_drain(data);
@@ -57,8 +69,8 @@ int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes)
 		if (tun_open(&d->path_tun[i], name, err, err_bytes) < 0 ||
 		    drain_add(d, &d->path_tun[i], err, err_bytes) < 0)
 			return -1;
-		d->path_routed[i] = !redirect(d, &d->path_tun[i], d->host.path[i].link.index,
-					      RULES_MARK_CONVERTED);
+		d->path_routed[i] =
+			!redirect(d, &d->path_tun[i], d->host.path[i].link.index, STEER_CONVERTED);
 	}
 	for (unsigned i = 0; i < d->cfg->n_guests; i++) {
 		snprintf(name, sizeof(name), "mpg-g%u", i);
@@ -192,9 +204,12 @@ static void look_at_path(struct daemon *d, unsigned i)
 	/* What goes down goes first; what comes up needs its routes before packets leave. */
 	if (!usable)
 		engine_path_set(d->engine, i, false, &d->engine_cfg.path[i]);
-	if (now->link.index != old.link.index)
-		d->path_routed[i] =
-			!redirect(d, &d->path_tun[i], now->link.index, RULES_MARK_CONVERTED);
+	if (now->link.index != old.link.index) {
+		daemon_steer_attach(d, d->cfg->path[i].interface, now->link.index, STEER_NET);
+		d->path_routed[i] = !redirect(d, &d->path_tun[i], now->link.index, STEER_CONVERTED);
+		if (d->path_routed[i])
+			need_routed(d);
+	}
 	d->engine_cfg.path[i].routed = d->path_routed[i];
 	if (lost || d->routes.unsure[i] || memcmp(&old, now, sizeof(old)) != 0)
 		renew(d, i, lost);
@@ -244,10 +259,13 @@ static void look(struct daemon *d)
 		d->guest_index[i] = d->host.guests[i].index;
 		log_info("guests: %s is %s", d->cfg->guests[i],
 			 d->guest_index[i] ? "there, another interface than before" : "gone");
-		redirect(d, &d->guest_tun[i], d->guest_index[i], 0);
+		daemon_steer_attach(d, d->cfg->guests[i], d->guest_index[i], STEER_GUEST);
+		if (!redirect(d, &d->guest_tun[i], d->guest_index[i], 0))
+			need_routed(d);
 	}
 	done = d->touched;
 	d->touched = (struct host_touched){.all = done.all};
+	daemon_claims(d); /* subflows of a path that is gone */
 }
 
 void daemon_on_monitor(void *data)

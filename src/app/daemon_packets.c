@@ -6,9 +6,9 @@
  * the only system call per packet is the writev() that emits it.
  */
 #include "app/daemon_state.h"
-#include "app/rules.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/netfilter.h>
 #include <string.h>
 #include <sys/random.h>
@@ -102,7 +102,6 @@ static void tell(struct daemon *d, const struct engine_event *ev, uint64_t now_u
 		[ENGINE_EVENT_CLOSED] = "closed",
 		[ENGINE_EVENT_SUBFLOW] = "subflow changed",
 		[ENGINE_EVENT_PROMOTED] = "may have more subflows",
-		[ENGINE_EVENT_OFFLOAD] = "is left to the kernel",
 	};
 	const char *path = ev->path < d->cfg->n_paths ? d->cfg->path[ev->path].name : "no path";
 	char tuple[2 * INET6_ADDRSTRLEN + 32];
@@ -113,16 +112,10 @@ static void tell(struct daemon *d, const struct engine_event *ev, uint64_t now_u
 	log_info("%s (%s) %s: %s", tuple, path, words[ev->kind], reason_sentence(ev->reason));
 }
 
-static void act_on_events(struct daemon *d, uint64_t now_us)
+static void tell_events(struct daemon *d, uint64_t now_us)
 {
 	for (unsigned i = 0; i < d->outs.n_event && i < d->outs.cap_event; i++) {
-		const struct engine_event *ev = &d->outs.event[i];
-
-		/* The kernel may have forgotten the connection: then there is nothing to mark. */
-		if (ev->kind == ENGINE_EVENT_OFFLOAD &&
-		    ctnl_mark(&d->conntrack, &ev->guest, RULES_MARK_PLAIN, RULES_MARK_CONN) < 0)
-			count(d, DAEMON_CONNTRACK_FAILED);
-		tell(d, ev, now_us);
+		tell(d, &d->outs.event[i], now_us);
 	}
 }
 
@@ -134,8 +127,9 @@ void daemon_shutdown(struct daemon *d, uint64_t now_us)
 		struct engine_tick t = tick(d, now_us);
 
 		more = engine_shutdown(d->engine, &t, &d->outs);
+		daemon_claims(d);
 		emit(d);
-		act_on_events(d, now_us);
+		tell_events(d, now_us);
 	}
 }
 
@@ -146,8 +140,9 @@ void daemon_timeouts(struct daemon *d, uint64_t now_us)
 		struct engine_tick t = tick(d, now_us);
 
 		engine_timeout(d->engine, &t, &d->outs);
+		daemon_claims(d);
 		emit(d);
-		act_on_events(d, now_us);
+		tell_events(d, now_us);
 	}
 }
 
@@ -205,44 +200,23 @@ static struct engine_result ask_conntrack(struct daemon *d, const struct engine_
 	int err = ctnl_translation(&d->conntrack, &r->ask, &net);
 	struct engine_tick t;
 
-	if (!err)
-		err = ctnl_liberal(&d->conntrack, &r->ask);
+	/* A host that tracks nothing translates nothing. */
+	if (err == -ENOENT) {
+		net = r->ask;
+		err = 0;
+	}
 	if (err)
 		count(d, DAEMON_CONNTRACK_FAILED);
 	emit(d);
-	act_on_events(d, now_us);
+	tell_events(d, now_us);
 	t = tick(d, now_us);
 	return engine_translation(d->engine, r->conn, err ? NULL : &net, &t, &d->outs);
 }
 
-/*
- * The packet's own mark with our bits as the rules want them: decided, and what the connection is
- * to be from now on (neither bit: as it was).
- */
-static uint32_t verdict_mark(uint32_t mark, uint8_t decision)
+/* The packet's own mark, and that it has been here. */
+static uint32_t decided(uint32_t mark)
 {
-	mark = (mark & ~RULES_MARK_ALL) | RULES_MARK_DECIDED;
-	if (decision == ENGINE_MARK_PLAIN)
-		mark |= RULES_MARK_PLAIN;
-	else if (decision == ENGINE_MARK_CONVERTED)
-		mark |= RULES_MARK_CONVERTED;
-	else if (decision == ENGINE_MARK_HALF)
-		mark |= RULES_MARK_HALF;
-	return mark;
-}
-
-/*
- * A guest's segment that conntrack calls invalid carries no mark. If the engine does not know it
- * either, the connection may still be one that a process before us converted.
- */
-static bool orphaned(struct daemon *d, const struct nfqueue_packet *p, const struct engine_pkt *pkt,
-		     const struct engine_result *r)
-{
-	uint32_t mark;
-
-	return pkt->from == ENGINE_GUEST && pkt->hook == ENGINE_STEAL && !pkt->mark_converted &&
-	       (p->mark & RULES_MARK_GUEST) && ctnl_mark_of(&d->conntrack, &r->ask, &mark) == 0 &&
-	       (mark & RULES_MARK_CONN) == RULES_MARK_CONVERTED;
+	return (mark & ~STEER_ALL) | STEER_DECIDED;
 }
 
 static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_t now_us)
@@ -251,8 +225,8 @@ static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_
 		.data = p->data,
 		.len_bytes = p->len_bytes,
 		.csum_trusted = p->csum_trusted,
-		.mark_converted = (p->mark & RULES_MARK_CONN) == RULES_MARK_CONVERTED,
-		.mark_half = (p->mark & RULES_MARK_CONN) == RULES_MARK_HALF,
+		.mark_converted = (p->mark & STEER_KIND) == STEER_CONVERTED,
+		.mark_half = (p->mark & STEER_KIND) == STEER_HALF,
 	};
 	struct engine_result r;
 	struct engine_tick t;
@@ -264,26 +238,24 @@ static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_
 	}
 	if (!place(d, p, &pkt)) {
 		count(d, DAEMON_STRANGE_INTERFACE);
-		nfqueue_repeat(d->queue, p, verdict_mark(p->mark, ENGINE_MARK_NONE), NULL, 0);
+		nfqueue_repeat(d->queue, p, decided(p->mark), NULL, 0);
 		return;
 	}
 	t = tick(d, now_us);
 	r = engine_packet(d->engine, &pkt, &t, &d->outs);
-	if (r.reason == REASON_PLAIN_UNKNOWN && orphaned(d, p, &pkt, &r)) {
-		pkt.mark_converted = true;
-		r = engine_packet(d->engine, &pkt, &t, &d->outs);
-	}
 	if (r.verdict == ENGINE_ASK)
 		r = ask_conntrack(d, &r, now_us);
+	if (r.reason == REASON_DROP_ORPHAN)
+		daemon_orphan(d, pkt.from, &r.ask);
+	daemon_claims(d);
 	if (r.verdict == ENGINE_ACCEPT)
-		nfqueue_repeat(d->queue, p, verdict_mark(p->mark, r.mark), NULL, 0);
+		nfqueue_repeat(d->queue, p, decided(p->mark), NULL, 0);
 	else if (r.verdict == ENGINE_REPLACE)
-		nfqueue_repeat(d->queue, p, verdict_mark(p->mark, r.mark), r.replacement,
-			       r.replacement_bytes);
+		nfqueue_repeat(d->queue, p, decided(p->mark), r.replacement, r.replacement_bytes);
 	else
 		nfqueue_drop(d->queue, p);
 	emit(d);
-	act_on_events(d, now_us);
+	tell_events(d, now_us);
 }
 
 void daemon_on_queue(void *data)

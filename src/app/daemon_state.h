@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * daemon_state.h - what the parts of the daemon share: daemon.c (start, end), daemon_packets.c
- * (packets and events), daemon_host.c (interfaces, devices and what changes about them).
+ * (packets and events), daemon_host.c (interfaces, devices and what changes about them),
+ * daemon_steer.c (which packets are the engine's).
  */
 #ifndef MPGATE_APP_DAEMON_STATE_H
 #define MPGATE_APP_DAEMON_STATE_H
@@ -12,6 +13,7 @@
 #include "io/ctnl.h"
 #include "io/loop.h"
 #include "io/nfqueue.h"
+#include "io/steer.h"
 #include "io/tun.h"
 
 #define DAEMON_OUTS 256
@@ -24,6 +26,7 @@ enum daemon_counter {
 	DAEMON_EMIT_FAILED,
 	DAEMON_VERDICT_FAILED,
 	DAEMON_CONNTRACK_FAILED,
+	DAEMON_CLAIM_FAILED,
 	DAEMON_EVENTS_UNTOLD,
 	DAEMON_COUNTERS
 };
@@ -41,6 +44,8 @@ struct daemon {
 	struct loop loop;
 	struct nfqueue *queue;
 	struct netlink conntrack;
+	struct steer *steer;
+	struct engine_claim claim[ENGINE_CLAIMS_MAX];
 	struct control control;
 	struct control_extra counter[DAEMON_COUNTERS];
 	int signals, monitor;
@@ -56,6 +61,7 @@ struct daemon {
 	unsigned guest_index[CONFIG_GUESTS_MAX]; /* the interface that guest_tun leads to */
 	bool path_routed[ENGINE_PATHS_MAX];      /* the kernel forwards what leaves there */
 	bool guests_routed;
+	bool rules_routed;                  /* the rules are there that the routed road needs */
 	bool routed_told;                   /* that BPF is not to be had */
 	bool routes_told[ENGINE_PATHS_MAX]; /* that they could not be installed */
 
@@ -68,11 +74,25 @@ struct daemon {
 	struct nfqueue_packet packet[NFQUEUE_BATCH];
 	uint64_t tell_second; /* of the clock, and lines told in it */
 	unsigned told;
-	bool emit_told;
+	bool emit_told, claim_told;
 };
 
 /* Everything the queue has at this moment, and what follows from it. `data` is the daemon. */
 void daemon_on_queue(void *data);
+
+/* What the engine has claimed or released, told to the kernel. */
+void daemon_claims(struct daemon *d);
+
+/* A connection that a process before us converted, and nobody knows any more: was answered. */
+void daemon_orphan(struct daemon *d, enum engine_side from, const struct flow_tuple *tuple);
+
+/* The programs at the interfaces' ingress. 0, or -1 with a message in `err`. */
+int daemon_steer_open(struct daemon *d, char *err, unsigned err_bytes);
+void daemon_steer_close(struct daemon *d);
+
+/* An interface is there, maybe anew (index 0: it is not). 0 or -errno, which the log tells. */
+int daemon_steer_attach(struct daemon *d, const char *interface, unsigned index,
+			enum steer_side side);
 
 /* A regular end: resets what cannot go on without us. */
 void daemon_shutdown(struct daemon *d, uint64_t now_us);

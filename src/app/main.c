@@ -10,6 +10,7 @@
 #include "app/cli.h"
 #include "app/daemon.h"
 #include "app/rules.h"
+#include "io/bpf.h"
 
 const char *argp_program_version = "mpgate " MPGATE_VERSION;
 
@@ -101,9 +102,9 @@ static int rules_main(int argc, char **argv)
 	else if (!cli_config(&cfg, in.file))
 		return CLI_FAILED;
 	else if (strcmp(in.verb, "up") == 0)
-		rc = rules_up(&cfg, NULL, err, sizeof(err));
+		rc = rules_up(&cfg, NULL, bpf_check() != 0, err, sizeof(err));
 	else
-		rc = rules_print(&cfg, stdout, err, sizeof(err));
+		rc = rules_print(&cfg, bpf_check() == -EINVAL, stdout, err, sizeof(err));
 	return rc == 0 ? CLI_GOOD : cli_fail("%s", err);
 }
 

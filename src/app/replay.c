@@ -148,7 +148,6 @@ static void on_event(void *ctx, uint64_t now_us, const struct engine_event *ev)
 		[ENGINE_EVENT_CONVERTED] = "converted", [ENGINE_EVENT_PLAIN] = "plain",
 		[ENGINE_EVENT_FALLBACK] = "fallback",   [ENGINE_EVENT_CLOSED] = "closed",
 		[ENGINE_EVENT_SUBFLOW] = "subflow",     [ENGINE_EVENT_PROMOTED] = "promoted",
-		[ENGINE_EVENT_OFFLOAD] = "offload",
 	};
 	const struct job *j = ctx;
 	char tuple[CONTROL_TUPLE_BYTES] = "-";

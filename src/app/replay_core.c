@@ -258,13 +258,8 @@ static void on_segment(void *ctx, const uint8_t *data, uint32_t len_bytes)
 static void deliver(struct replay *r)
 {
 	for (unsigned i = 0; i < r->outs.n_event; i++) {
-		const struct engine_event *ev = &r->event[i];
-		struct replay_conn *c = conn_find(r, &ev->guest);
-
-		if (ev->kind == ENGINE_EVENT_OFFLOAD && c)
-			c->mark = ENGINE_MARK_PLAIN;
 		if (r->hooks.on_event)
-			r->hooks.on_event(r->hooks.ctx, r->now_us, ev);
+			r->hooks.on_event(r->hooks.ctx, r->now_us, &r->event[i]);
 	}
 	for (unsigned i = 0; r->hooks.on_packet && i < r->outs.n_pkt; i++) {
 		struct segment_ctx s = {.r = r, .out = &r->pkt[i]};

@@ -10,28 +10,31 @@
 #include "app/ports.h"
 #include "app/routes.h"
 #include "app/rules_build.h"
+#include "io/ctnl.h"
+#include "io/steer.h"
 
 bool rules_have_v6(void)
 {
 	return access("/proc/sys/net/ipv6", F_OK) == 0;
 }
 
-static void build_chains(struct rules_list *list, const struct config *cfg, uint8_t family)
+static void build_chains(struct rules_list *list, const struct config *cfg, uint8_t family,
+			 bool routed)
 {
-	rules_chains(list, cfg, family);
-	rules_jumps(list, family);
+	rules_chains(list, cfg, family, routed);
+	rules_jumps(list, family, routed);
 }
 
 void rules_build(struct rules_list *list, const struct config *cfg, const struct host *host,
-		 bool v6)
+		 bool v6, bool routed)
 {
 	rules_routes(list, cfg, host, FLOW_IPV4);
 	ports_print(list, cfg);
-	build_chains(list, cfg, FLOW_IPV4);
+	build_chains(list, cfg, FLOW_IPV4, routed);
 	if (!v6)
 		return;
 	rules_routes(list, cfg, host, FLOW_IPV6);
-	build_chains(list, cfg, FLOW_IPV6);
+	build_chains(list, cfg, FLOW_IPV6, routed);
 }
 
 static int need_root(char *err, unsigned err_bytes)
@@ -78,20 +81,21 @@ static int routes_up(const struct config *cfg, const struct host *host, char *er
 	return result;
 }
 
-static int chains_up(const struct config *cfg, char *err, unsigned err_bytes)
+int rules_chains_up(const struct config *cfg, bool routed, char *err, unsigned err_bytes)
 {
 	struct rules_list list = {0};
 	int result;
 
-	build_chains(&list, cfg, FLOW_IPV4);
+	build_chains(&list, cfg, FLOW_IPV4, routed);
 	if (rules_have_v6())
-		build_chains(&list, cfg, FLOW_IPV6);
+		build_chains(&list, cfg, FLOW_IPV6, routed);
 	result = rules_list_run(&list, err, err_bytes);
 	rules_list_fini(&list);
 	return result;
 }
 
-int rules_up(const struct config *cfg, const struct host *host, char *err, unsigned err_bytes)
+int rules_up(const struct config *cfg, const struct host *host, bool routed, char *err,
+	     unsigned err_bytes)
 {
 	char waste[8];
 
@@ -102,7 +106,8 @@ int rules_up(const struct config *cfg, const struct host *host, char *err, unsig
 	if (!host)
 		return -1;
 	ports_release();
-	if (routes_up(cfg, host, err, err_bytes) == 0 && chains_up(cfg, err, err_bytes) == 0) {
+	if (routes_up(cfg, host, err, err_bytes) == 0 &&
+	    rules_chains_up(cfg, routed, err, err_bytes) == 0) {
 		ports_reserve(cfg);
 		return 0;
 	}
@@ -110,10 +115,22 @@ int rules_up(const struct config *cfg, const struct host *host, char *err, unsig
 	return -1;
 }
 
+/* What conntrack keeps of a converted connection would not end by itself for days. */
+static void forget(const struct flow_tuple *guest, void *data)
+{
+	struct netlink nl;
+
+	(void)data;
+	if (netlink_open(&nl, NETLINK_NETFILTER) < 0)
+		return;
+	ctnl_over(&nl, guest);
+	netlink_close(&nl);
+}
+
 int rules_down(char *err, unsigned err_bytes)
 {
 	struct rules_list chains = {0};
-	int result;
+	int result, error;
 
 	if (need_root(err, err_bytes) < 0)
 		return -1;
@@ -126,10 +143,16 @@ int rules_down(char *err, unsigned err_bytes)
 	if (rules_list_run(&chains, err, err_bytes) < 0)
 		result = -1;
 	rules_list_fini(&chains);
+	error = steer_remove(forget, NULL);
+	if (error) {
+		snprintf(err, err_bytes, "BPF programs at the interfaces' ingress: %s",
+			 strerror(-error));
+		result = -1;
+	}
 	return result;
 }
 
-int rules_print(const struct config *cfg, FILE *out, char *err, unsigned err_bytes)
+int rules_print(const struct config *cfg, bool routed, FILE *out, char *err, unsigned err_bytes)
 {
 	struct rules_list list = {0};
 	struct host *host = look(cfg, err, err_bytes);
@@ -137,7 +160,7 @@ int rules_print(const struct config *cfg, FILE *out, char *err, unsigned err_byt
 
 	if (!host)
 		return -1;
-	rules_build(&list, cfg, host, rules_have_v6());
+	rules_build(&list, cfg, host, rules_have_v6(), routed);
 	result = list.no_memory ? -1 : 0;
 	if (result < 0) {
 		snprintf(err, err_bytes, "out of memory");

@@ -14,11 +14,11 @@
 
 /* ---- iptables; `family` is FLOW_IPV4 or FLOW_IPV6 in all of these ---- */
 
-/* Contents of our chains, each table in one transaction. */
-void rules_chains(struct rules_list *list, const struct config *cfg, uint8_t family);
+/* Contents of our chains, each table in one transaction; `routed`: see rules_up(). */
+void rules_chains(struct rules_list *list, const struct config *cfg, uint8_t family, bool routed);
 
 /* The jumps from the host's chains into ours, and their and the chains' removal. */
-void rules_jumps(struct rules_list *list, uint8_t family);
+void rules_jumps(struct rules_list *list, uint8_t family, bool routed);
 void rules_chains_remove(struct rules_list *list, uint8_t family);
 
 /* ---- routing ---- */
@@ -43,6 +43,6 @@ void rules_routes(struct rules_list *list, const struct config *cfg, const struc
 
 /* All that `up` does, in order, as commands; v6 false: IPv4 only. */
 void rules_build(struct rules_list *list, const struct config *cfg, const struct host *host,
-		 bool v6);
+		 bool v6, bool routed);
 
 #endif

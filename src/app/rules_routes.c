@@ -50,8 +50,8 @@ static struct rtnl_rule *add_output_rule(struct rules_plan *plan, const char *in
 {
 	struct rtnl_rule *r = add_rule(plan, family, preference, plan->table);
 
-	r->mark = RULES_MARK_CONVERTED;
-	r->mask = RULES_MARK_CONN;
+	r->mark = STEER_CONVERTED;
+	r->mask = STEER_KIND;
 	snprintf(r->oif, sizeof(r->oif), "%s", interface);
 	return r;
 }

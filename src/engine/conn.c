@@ -6,6 +6,7 @@
 
 #include "base/seq.h"
 #include "engine/addresses.h"
+#include "engine/claims.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
 #include "engine/join.h"
@@ -64,6 +65,7 @@ void conn_free(struct step *st, struct conn *c, enum reason reason)
 	if (c->state != CONN_CLOSED && c->state != CONN_SYN_SENT && !responder_half_open(c))
 		event(st, ENGINE_EVENT_CLOSED, c, reason);
 	responder_settled(e, c);
+	claims_end(e, c, reason == REASON_CLOSED_REUSED);
 	multi_free(e, c);
 	addresses_free(e, c);
 	while (c->subflow != NONE)
@@ -89,6 +91,7 @@ void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 	c->state = CONN_CLOSED;
 	c->reason = (uint8_t)reason;
 	c->reset = reset;
+	claims_conn(st->e, c);
 	deadline_set(st->e, c, st->tick->now_us + (reset ? LINGER_RESET_US : LINGER_US));
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/siphash.h"
 #include "engine/adopt.h"
+#include "engine/claims.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
@@ -28,7 +29,7 @@
 #include "engine/path_manager.h"
 #include "engine/pmtu.h"
 
-#define MAGIC 0x6d70676174653031ull /* "mpgate01" */
+#define MAGIC 0x6d70676174653032ull /* "mpgate02" */
 #define MAPPINGS_PER_CONN_MIN 2
 #define MAPPINGS_MIN 4096
 #define ALIGN 64
@@ -251,6 +252,7 @@ struct engine *engine_adopt(void *region, size_t bytes, const struct engine_cfg 
 		if (c->active_us > now_us) /* the clock began anew: a reboot of the host */
 			return NULL;
 	}
+	claims_adopted(e);
 	/* Paths may have moved while nobody looked; those that the file lacks now are down. */
 	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++) {
 		bool was_usable = e->path_usable[i];
@@ -339,14 +341,14 @@ static struct engine_result stranger(struct step *st)
 	}
 	if (st->in->mark_converted && !(st->p.flags & TCP_SYN)) {
 		emit_rst_back(st, NULL, REASON_DROP_ORPHAN);
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_ORPHAN, ENGINE_NO_CONN);
+		r = verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_ORPHAN, ENGINE_NO_CONN);
+		r.ask = st->p.tuple;
+		return r;
 	}
-	r = verdict(ENGINE_ACCEPT,
-		    st->in->from == ENGINE_GUEST || st->in->mark_half ? ENGINE_MARK_PLAIN
-								      : ENGINE_MARK_NONE,
-		    REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
-	r.ask = st->p.tuple;
-	return r;
+	return verdict(ENGINE_ACCEPT,
+		       st->in->from == ENGINE_GUEST || st->in->mark_half ? ENGINE_MARK_PLAIN
+									 : ENGINE_MARK_NONE,
+		       REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
 }
 
 /*
@@ -465,7 +467,7 @@ void engine_timeout(struct engine *e, struct engine_tick *tick, struct engine_ou
 {
 	struct step st = {.e = e, .tick = tick, .outs = outs};
 
-	while (engine_deadline_us(e) <= tick->now_us && emit_room(&st, 2))
+	while (engine_deadline_us(e) <= tick->now_us && emit_room(&st, 2) && !claims_full(e))
 		conn_timeout(&st, conn_at(e, deadline_first(e)));
 }
 
@@ -476,7 +478,7 @@ bool engine_shutdown(struct engine *e, struct engine_tick *tick, struct engine_o
 	for (uint32_t i = 0; i < e->conns.n_touched; i++) {
 		if (conn_at(e, i)->state != CONN_ESTABLISHED)
 			continue;
-		if (!emit_room(&st, 1 + ENGINE_SUBFLOWS_MAX))
+		if (!emit_room(&st, 1 + ENGINE_SUBFLOWS_MAX) || claims_full(e))
 			return true;
 		conn_reset(&st, conn_at(e, i), REASON_CLOSED_SHUTDOWN);
 	}

@@ -7,6 +7,7 @@
  * mapped a second time do the legs differ, each direction by one constant from then on.
  */
 #include "base/seq.h"
+#include "engine/claims.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/receive.h"
@@ -93,6 +94,7 @@ void conn_fallback(struct step *st, struct conn *c, enum reason reason)
 
 	subflow_stay_single(st, c);
 	c->state = CONN_FALLBACK;
+	claims_conn(st->e, c);
 	event(st, ENGINE_EVENT_FALLBACK, c, reason);
 	if (c->reason != reason) /* an MP_FAIL was counted when it came */
 		count(st->e, reason);

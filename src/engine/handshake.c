@@ -10,6 +10,7 @@
 #include "engine/handshake.h"
 
 #include "base/seq.h"
+#include "engine/claims.h"
 #include "engine/conn.h"
 #include "engine/crypto.h"
 #include "engine/emit.h"
@@ -327,6 +328,7 @@ struct engine_result handshake_translated(struct step *st, struct conn *c,
 		return r;
 	}
 	c->state = CONN_ESTABLISHED;
+	claims_conn(st->e, c);
 	return r;
 }
 

@@ -20,6 +20,7 @@
 #include "engine/responder.h"
 
 #include "base/seq.h"
+#include "engine/claims.h"
 #include "engine/conn.h"
 #include "engine/crypto.h"
 #include "engine/emit.h"
@@ -98,6 +99,7 @@ static void syn_remember(struct step *st, struct conn *c)
 
 	c->responder = true;
 	c->state = CONN_SYN_RECEIVED;
+	claims_conn(st->e, c);
 	c->syn_count = 1;
 	c->syn_us = st->tick->now_us;
 	c->policy = policy_use(st->e, &c->guest, true);
@@ -360,6 +362,7 @@ static void convert(struct step *st, struct conn *c, struct subflow *s)
 
 	responder_settled(st->e, c);
 	c->state = CONN_ESTABLISHED;
+	claims_conn(st->e, c);
 	c->third_ack = true;
 	c->key_peer = st->o.mp.capable.sender_key;
 	crypto_key_derive(c->key_peer, &c->token_peer, &idsn);

@@ -92,6 +92,7 @@ struct conn {
 	bool peer_tcprst : 1;     /* the peer's, with MP_TCPRST: no middlebox made it */
 	bool initial_removed : 1; /* the peer has taken back the address that it began with */
 	bool promoted : 1;        /* may have more subflows (promotion.h) */
+	uint8_t claimed : 3;      /* enum engine_claim_kind: what the host was told */
 
 	uint16_t guest_mss, peer_mss;
 	uint16_t silent_paths; /* bit i: path i fell silent and is asked by joins */
@@ -431,6 +432,9 @@ struct engine {
 	struct blackhole blackhole[BLACKHOLE_SLOTS];
 	struct endpoint endpoint[ENDPOINT_SLOTS];
 	struct engine_result pending; /* of an asked SYN/ACK */
+	struct engine_claim claim[ENGINE_CLAIMS_MAX];
+	uint32_t n_claims, claims_cursor; /* cursor: the next record to be claimed anew */
+	bool claims_renew, claims_fetched;
 };
 
 /* One call's arguments and what was decoded, handed through the steps of a packet's way. */

@@ -5,6 +5,7 @@
 #include "base/seq.h"
 #include "engine/addresses.h"
 #include "engine/announce.h"
+#include "engine/claims.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
@@ -37,6 +38,7 @@ struct subflow *subflow_new(struct step *st, struct conn *c, const struct flow_t
 	s->map_head = s->map_tail = s->sender = s->early = NONE;
 	s->n_shifts = 1;
 	subflow_add(e, s);
+	claims_subflow_add(e, c, s);
 	return s;
 }
 
@@ -92,6 +94,7 @@ void subflow_free(struct engine *e, struct conn *c, struct subflow *s)
 	mapping_free_all(e, s);
 	spans_free(e, &s->early);
 	subflow_rm(e, s);
+	claims_subflow_rm(e, c, s);
 	s->state = SUBFLOW_FREE;
 	pool_free(&e->subflows, e, me);
 }

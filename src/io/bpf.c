@@ -140,3 +140,13 @@ int bpf_redirect(unsigned from, unsigned to, uint32_t mark)
 	close(program); /* the filter holds it */
 	return err;
 }
+
+int bpf_check(void)
+{
+	int program = load(1, 0);
+
+	if (program < 0)
+		return program;
+	close(program);
+	return 0;
+}

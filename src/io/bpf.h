@@ -16,4 +16,7 @@
  */
 int bpf_redirect(unsigned from, unsigned to, uint32_t mark);
 
+/* Whether the kernel takes such a program at all: 0 or -errno. */
+int bpf_check(void);
+
 #endif

@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 
 #define MESSAGE_BYTES 512
+#define ESTABLISHED_S (5 * 86400) /* the kernel's own defaults */
+#define TIME_WAIT_S 120
 
 static struct nlmsghdr *message(char *buf, uint8_t type, uint16_t flags,
 				const struct flow_tuple *tuple)
@@ -93,7 +95,6 @@ static void decode_tuple(const struct nlattr *whole, struct flow_tuple *tuple)
 
 struct answer {
 	struct flow_tuple orig, reply;
-	uint32_t mark;
 };
 
 static int on_entry(const struct nlmsghdr *msg, void *data)
@@ -107,8 +108,6 @@ static int on_entry(const struct nlmsghdr *msg, void *data)
 			decode_tuple(attr, &answer->orig);
 		else if (mnl_attr_get_type(attr) == CTA_TUPLE_REPLY)
 			decode_tuple(attr, &answer->reply);
-		else if (mnl_attr_get_type(attr) == CTA_MARK && mnl_attr_get_payload_len(attr) == 4)
-			answer->mark = ntohl(mnl_attr_get_u32(attr));
 	}
 	return MNL_CB_OK;
 }
@@ -140,29 +139,8 @@ int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct 
 	return 0;
 }
 
-int ctnl_mark_of(struct netlink *nl, const struct flow_tuple *guest, uint32_t *mark)
-{
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
-	struct answer answer;
-	int err;
-
-	memset(&answer, 0, sizeof(answer));
-	err = netlink_ask(nl, message(buf, IPCTNL_MSG_CT_GET, 0, guest), on_entry, &answer);
-	*mark = answer.mark;
-	return err;
-}
-
-int ctnl_mark(struct netlink *nl, const struct flow_tuple *guest, uint32_t mark, uint32_t mask)
-{
-	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
-	struct nlmsghdr *msg = message(buf, IPCTNL_MSG_CT_NEW, 0, guest);
-
-	mnl_attr_put_u32(msg, CTA_MARK, htonl(mark));
-	mnl_attr_put_u32(msg, CTA_MARK_MASK, htonl(mask));
-	return netlink_ask(nl, msg, NULL, NULL);
-}
-
-int ctnl_liberal(struct netlink *nl, const struct flow_tuple *guest)
+static int set_state(struct netlink *nl, const struct flow_tuple *guest, uint8_t state,
+		     uint32_t timeout_s)
 {
 	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
 	struct nlmsghdr *msg = message(buf, IPCTNL_MSG_CT_NEW, 0, guest);
@@ -170,12 +148,25 @@ int ctnl_liberal(struct netlink *nl, const struct flow_tuple *guest)
 		.flags = IP_CT_TCP_FLAG_BE_LIBERAL,
 		.mask = IP_CT_TCP_FLAG_BE_LIBERAL,
 	};
-	struct nlattr *whole = mnl_attr_nest_start(msg, CTA_PROTOINFO);
-	struct nlattr *tcp = mnl_attr_nest_start(msg, CTA_PROTOINFO_TCP);
+	struct nlattr *whole, *tcp;
 
+	mnl_attr_put_u32(msg, CTA_TIMEOUT, htonl(timeout_s));
+	whole = mnl_attr_nest_start(msg, CTA_PROTOINFO);
+	tcp = mnl_attr_nest_start(msg, CTA_PROTOINFO_TCP);
+	mnl_attr_put_u8(msg, CTA_PROTOINFO_TCP_STATE, state);
 	mnl_attr_put(msg, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(liberal), &liberal);
 	mnl_attr_put(msg, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof(liberal), &liberal);
 	mnl_attr_nest_end(msg, tcp);
 	mnl_attr_nest_end(msg, whole);
 	return netlink_ask(nl, msg, NULL, NULL);
+}
+
+int ctnl_keep(struct netlink *nl, const struct flow_tuple *guest)
+{
+	return set_state(nl, guest, TCP_CONNTRACK_ESTABLISHED, ESTABLISHED_S);
+}
+
+int ctnl_over(struct netlink *nl, const struct flow_tuple *guest)
+{
+	return set_state(nl, guest, TCP_CONNTRACK_TIME_WAIT, TIME_WAIT_S);
 }

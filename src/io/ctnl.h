@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * ctnl.h - what the host's connection tracking knows of a connection (ctnetlink): its translated
- * addresses, and its mark.
+ * addresses, and how long they last.
  */
 #ifndef MPGATE_IO_CTNL_H
 #define MPGATE_IO_CTNL_H
@@ -18,18 +18,18 @@
  */
 int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct flow_tuple *net);
 
-/* The connection's mark. 0; -ENOENT when conntrack has no such connection; -errno. */
-int ctnl_mark_of(struct netlink *nl, const struct flow_tuple *guest, uint32_t *mark);
-
-/* Sets the bits of `mask` in the connection's mark to those of `mark`. 0 or -errno. */
-int ctnl_mark(struct netlink *nl, const struct flow_tuple *guest, uint32_t mark, uint32_t mask);
+/*
+ * Conntrack has seen no more of it than the handshake: it is to take the connection for
+ * established, for five days without a segment, and not to judge sequence numbers when it sees some
+ * again, because the connection fell back to plain TCP: what it calls invalid is not translated.
+ * 0; -ENOENT when it has no such connection; -errno.
+ */
+int ctnl_keep(struct netlink *nl, const struct flow_tuple *guest);
 
 /*
- * Conntrack is not to judge this connection's sequence numbers (IP_CT_TCP_FLAG_BE_LIBERAL). It
- * sees the guest on one side and the peer's subflow on the other, whose acknowledgements differ,
- * so it would call some segments invalid, and an invalid one carries no mark and is not
- * translated back. 0 or -errno.
+ * It is over: as if conntrack had seen its end, the entry goes in two minutes, or with a new SYN.
+ * 0; -ENOENT when conntrack has no such connection; -errno.
  */
-int ctnl_liberal(struct netlink *nl, const struct flow_tuple *guest);
+int ctnl_over(struct netlink *nl, const struct flow_tuple *guest);
 
 #endif

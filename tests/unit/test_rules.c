@@ -83,14 +83,14 @@ static void example(struct config *cfg, struct host *host)
 	add_route(p->routes4, &p->n_routes4, "0.0.0.0", 0, NULL, 0);
 }
 
-static char *render(const struct config *cfg, const struct host *host, bool v6)
+static char *render(const struct config *cfg, const struct host *host, bool v6, bool routed)
 {
 	struct rules_list list = {0};
 	char *text = NULL;
 	size_t bytes;
 	FILE *out = open_memstream(&text, &bytes);
 
-	rules_build(&list, cfg, host, v6);
+	rules_build(&list, cfg, host, v6, routed);
 	CU_ASSERT_FALSE(list.no_memory);
 	fprintf(out, "#!/bin/sh -e\n");
 	rules_list_print(&list, out);
@@ -119,7 +119,7 @@ static void test_example(void)
 	char *text, *expected;
 
 	example(&cfg, &host);
-	text = render(&cfg, &host, true);
+	text = render(&cfg, &host, true, false);
 	if (getenv("RULES_EXAMPLE_RENEW")) {
 		FILE *out = fopen(EXAMPLE, "w");
 
@@ -224,14 +224,14 @@ static void test_harmless(void)
 	struct rules_list up = {0}, down = {0};
 
 	example(&cfg, &host);
-	rules_build(&up, &cfg, &host, true);
+	rules_build(&up, &cfg, &host, true, true);
 	check_list(&up);
 	CU_ASSERT(up.n > 20);
 	rules_list_fini(&up);
 
 	rules_chains_remove(&down, FLOW_IPV4);
 	check_list(&down);
-	CU_ASSERT(down.n >= 9);
+	CU_ASSERT(down.n >= 7);
 	rules_list_fini(&down);
 }
 
@@ -246,9 +246,9 @@ static void test_missing_interfaces(void)
 	memset(&host, 0, sizeof(host));
 	host.path[0].table = HOST_TABLE_BASE;
 	host.path[1].table = 102;
-	text = render(&cfg, &host, true);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "-A MPGATE-PRE -i virbr1 -g MPGATE-GUEST"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "-A MPGATE-PRE -i wwan0 -g MPGATE-NET"));
+	text = render(&cfg, &host, true, false);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "-A MPGATE-FWD -o virbr1 -g MPGATE-FWDN"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "-A MPGATE-FWDN -i wwan0 -g MPGATE-NET"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "rule add iif mpg-lte table 102"));
 	CU_ASSERT_PTR_NULL(strstr(text, "route replace"));
 	free(text);
@@ -263,35 +263,52 @@ static void test_bypass(void)
 	char *text, *state = NULL;
 
 	example(&cfg, &host);
-	text = render(&cfg, &host, false);
+	text = render(&cfg, &host, false, false);
 	for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
 		if (!strstr(line, "-j NFQUEUE"))
 			continue;
 		CU_ASSERT_PTR_NOT_NULL(strstr(line, "--queue-num 61"));
 		if (strstr(line, "--queue-bypass")) {
 			with++;
-			CU_ASSERT_FALSE(starts(line, "-A MPGATE-OWN"));
 		} else {
 			without++;
-			CU_ASSERT_TRUE(starts(line, "-A MPGATE-OWN") ||
-				       strstr(line, "--ctstate INVALID") ||
-				       strstr(line, "--dport 61000:65000") ||
-				       strstr(line, "--tcp-option 30 -m conntrack"));
+			CU_ASSERT_TRUE(starts(line, "-A MPGATE-PRE -m mark --mark "
+						    "0x20000000/0x30000000 "));
 		}
 	}
-	/* POST, GUEST, NET for SYNs with MPTCP and for INVALID, HALF, ICMP twice for each path */
-	CU_ASSERT_EQUAL(with, 9);
-	/* converted; subflows, the gate's own and joined; invalid from guests, and towards them */
-	CU_ASSERT_EQUAL(without, 5);
+	/* half, shown; guests' SYNs by either path; from the net SYN/ACK, RST, SYN with MPTCP */
+	CU_ASSERT_EQUAL(with, 7);
+	CU_ASSERT_EQUAL(without, 1);
+	free(text);
+}
+
+/* Nothing of ours may make a host track connections that does not; I6. */
+static void test_no_tracking(void)
+{
+	static const char *const words[] = {"conntrack", "connmark", "CONNMARK", "ctstate",
+					    "-j CT",     "helper",   "NAT",      "state"};
+	static struct config cfg;
+	static struct host host;
+	char *text;
+
+	example(&cfg, &host);
+	text = render(&cfg, &host, true, false);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		CHECK_TEXT(words[i], !strstr(text, words[i]));
+	CU_ASSERT_PTR_NULL(strstr(text, "MPGATE-ACCEPT"));
+	free(text);
+	/* Only packets that come out of a device of ours need it, where they are routed. */
+	text = render(&cfg, &host, true, true);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "-A MPGATE-RAW -i mpg-lte -j CT --notrack"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "-A MPGATE-ACCEPT -i mpg-g1 -j ACCEPT"));
 	free(text);
 }
 
 static void test_marks(void)
 {
-	CU_ASSERT_EQUAL(RULES_MARK_PLAIN | RULES_MARK_CONVERTED | RULES_MARK_DECIDED |
-				RULES_MARK_GUEST,
-			RULES_MARK_ALL);
-	CU_ASSERT_EQUAL(RULES_MARK_PLAIN + RULES_MARK_CONVERTED, RULES_MARK_CONN);
+	CU_ASSERT_EQUAL(STEER_SHOWN | STEER_CONVERTED, STEER_KIND);
+	CU_ASSERT_EQUAL(STEER_HALF, STEER_KIND);
+	CU_ASSERT_EQUAL((STEER_KIND | STEER_DECIDED) & ~STEER_ALL, 0);
 }
 
 /* The checks above can fail. */
@@ -335,7 +352,7 @@ static void test_shared_interface(void)
 
 	example(&cfg, &host);
 	snprintf(cfg.path[1].interface, sizeof(cfg.path[1].interface), "eth0");
-	text = render(&cfg, &host, false);
+	text = render(&cfg, &host, false, false);
 	CU_ASSERT_TRUE(has_line(text, "rule add from 10.1.1.2 fwmark 0x20000000/0x30000000 oif "
 				      "eth0 table 20000 pref 15000 "));
 	CU_ASSERT_TRUE(has_line(text, "rule add from 10.1.2.2 fwmark 0x20000000/0x30000000 oif "
@@ -356,6 +373,7 @@ static const struct unit_test tests[] = {
 	{"nothing but ours is touched", test_harmless},
 	{"interfaces that do not exist yet", test_missing_interfaces},
 	{"who may pass a dead daemon", test_bypass},
+	{"no connection tracking", test_no_tracking},
 	{"marks", test_marks},
 	{"two paths on one interface", test_shared_interface},
 	{"the checks can fail", test_checks},

@@ -309,6 +309,25 @@ def without_state(ctx):
     ctx.converted("--send 100k", "--send 100k")
 
 
+@case("kill:port-used-again", needs_gate=False, fresh=True, masquerade=True)
+def port_used_again(ctx):
+    """The ports of a connection that lingers in the dead daemon's table serve a new one: as plain
+    TCP, and the next process leaves it alone."""
+    daemon = ctx.new_daemon()
+    daemon.start()
+    ports = f"--bind {ADDR[4]['guest']} --bind-port 40500"
+    ctx.exchange(f"--send 10k {ports} --fin-after-eof", "--send 10k")    # the server waits, not we
+    daemon.kill()
+    server = ctx.serve("--send 2000 --idle-at 1000 --idle-ms 2500", mptcp=False)
+    client = background(ctx, f"--send 2000 --idle-at 1000 --idle-ms 2500 {ports}")
+    time.sleep(0.7)
+    daemon.start()
+    one, two = move.parse(client.communicate(timeout=20)[0]), server.result()
+    move.same_data(one, two)
+    expect(two["mptcp_start"] == 0, f"MPTCP without a daemon: {two}")
+    ctx.converted("--send 10k", "--send 10k")
+
+
 @case("kill:many-live-on", needs_gate=False, fresh=True, masquerade=True)
 def many_live_on(ctx):
     """100 connections in every state of theirs."""
@@ -423,4 +442,54 @@ def check(ctx):
     ctx.gate_ns.sh("sysctl -qw net.ipv4.ip_forward=0")
     before = host.snapshot(ctx.gate_ns)
     refused(ctx, daemon.argv("check", "-c", daemon.config), ["forward"])
+    host.same(before, host.snapshot(ctx.gate_ns))
+
+
+def tracked(ctx, state=""):
+    """What conntrack knows of connections to the server's port."""
+    out = ctx.gate_ns.sh("conntrack -L -p tcp 2>/dev/null", check=False)
+    return [line for line in out.splitlines() if "dport=7001" in line and state in line]
+
+
+@case("host:not-tracked", fresh=True)
+def not_tracked(ctx):
+    """A host that does not track connections goes on so: nothing of ours asks for it."""
+    for family in (4, 6):
+        ctx.converted("--send 100k", "--send 100k", family)
+        ctx.plain("--send 100k", "--send 100k", family, server_mptcp=False)
+    count = ctx.gate_ns.sh("cat /proc/sys/net/netfilter/nf_conntrack_count").strip()
+    expect(count == "0", f"conntrack has {count} entries")
+
+
+@case("host:tracked-while-it-lives", masquerade=True, fresh=True)
+def tracked_while_it_lives(ctx):
+    """To conntrack a converted connection shows its handshake only: its entry, and with it the
+    translated port, must last as long as the connection, and not for days after."""
+    server = ctx.serve("--send 2000 --idle-at 1000 --idle-ms 1500")
+    client = background(ctx, "--send 2000 --idle-at 1000 --idle-ms 1500")
+    time.sleep(0.7)
+    lines = tracked(ctx, "ESTABLISHED")
+    expect(len(lines) == 1 and int(lines[0].split()[2]) > 400000, f"conntrack: {tracked(ctx)}")
+    one = move.parse(client.communicate(timeout=20)[0])
+    move.same_data(one, server.result())
+    ctx.wait("the entry's end", lambda: not tracked(ctx, "ESTABLISHED"))
+    lines = tracked(ctx)
+    expect(all(int(line.split()[2]) <= 120 for line in lines), f"conntrack: {lines}")
+
+
+@case("host:tc-shared", needs_gate=False, fresh=True)
+def tc_shared(ctx):
+    """An administrator's clsact and filters stay what they are; what mpgate brought goes."""
+    ctx.gate_ns.sh("tc qdisc add dev up-a clsact; tc qdisc add dev up-b clsact; "
+                   "tc filter add dev up-a ingress prio 7 protocol ip u32 match u32 0 0 "
+                   "flowid 1:1")
+    daemon = ctx.new_daemon(path_b=True)
+    before = host.snapshot(ctx.gate_ns)
+    daemon.start()
+    ctx.gate_ns.sh("tc filter add dev guest0 egress prio 9 protocol ip u32 match u32 0 0 "
+                   "flowid 1:1")
+    ctx.converted("--send 100k", "--send 100k")
+    daemon.stop()
+    ctx.gate_ns.sh("tc filter show dev guest0 egress | grep -q u32")
+    ctx.gate_ns.sh("tc qdisc del dev guest0 clsact")
     host.same(before, host.snapshot(ctx.gate_ns))

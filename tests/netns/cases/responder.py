@@ -107,12 +107,12 @@ def loss(ctx, family):
 
 @case("responder:plain")
 def plain(ctx):
-    """Clients without MPTCP, guests that a rule keeps plain: the daemon sees next to nothing."""
+    """Clients without MPTCP: the daemon sees the guest's SYN/ACK and nothing else."""
     for family in (4, 6):
         before = ctx.daemon.queued_packets()
         inbound.plain(ctx, "--send 1M", "--send 1M", family, 10, mptcp=False)
         queued = ctx.daemon.queued_packets() - before
-        expect(queued == 0, f"{queued} packets of plain connections visited the daemon")
+        expect(queued <= 10, f"{queued} packets of 10 plain connections visited the daemon")
 
 
 @case("responder:policy", gate={"extra": 'policy { match = "tcp dport 7004"  use = "never" }\n'})

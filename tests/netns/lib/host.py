@@ -13,6 +13,8 @@ LOOKS = {
     "rule": "ip -4 rule; ip -6 rule",
     "route": "ip -4 route show table all; ip -6 route show table all",
     "link": "ip -o link",
+    "tc": "tc qdisc show; for d in $(ip -o link | sed 's/^[0-9]*: //; s/[:@].*//'); do "
+          "tc filter show dev $d ingress; done",
     "addr": "ip -o addr",
     "sysctl": "sysctl -a 2>/dev/null | grep -E "
               "'^net.ipv[46].(conf|ip_forward|route|ip_local_reserved_ports)|"

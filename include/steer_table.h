@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * steer_table.h - what the program at the interfaces' ingress (src/bpf), its loader (src/io) and
+ * the rules (src/app) agree upon: the marks, and the table of the tuples that are ours.
+ */
+#ifndef MPGATE_STEER_TABLE_H
+#define MPGATE_STEER_TABLE_H
+
+#include <stdint.h>
+
+/*
+ * Marks of packets; the other 28 bits are the host's. The program sets one of the first three, and
+ * raw PREROUTING queues what bears it.
+ */
+#define STEER_SHOWN 0x10000000U     /* for the daemon, if there is one, to have a look at */
+#define STEER_CONVERTED 0x20000000U /* of a converted connection: waits for a daemon */
+#define STEER_HALF 0x30000000U      /* of one whose third ACK decides; passes without a daemon */
+#define STEER_KIND 0x30000000U      /* the bits of these */
+#define STEER_DECIDED 0x40000000U   /* the daemon has spoken: the packet goes on */
+#define STEER_ALL 0xf0000000U
+
+enum steer_side { STEER_GUEST, STEER_NET };
+
+/* Packets as they come in at an interface of that side; unused bytes are zero. */
+struct steer_key {
+	uint8_t side; /* enum steer_side */
+	uint8_t family;
+	uint8_t zero[2];
+	uint16_t src_port, dst_port; /* network byte order */
+	uint8_t src[16], dst[16];    /* an IPv4 address stands in the first four bytes */
+};
+
+enum steer_state {
+	STEER_IS_HALF = 1,
+	STEER_IS_CONVERTED, /* all but SYN and SYN/ACK, which go the host's own road */
+	STEER_IS_OWN,       /* a subflow of the gate's own: its SYN/ACK as well */
+	STEER_IS_OVER,      /* lingers; a SYN of a new connection, or what answers it, ends that */
+};
+
+struct steer_value {
+	uint32_t state; /* enum steer_state */
+};
+
+#endif

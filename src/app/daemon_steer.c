@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * daemon_steer.c - what the engine claims, told to the kernel: the table of the program at the
+ * interfaces' ingress, and conntrack, where the host tracks connections.
+ *
+ * A claim is in the table before anything leaves that could be answered. To conntrack a converted
+ * connection shows nothing more than its handshake, so its entry is made a lasting one, and ends
+ * with the connection: a translated port is neither free too early nor kept for days.
+ */
+#include "app/daemon_state.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "io/log.h"
+
+/* Entries are 64 bytes of kernel memory, taken as they are needed. */
+static uint32_t tuples(const struct config *cfg)
+{
+	return cfg->max_connections * 4 + 1024;
+}
+
+static void end_tracking(const struct flow_tuple *guest, void *data)
+{
+	ctnl_over(data, guest); /* that there is no entry is the rule on many hosts */
+}
+
+static int tell_table(struct daemon *d, const struct engine_claim *claim)
+{
+	enum steer_side side = claim->from == ENGINE_GUEST ? STEER_GUEST : STEER_NET;
+
+	switch ((enum engine_claim_kind)claim->kind) {
+	case ENGINE_CLAIM_HALF:
+		return steer_put(d->steer, side, &claim->tuple, STEER_IS_HALF);
+	case ENGINE_CLAIM_CONVERTED:
+		return steer_put(d->steer, side, &claim->tuple, STEER_IS_CONVERTED);
+	case ENGINE_CLAIM_OWN:
+		return steer_put(d->steer, side, &claim->tuple, STEER_IS_OWN);
+	case ENGINE_CLAIM_OVER:
+		return steer_put(d->steer, side, &claim->tuple, STEER_IS_OVER);
+	case ENGINE_CLAIM_RELEASED:
+	case ENGINE_CLAIM_ENDED:
+		break;
+	}
+	return steer_rm(d->steer, side, &claim->tuple);
+}
+
+static void tell_conntrack(struct daemon *d, const struct engine_claim *claim)
+{
+	int err = 0;
+
+	if (claim->from != ENGINE_GUEST)
+		return;
+	if (claim->kind == ENGINE_CLAIM_CONVERTED)
+		err = ctnl_keep(&d->conntrack, &claim->tuple);
+	else if (claim->kind == ENGINE_CLAIM_ENDED || claim->kind == ENGINE_CLAIM_OVER)
+		err = ctnl_over(&d->conntrack, &claim->tuple);
+	if (err && err != -ENOENT)
+		d->counter[DAEMON_CONNTRACK_FAILED].value++;
+}
+
+void daemon_claims(struct daemon *d)
+{
+	unsigned n;
+
+	while ((n = engine_claims(d->engine, d->claim)) > 0) {
+		for (unsigned i = 0; i < n; i++) {
+			int err = tell_table(d, &d->claim[i]);
+
+			/* Over, and taken out by a SYN meanwhile: the tuple is another's. */
+			if (err == -ENOENT)
+				continue;
+			tell_conntrack(d, &d->claim[i]);
+			if (!err)
+				continue;
+			d->counter[DAEMON_CLAIM_FAILED].value++;
+			if (!d->claim_told)
+				log_error("the kernel's table of our connections: %s (further "
+					  "failures are only counted)",
+					  strerror(-err));
+			d->claim_told = true;
+		}
+	}
+}
+
+void daemon_orphan(struct daemon *d, enum engine_side from, const struct flow_tuple *tuple)
+{
+	steer_put(d->steer, from == ENGINE_GUEST ? STEER_GUEST : STEER_NET, tuple, STEER_IS_OVER);
+}
+
+int daemon_steer_attach(struct daemon *d, const char *interface, unsigned index,
+			enum steer_side side)
+{
+	int err = index ? steer_attach(d->steer, index, side) : 0;
+
+	if (err)
+		log_error("%s: the program that finds our connections cannot be put before it: %s; "
+			  "what comes in there stays plain. It takes CONFIG_NET_CLS_BPF, "
+			  "CONFIG_NET_SCH_INGRESS, and no filter of another kind at priority 1 of "
+			  "tc's ingress",
+			  interface, strerror(-err));
+	return err;
+}
+
+int daemon_steer_open(struct daemon *d, char *err, unsigned err_bytes)
+{
+	int error = 0;
+
+	d->steer = steer_open(tuples(d->cfg), err, err_bytes);
+	if (!d->steer)
+		return -1;
+	daemon_claims(d); /* of the connections that were taken over */
+	for (unsigned i = 0; i < d->cfg->n_guests && !error; i++)
+		error = daemon_steer_attach(d, d->cfg->guests[i], d->host.guests[i].index,
+					    STEER_GUEST);
+	for (unsigned i = 0; i < d->cfg->n_paths && !error; i++)
+		error = daemon_steer_attach(d, d->cfg->path[i].interface,
+					    d->host.path[i].link.index, STEER_NET);
+	if (error)
+		snprintf(err, err_bytes, "BPF at the interfaces' ingress: %s; see `mpgate check`",
+			 strerror(-error));
+	return error ? -1 : 0;
+}
+
+void daemon_steer_close(struct daemon *d)
+{
+	bool stays = d->reload || !d->steer;
+	int err = stays ? 0 : steer_remove(end_tracking, &d->conntrack);
+
+	if (err)
+		log_error("withdrawing the BPF programs: %s", strerror(-err));
+	steer_close(d->steer);
+	d->steer = NULL;
+}

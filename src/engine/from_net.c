@@ -376,20 +376,17 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 }
 
 /*
- * Our MP_JOIN ACK is with the peer, which sends on that subflow at once, and its answer is still on
- * its way: what follows here leaves a hole in the data and none in the subflow. A single
- * connection would show the hole to the guest, whose duplicate acknowledgements would make the
- * peer repair what was never lost.
+ * Our MP_JOIN ACK is with the peer, which sends on that subflow at once; its answer is still on its
+ * way, or will never come because the path went. What follows here then leaves a hole in the data
+ * and none in the subflow. A single connection would show the hole to the guest, whose duplicate
+ * acknowledgements would make the peer repair what was never lost, and for ever if the hole is.
  */
-static bool other_in_use(struct step *st, const struct conn *c, const struct subflow *s)
+static bool other_in_use(const struct step *st, const struct conn *c, const struct subflow *s)
 {
 	const struct dss *d = &st->o.mp.dss;
-	bool joins = false;
 	uint64_t dsn;
 
-	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
-		joins |= subflow_at(st->e, k)->state == SUBFLOW_JOIN_ACK;
-	if (!joins || !st->o.mp.has_dss || !d->has_map || d->map_len == 0 ||
+	if (!c->promoted || !st->o.mp.has_dss || !d->has_map || d->map_len == 0 ||
 	    st->p.payload_bytes == 0 || st->p.seq != s->rcv_nxt)
 		return false;
 	dsn = d->dsn64 ? d->dsn : dsn_expand((uint32_t)d->dsn, c->acked_dsn);

@@ -331,6 +331,10 @@ void join_timeout(struct step *st, struct conn *c, struct subflow *s)
 	} else if (s->state == SUBFLOW_JOIN_ACK && s->n_rto < JOIN_TRIES) {
 		s->n_rto++;
 		send_ack(st, c, s);
+	} else if (s->state == SUBFLOW_JOIN_ACK) {
+		/* The peer may have believed in it, and what it sent there waits. */
+		addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net), false);
+		subflow_abort(st, c, s, MP_TCPRST_PERFORMANCE, REASON_JOIN_TIMEOUT);
 	} else {
 		end(st, c, s, false, REASON_JOIN_TIMEOUT);
 	}

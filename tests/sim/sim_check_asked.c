@@ -141,7 +141,7 @@ struct check_sub *check_join_asked(struct gate *g, const struct flow_tuple *t, u
 {
 	struct check_sub *b = check_sub_find(g, t, f);
 
-	if (!(s->flags & F_SYN) || s->mp.join != JOIN_SYN)
+	if (!(s->flags & F_SYN) || s->mp.join != JOIN_SYN || !s->csum_ok)
 		return b;
 	if (b && b->state != CHECK_GONE && b->irs == s->seq && b->nonce_peer == s->mp.nonce)
 		return b;

@@ -47,6 +47,11 @@ static struct flow *flow_of_token(struct gate *g, uint32_t token)
 	return NULL;
 }
 
+static bool joinable(const struct flow *f, const struct flow_tuple *t)
+{
+	return f->far ? t->dst_port == f->tuple.dst_port : peer_joinable(&f->peer, t);
+}
+
 static void check_syn(struct gate *g, struct flow *f, const struct check_sub *b,
 		      const struct seg *s)
 {
@@ -63,9 +68,8 @@ static void check_syn(struct gate *g, struct flow *f, const struct check_sub *b,
 	if (!ip_addr_equal(&s->tuple.src, &addr) || s->tuple.src_port < g->cfg.port_min ||
 	    s->tuple.src_port > g->cfg.port_max)
 		sim_fail(g->w, "I4: an MP_JOIN from no address or port of ours: %s", seg_text(s));
-	if (s->tuple.dst_port != f->tuple.dst_port || m->join_id == 0 ||
-	    m->backup != g->cfg.path[b->path].backup)
-		sim_fail(g->w, "I4: an MP_JOIN to another port, with id 0 or a wrong B: %s",
+	if (!joinable(f, &s->tuple) || m->join_id == 0 || m->backup != g->cfg.path[b->path].backup)
+		sim_fail(g->w, "I4: an MP_JOIN to another place, with id 0 or a wrong B: %s",
 			 seg_text(s));
 	if (!f->check.confirmed)
 		sim_fail(g->w, "I4: an MP_JOIN before the connection is confirmed: %s",

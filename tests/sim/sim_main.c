@@ -24,7 +24,8 @@ static int usage(void)
 		"usage: sim [--seed S] [--seeds N] [--list FILE] [--pcap DIR] [--verbose]\n"
 		"  --seed S     one seed, or the first of N\n"
 		"  --seeds N    so many (1); from 1000000 on seeds have several subflows, from\n"
-		"               4000000 a gate at both ends; below, half are taken from there\n"
+		"               3000000 the guests are asked, from 4000000 a gate is at both\n"
+		"               ends; of those below half are taken from there\n"
 		"  --list FILE  first the seeds that stand in the file, one per line\n"
 		"  --pcap DIR   one capture per link and side\n"
 		"  --verbose    every packet and verdict\n"
@@ -162,9 +163,10 @@ static bool run_list(const char *file, const struct options_main *o, unsigned *n
 /* Of a plain run's seeds half are taken from where there is more to it. */
 static uint64_t kind_of(uint64_t i)
 {
-	static const uint32_t kind[] = {SIM_MULTI_SEEDS, 0, SIM_BOTH_SEEDS, 0};
+	static const uint32_t kind[] = {SIM_MULTI_SEEDS,     0, SIM_BOTH_SEEDS,  0,
+					SIM_RESPONDER_SEEDS, 0, SIM_MULTI_SEEDS, 0};
 
-	return kind[i % 4];
+	return kind[i % 8];
 }
 
 int main(int argc, char **argv)

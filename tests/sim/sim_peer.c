@@ -22,6 +22,8 @@ void peer_init(struct flow *f)
 	p->w = f->w;
 	p->f = f;
 	p->rtx_at_us = p->probe_at_us = p->linger_at_us = p->alone_at_us = NEVER;
+	p->join_at_us = p->announce_at_us = NEVER;
+	p->client = f->passive;
 	p->rng = rng_split(f->w->sc.seed, 70 + f->index);
 	app_init(&p->app, f->w, &f->script->peer_app, &f->script->guest_app, f->key_to_guest,
 		 f->key_to_peer);
@@ -106,8 +108,8 @@ static struct peer_sub *over(struct peer *p)
 	return s;
 }
 
-struct peer_sub *peer_sub_new(struct peer *p, unsigned path, const struct seg *syn,
-			      const struct tcp_traits *k)
+struct peer_sub *peer_sub_make(struct peer *p, unsigned path, const struct flow_tuple *t,
+			       const struct tcp_traits *k)
 {
 	struct peer_sub *s = &p->sub[p->n_sub];
 
@@ -120,10 +122,19 @@ struct peer_sub *peer_sub_new(struct peer *p, unsigned path, const struct seg *s
 	s->used = true;
 	s->path = path;
 	s->reset_at_us = NEVER;
-	s->t.tuple = flow_tuple_reverse(&syn->tuple);
+	s->t.tuple = *t;
+	s->map_end = s->t.iss + 1;
+	return s;
+}
+
+struct peer_sub *peer_sub_new(struct peer *p, unsigned path, const struct seg *syn,
+			      const struct tcp_traits *k)
+{
+	struct flow_tuple t = flow_tuple_reverse(&syn->tuple);
+	struct peer_sub *s = peer_sub_make(p, path, &t, k);
+
 	tcp_negotiate(&s->t, syn);
 	s->t.no_edge_check = p->mptcp;
-	s->map_end = s->t.iss + 1;
 	return s;
 }
 
@@ -231,12 +242,18 @@ static void first_segment(struct peer *p, struct peer_sub *s, const struct seg *
 {
 	if (p->heard_dss || p->fallback || !p->mptcp || s->joined)
 		return;
-	if (g->mp.dss && g->mp.has_ack)
+	if ((g->mp.dss && g->mp.has_ack) || (p->client && g->mp.add_addr))
 		p->heard_dss = true;
 	else if (!g->mp.capable && g->seq == s->t.irs + 1 && g->seq == s->t.rcv_nxt)
 		peer_fall_back(p, "the first segment has neither MP_CAPABLE nor DSS");
 	if (g->mp.capable && g->mp.has_data_len)
 		p->remote64 = true;
+	if (!p->heard_dss)
+		return;
+	if (p->client)
+		peer_confirmed(p);
+	if (p->f->script->peer_announces)
+		p->announce_at_us = p->w->now_us + rng_range(&p->rng, 1, 500) * 1000;
 }
 
 static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
@@ -245,6 +262,8 @@ static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
 		peer_stray_reset(p->w, s->path, g, 0);
 		return;
 	}
+	if (s->t.state == TCP_SYN_SENT && !peer_client_input(p, s, g))
+		return;
 	if (g->flags & F_SYN) {
 		if (s->t.state == TCP_SYN_RECEIVED && g->seq == s->t.irs && s->joined)
 			peer_join_answer(p, s);
@@ -273,6 +292,9 @@ static void sub_input(struct peer *p, struct peer_sub *s, const struct seg *g)
 		tcp_ack(&s->t); /* the fourth ACK was lost (section 3.2) */
 		return;
 	}
+	peer_addresses(p, s, g);
+	if (s->t.state != TCP_OPEN)
+		return;
 	if (g->mp.prio)
 		s->backup = g->mp.backup;
 	first_segment(p, s, g);
@@ -325,8 +347,12 @@ uint64_t peer_next_us(const struct peer *p)
 {
 	uint64_t us = p->rtx_at_us, one;
 
+	if (p->client && !p->started)
+		return p->f->script->start_us;
 	if (p->n_sub == 0 || p->reset)
 		return NEVER;
+	us = p->join_at_us < us ? p->join_at_us : us;
+	us = p->announce_at_us < us ? p->announce_at_us : us;
 	us = p->probe_at_us < us ? p->probe_at_us : us;
 	us = p->linger_at_us < us ? p->linger_at_us : us;
 	us = p->alone_at_us < us ? p->alone_at_us : us;
@@ -367,6 +393,7 @@ static void run_sub(struct peer *p, struct peer_sub *s)
 		if (s->t.state == TCP_OPEN && !s->t.fin_sent && peer_multipath(p))
 			peer_sub_reset(p, s, 2);
 	}
+	peer_client_timer(p, s);
 	tcp_run(&s->t);
 }
 
@@ -388,6 +415,10 @@ void peer_run(struct peer *p)
 {
 	bool was_shut = app_space(&p->app) < p->f->script->peer_app.buffer_bytes / 2;
 
+	if (p->client && !p->started) {
+		peer_connect(p);
+		return;
+	}
 	for (unsigned i = 0; i < p->n_sub; i++)
 		run_sub(p, &p->sub[i]);
 	give_up(p);
@@ -398,6 +429,10 @@ void peer_run(struct peer *p)
 		peer_abort(p);
 		return;
 	}
+	if (p->join_at_us <= p->w->now_us)
+		peer_join_more(p);
+	if (p->announce_at_us <= p->w->now_us)
+		peer_announce(p);
 	peer_data_timer(p);
 	if (was_shut && app_space(&p->app) >= p->f->script->peer_app.buffer_bytes / 2)
 		for (unsigned i = 0; i < p->n_sub; i++)

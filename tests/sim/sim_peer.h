@@ -19,6 +19,7 @@
 #define PEER_SUBFLOWS_MAX 64
 #define PEER_EARLY_MAX 64
 #define PEER_SPANS_MAX 1024
+#define PEER_TARGETS_MAX 8
 
 struct flow;
 
@@ -56,13 +57,26 @@ struct peer_sub {
 	bool refused; /* will be, when its third ACK comes */
 	bool backup;  /* as the gate wants it */
 	bool queued;  /* what it carries goes over the others too */
+	/* where the peer asks: SYNs and third ACKs sent, ids of both addresses */
+	unsigned syns, thirds;
+	uint8_t id_local;
 	unsigned path, syn_acks;
+	uint8_t id_remote; /* of the address at the gate's end; 0: where it began */
 	uint32_t nonce_local, nonce_remote;
 	uint64_t reset_at_us;
 	struct peer_map *map;
 	unsigned n_map, cap_map, first_map;
 	uint32_t map_end; /* sequence number behind the last mapping */
 	struct peer_pending in;
+};
+
+/* An address that may be joined. */
+struct peer_target {
+	struct ip_addr addr;
+	uint16_t port; /* 0: that of the connection */
+	uint8_t id;    /* 0: where the connection began */
+	bool removed;
+	unsigned path;
 };
 
 struct peer {
@@ -83,6 +97,15 @@ struct peer {
 	struct peer_spans early; /* data behind a hole; its bytes were compared */
 	struct peer_spans again; /* to be sent on another subflow as well */
 	unsigned n_discarded, turn;
+	/* as the one who asks */
+	bool client, started, asked; /* asked: the SYN has MP_CAPABLE */
+	struct peer_target target[PEER_TARGETS_MAX];
+	unsigned n_targets, n_joins;
+	uint64_t join_at_us;
+	/* addresses that the peer announced as its own */
+	struct peer_target own[PEER_TARGETS_MAX];
+	unsigned n_own, n_announced;
+	uint64_t announce_at_us;
 	struct rng rng;
 	uint64_t linger_at_us; /* the data is through: when the subflows are given up */
 	uint64_t alone_at_us;  /* no subflow is left: when the connection is given up */
@@ -103,6 +126,8 @@ uint64_t peer_next_us(const struct peer *p);
 void peer_run(struct peer *p);
 bool peer_over(const struct peer *p);
 
+struct peer_sub *peer_sub_make(struct peer *p, unsigned path, const struct flow_tuple *t,
+			       const struct tcp_traits *k);
 struct peer_sub *peer_sub_new(struct peer *p, unsigned path, const struct seg *syn,
 			      const struct tcp_traits *k);
 void peer_stray_reset(struct sim *w, unsigned path, const struct seg *s, uint8_t why);
@@ -110,7 +135,24 @@ void peer_stray_reset(struct sim *w, unsigned path, const struct seg *s, uint8_t
 void peer_sub_reset(struct peer *p, struct peer_sub *s, uint8_t why);
 void peer_sub_gone(struct peer *p, struct peer_sub *s);
 
+/* sim_peer_client.c */
+void peer_connect(struct peer *p);
+/* MP_CAPABLE with both keys is due on a segment at `seq`; and it, with the mapping of the data. */
+bool peer_capable_due(const struct peer *p, const struct peer_sub *s, uint32_t seq);
+void peer_put_capable(const struct peer *p, struct mp *m, const struct peer_map *x);
+void peer_confirmed(struct peer *p); /* the other end has shown that it speaks MPTCP */
+void peer_join_more(struct peer *p);
+/* A segment before the subflow is open; true: it is now, and the segment is to be looked at. */
+bool peer_client_input(struct peer *p, struct peer_sub *s, const struct seg *g);
+void peer_client_timer(struct peer *p, struct peer_sub *s);
+
+/* sim_peer_addr.c */
+void peer_addresses(struct peer *p, struct peer_sub *s, const struct seg *g);
+void peer_announce(struct peer *p);
+bool peer_joinable(const struct peer *p, const struct flow_tuple *t); /* the gate first */
+
 /* sim_peer_join.c */
+void peer_removed(struct peer *p, const struct mp *m); /* REMOVE_ADDR */
 void peer_join(struct sim *w, unsigned path, const struct seg *syn);
 void peer_join_answer(struct peer *p, struct peer_sub *s); /* SYN/ACK, again and again */
 void peer_join_third(struct peer *p, struct peer_sub *s, const struct seg *g);

@@ -65,6 +65,8 @@ void peer_join(struct sim *w, unsigned path, const struct seg *g)
 		peer_stray_reset(w, path, g, REASON_PROHIBITED);
 		return;
 	}
+	if (!peer_joinable(p, &g->tuple))
+		sim_fail(w, "I4: a join to an address that nobody announced: %s", seg_text(g));
 	k = script->peer;
 	k.mss_reserve = 28;
 	k.isn = (uint32_t)rng_next(&p->rng);
@@ -72,12 +74,25 @@ void peer_join(struct sim *w, unsigned path, const struct seg *g)
 	s = peer_sub_new(p, path, g, &k);
 	s->joined = true;
 	s->backup = g->mp.backup;
+	s->id_remote = g->mp.join_id;
 	s->nonce_remote = g->mp.nonce;
 	s->nonce_local = (uint32_t)rng_next(&p->rng);
 	s->refused = rng_chance(&p->rng, script->peer_refuses_third_percent);
 	if (rng_chance(&p->rng, script->peer_resets_percent))
 		s->reset_at_us = w->now_us + rng_range(&p->rng, 1, 3000) * 1000;
 	peer_join_answer(p, s);
+}
+
+/* RFC 8684 section 3.4.2: subflows to that address end; what they carry goes over the others. */
+void peer_removed(struct peer *p, const struct mp *m)
+{
+	for (unsigned i = 0; i < m->n_removed; i++)
+		for (unsigned k = 0; k < p->n_sub; k++) {
+			struct peer_sub *s = &p->sub[k];
+
+			if (s->id_remote == m->removed[i] && s->t.state != TCP_RESET)
+				peer_sub_reset(p, s, 0);
+		}
 }
 
 void peer_join_third(struct peer *p, struct peer_sub *s, const struct seg *g)

@@ -96,6 +96,10 @@ static uint32_t peer_fill(struct tcp *t, struct seg *g, uint32_t n, uint8_t *buf
 		g->mp.fail_dsn = p->fail_dsn;
 		p->fail_wanted = false;
 	}
+	if (n == 0 && peer_capable_due(p, s, g->seq) && !p->fin_sent) {
+		peer_put_capable(p, &g->mp, NULL);
+		return 0;
+	}
 	if (n == 0) {
 		if (peer_multipath(p) && p->fin_sent && !p->fin_acked && g->mp.dss && !g->mp.fail)
 			put_bare_fin(p, &g->mp);
@@ -109,7 +113,9 @@ static uint32_t peer_fill(struct tcp *t, struct seg *g, uint32_t n, uint8_t *buf
 		memset(buf, 0, n);
 	else
 		stream_fill(p->f->key_to_guest, x->off + skip, buf, n);
-	if (peer_multipath(p)) {
+	if (peer_capable_due(p, s, g->seq)) {
+		peer_put_capable(p, &g->mp, x);
+	} else if (peer_multipath(p)) {
 		put_map(p, &g->mp, t, x);
 	} else if (p->infinite_wanted && g->seq == t->max && !g->mp.fail) {
 		/* RFC 8684 section 3.7: length 0, from here on plain TCP. */
@@ -275,7 +281,7 @@ bool peer_push_one(struct peer *p, struct peer_sub *s)
 	struct tcp *t = &s->t;
 	uint64_t n = p->app.written - p->nxt, window = p->edge > p->nxt ? p->edge - p->nxt : 0;
 	uint32_t pipe = tcp_pipe(t), space;
-	bool last;
+	bool last, rides;
 
 	space = t->cwnd > pipe ? t->cwnd - pipe : pipe ? 0 : t->mss;
 	if (t->nxt != t->max || s->map_end != t->max || t->fin_sent)
@@ -291,9 +297,11 @@ bool peer_push_one(struct peer *p, struct peer_sub *s)
 	if (n == 0 || (n < t->mss && !t->k.nodelay && p->nxt != p->una && !p->app.closed))
 		return false;
 	last = p->app.closed && p->nxt + n == p->app.written;
-	peer_map_add(s, p->nxt, (uint32_t)n, last && p->f->script->peer_fin_rides, false);
+	/* MP_CAPABLE has no place for a DATA_FIN. */
+	rides = last && p->f->script->peer_fin_rides && !peer_capable_due(p, s, s->map_end);
+	peer_map_add(s, p->nxt, (uint32_t)n, rides, false);
 	p->nxt += n;
-	if (last && p->f->script->peer_fin_rides)
+	if (rides)
 		p->fin_sent = true;
 	tcp_push(t);
 	return true;

@@ -250,6 +250,7 @@ static void make_role(struct scenario *sc)
 
 		sc->flow[i].guest_port = sc->flow[i].peer_port;
 		sc->flow[i].peer_port = port;
+		sc->flow[i].peer_joins = (uint8_t)rng_range(&r, 0, 5);
 	}
 }
 

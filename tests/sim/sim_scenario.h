@@ -57,6 +57,8 @@ struct flow_script {
 	uint8_t peer_refuses_join_percent,
 		peer_refuses_third_percent; /* of those that are allowed */
 	uint8_t peer_resets_percent;        /* of subflows, some time after they joined */
+	uint8_t peer_announces;             /* words about its addresses and priorities */
+	uint8_t peer_joins;                 /* where it asks: so many times at most */
 };
 
 struct link_script {

@@ -231,6 +231,8 @@ static bool reset_over(const struct flow *f)
 		return true;
 	if (guest && (peer || f->peer.n_sub == 0))
 		return true;
+	if (f->passive && peer && !f->guest.started)
+		return w->sc.lossy;
 	if (!guest && !peer)
 		return false;
 	return w->sc.lossy || w->sc.scarce || w->sc.boxes;
@@ -254,7 +256,8 @@ static bool flow_over(const struct flow *f)
 	if (f->far)
 		return f->guest.started &&
 		       ((guest_over(f) && guest_over(f->far)) || both_reset_over(f));
-	return f->guest.started && ((guest_over(f) && peer_over(&f->peer)) || reset_over(f));
+	return (f->guest.started || (f->passive && f->peer.reset)) &&
+	       ((guest_over(f) && peer_over(&f->peer)) || reset_over(f));
 }
 
 static bool all_over(struct sim *w)

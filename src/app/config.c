@@ -215,9 +215,13 @@ static void defaults(struct config *cfg)
 		.queue = 61,
 		.port_min = 61000,
 		.port_max = 65000,
+		/*
+		 * After 32 KB: a transfer of 30 kB makes no join, one of 1 MB over two links of 100
+		 * Mbit/s and 10 ms ends 8 % sooner downwards than with 256 KB (README).
+		 */
 		.multipath = {.mode = CONFIG_FULLMESH,
 			      .ndiffports = 2,
-			      .after_bytes = 262144,
+			      .after_bytes = 32768,
 			      .on_congestion = true,
 			      .max_subflows = ENGINE_SUBFLOWS_MAX,
 			      .announce = "responder",

@@ -175,6 +175,7 @@ ALL = {c.name: c for c in (Plain, Native, Relay, Mpgate, MpgateBbr)}
 
 def add_variant(name, extra):
     """mpgate with more text in its file; returns the name."""
-    ALL[name] = type(name, (Mpgate,), {"name": name, "text": f"mpgate, {extra}",
-                                       "extra": extra.replace("\\n", "\n") + "\n"})
+    extra = extra.replace("\\n", "\n")
+    ALL[name] = type(name, (Mpgate,), {"name": name, "extra": extra + "\n",
+                                       "text": "mpgate, " + extra.replace("\n", "  ")})
     return name

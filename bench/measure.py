@@ -19,20 +19,22 @@ def status_kb(pid, field):
 
 
 class Transfer:
-    """One run of xfer at both ends, the client in the background."""
+    """One run of xfer at both ends, the client in the background; `beside`: plain TCP to a port of
+    its own."""
 
-    def __init__(self, bench, contender, way, size, options="", connections=1):
+    def __init__(self, bench, contender, way, size, options="", connections=1, beside=None):
         common = f"--no-digest --times --timeout 20 --connections {connections} {options} "
         send = f"--send {size}"
         self.way = way
         where, mptcp = contender.server()
         self.server = move.Server(
             where, bench.ctx.tools, 4,
-            common + (send if way == "down" else "--fin-after-eof"), mptcp)
+            common + (send if way == "down" else "--fin-after-eof"), mptcp and not beside,
+            beside or move.PORT)
         where, mptcp = contender.client()
         self.process = where.start(
             [f"{bench.ctx.tools}/xfer", "client", "--host", contender.host(), "--port",
-             str(move.PORT)] + (["--mptcp"] if mptcp else []) +
+             str(beside or move.PORT)] + (["--mptcp"] if mptcp else []) +
             (common + (send if way == "up" else "--fin-after-eof")).split(),
             stdout=-1, text=True)
 
@@ -60,6 +62,7 @@ class Transfer:
 class Case:
     rounds = None
     role = None         # that of the run
+    asked = False       # only when it is named
 
     def __init__(self, name, text, links, contenders, bars):
         self.name, self.text, self.links = name, text, links
@@ -69,6 +72,9 @@ class Case:
     def capacity(self):
         """Mbit/s of payload that all links hold."""
         return [float(one.split("=")[1].split("/")[0]) * PAYLOAD for one in self.links.split()]
+
+    def ways(self):
+        return ("up", "down")
 
     def keys(self, medians):
         return [k for k in medians if k != "failed"]
@@ -132,7 +138,7 @@ class Goodput(Case):
     def measure(self, bench, contender):
         out = {}
         capacity = max(self.capacity()) if contender.name == "plain" else sum(self.capacity())
-        for way in ("up", "down"):
+        for way in self.ways():
             size = int(capacity * MEGA / 8 * bench.options.seconds)
             got = Transfer(bench, contender, way, size).receiver()
             if got["received"] != size:
@@ -150,7 +156,7 @@ class Short(Case):
 
     def measure(self, bench, contender):
         out = {}
-        for way in ("up", "down"):
+        for way in self.ways():
             one, two = Transfer(bench, contender, way, self.size,
                                 connections=self.count).result()
             if one["clean"] != self.count or one["bad_offset"] != -1 or two["bad_offset"] != -1:

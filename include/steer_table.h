@@ -21,11 +21,10 @@
 
 enum steer_side { STEER_GUEST, STEER_NET };
 
-/* Packets as they come in at an interface of that side; unused bytes are zero. */
+/* Packets as they come in, sender first; unused bytes are zero. */
 struct steer_key {
-	uint8_t side; /* enum steer_side */
 	uint8_t family;
-	uint8_t zero[2];
+	uint8_t zero[3];
 	uint16_t src_port, dst_port; /* network byte order */
 	uint8_t src[16], dst[16];    /* an IPv4 address stands in the first four bytes */
 };
@@ -37,8 +36,13 @@ enum steer_state {
 	STEER_IS_OVER,      /* lingers; a SYN of a new connection, or what answers it, ends that */
 };
 
+/*
+ * The side is no part of the key: what comes from the other one pretends, and the daemon is to see
+ * that as well.
+ */
 struct steer_value {
-	uint32_t state; /* enum steer_state */
+	uint16_t state; /* enum steer_state */
+	uint16_t side;  /* enum steer_side: where such packets come from */
 };
 
 #endif

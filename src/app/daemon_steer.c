@@ -42,7 +42,7 @@ static int tell_table(struct daemon *d, const struct engine_claim *claim)
 	case ENGINE_CLAIM_ENDED:
 		break;
 	}
-	return steer_rm(d->steer, side, &claim->tuple);
+	return steer_rm(d->steer, &claim->tuple);
 }
 
 static void tell_conntrack(struct daemon *d, const struct engine_claim *claim)

@@ -113,7 +113,7 @@ static __always_inline int network(struct __sk_buff *skb, __u8 version, __u32 *a
 	}
 }
 
-static __always_inline __u32 tcp(struct __sk_buff *skb, __u32 at, struct steer_key *key)
+static __always_inline __u32 tcp(struct __sk_buff *skb, __u32 at, __u8 side, struct steer_key *key)
 {
 	const struct steer_value *value;
 	struct tcp_head t;
@@ -132,8 +132,7 @@ static __always_inline __u32 tcp(struct __sk_buff *skb, __u32 at, struct steer_k
 		if (state == STEER_IS_OWN && (t.flags & ACK))
 			return STEER_CONVERTED;
 		/* An MPTCP option may be there: raw PREROUTING looks. */
-		return key->side == STEER_NET && !(t.flags & (ACK | RST | FIN)) &&
-				       t.offset > NO_OPTIONS
+		return side == STEER_NET && !(t.flags & (ACK | RST | FIN)) && t.offset > NO_OPTIONS
 			       ? STEER_SHOWN
 			       : 0;
 	}
@@ -155,7 +154,6 @@ static __always_inline __u32 too_big(struct __sk_buff *skb, __u8 version, __u32 
 	at += ICMP_HEADER_BYTES;
 	if (network(skb, version, &at, &sent) != NEXT_TCP || load(skb, at, ports, sizeof(ports)))
 		return 0;
-	key.side = STEER_NET;
 	key.family = sent.family;
 	key.src_port = ports[1];
 	key.dst_port = ports[0];
@@ -166,7 +164,7 @@ static __always_inline __u32 too_big(struct __sk_buff *skb, __u8 version, __u32 
 
 static __always_inline int steer(struct __sk_buff *skb, __u8 side)
 {
-	struct steer_key key = {.side = side};
+	struct steer_key key = {};
 	__u32 at = 0, mark = 0;
 	__u8 version;
 	int next;
@@ -181,7 +179,7 @@ static __always_inline int steer(struct __sk_buff *skb, __u8 side)
 		return TC_ACT_UNSPEC;
 	next = network(skb, version, &at, &key);
 	if (next == NEXT_TCP)
-		mark = tcp(skb, at, &key);
+		mark = tcp(skb, at, side, &key);
 	else if (side == STEER_NET && next == (version == IPV4 ? IPPROTO_ICMP : NEXT_ICMP6))
 		mark = too_big(skb, version, at);
 	if (mark || (skb->mark & STEER_ALL))

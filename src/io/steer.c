@@ -45,10 +45,9 @@ struct steer {
 	int table, program[2];
 };
 
-static void set_key(struct steer_key *key, enum steer_side side, const struct flow_tuple *t)
+static void set_key(struct steer_key *key, const struct flow_tuple *t)
 {
 	memset(key, 0, sizeof(*key));
-	key->side = (uint8_t)side;
 	key->family = t->family;
 	key->src_port = htons(t->src_port);
 	key->dst_port = htons(t->dst_port);
@@ -69,20 +68,20 @@ static void get_tuple(const struct steer_key *key, struct flow_tuple *t)
 int steer_put(struct steer *s, enum steer_side side, const struct flow_tuple *tuple,
 	      enum steer_state state)
 {
-	const struct steer_value value = {.state = state};
+	const struct steer_value value = {.state = (uint16_t)state, .side = (uint16_t)side};
 	struct steer_key key;
 
-	set_key(&key, side, tuple);
+	set_key(&key, tuple);
 	return bpf_map_update_elem(s->table, &key, &value,
 				   state == STEER_IS_OVER ? BPF_EXIST : BPF_ANY);
 }
 
-int steer_rm(struct steer *s, enum steer_side side, const struct flow_tuple *tuple)
+int steer_rm(struct steer *s, const struct flow_tuple *tuple)
 {
 	struct steer_key key;
 	int err;
 
-	set_key(&key, side, tuple);
+	set_key(&key, tuple);
 	err = bpf_map_delete_elem(s->table, &key);
 	return err == -ENOENT ? 0 : err;
 }
@@ -314,7 +313,7 @@ static void guests(const struct steer_key *key, const struct steer_value *value,
 	const struct visit *visit = data;
 	struct flow_tuple tuple;
 
-	if (key->side != STEER_GUEST || value->state == STEER_IS_OVER)
+	if (value->side != STEER_GUEST || value->state == STEER_IS_OVER)
 		return;
 	get_tuple(key, &tuple);
 	visit->fn(&tuple, visit->data);

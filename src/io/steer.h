@@ -34,7 +34,7 @@ int steer_put(struct steer *s, enum steer_side side, const struct flow_tuple *tu
 	      enum steer_state state);
 
 /* 0 also when it is not there. -errno. */
-int steer_rm(struct steer *s, enum steer_side side, const struct flow_tuple *tuple);
+int steer_rm(struct steer *s, const struct flow_tuple *tuple);
 
 /*
  * Takes our filters off all interfaces, and clsact where it came with them and nobody else uses

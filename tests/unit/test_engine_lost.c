@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_engine_lost.c - what a subflow or a connection leaves behind when it ends: data goes
+ * elsewhere at once and whole, records go back.
+ */
+#include "joins.h"
+#include "unit.h"
+
+#define BYTES 40000u
+#define PIECE 5000u
+#define PARTS 10
+#define START 101u /* of the guest's stream, behind what world_open() sent */
+
+/* Bytes of the guest's stream, by data sequence number. */
+struct bytes {
+	bool at[START + BYTES];
+};
+
+static void open_two(struct world *w, struct join *j)
+{
+	joins_init(w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(w, j));
+	join_complete(w, j);
+	CU_ASSERT_FATAL(living(w) == 2);
+}
+
+/* What the outputs carry on the joined subflow, or on the other; the end of it by ssn. */
+static uint32_t note(struct world *w, const struct join *j, bool joined, struct bytes *b)
+{
+	uint32_t end = 0;
+
+	for (unsigned i = 0; out(w, i); i++) {
+		uint32_t ssn = w->p.seq - (joined ? j->iss : w->guest_isn);
+		/* A mapping may be longer than a segment. */
+		uint32_t at = (uint32_t)(w->o.mp.dss.dsn - w->idsn_local) + ssn - w->o.mp.dss.ssn;
+
+		if (w->pkt[i].side != ENGINE_NET || w->p.payload_bytes == 0 ||
+		    flow_tuple_equal(&w->p.tuple, &j->net) != joined)
+			continue;
+		for (uint32_t k = 0; k < w->p.payload_bytes && at + k < START + BYTES; k++)
+			b->at[at + k] = true;
+		end = ssn + w->p.payload_bytes;
+	}
+	return end;
+}
+
+/* The guest sends until both subflows carry some; how far the first one is by ssn. */
+static uint32_t fill(struct world *w, const struct join *j, struct bytes *on_first,
+		     struct bytes *on_joined)
+{
+	uint32_t end = START, at;
+
+	for (uint32_t n = 0; n < BYTES; n += PIECE) {
+		struct seg s = {.flags = TCP_ACK | TCP_PSH,
+				.seq = START + n,
+				.ack = 1,
+				.window = 1000,
+				.payload_bytes = PIECE};
+
+		options_put_timestamps(&s.w, 200, 7000);
+		guest_sends(w, ENGINE_STEAL, &s);
+		at = note(w, j, false, on_first);
+		end = at ? at : end;
+		note(w, j, true, on_joined);
+	}
+	return end;
+}
+
+static unsigned count(const struct bytes *b)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < START + BYTES; i++)
+		n += b->at[i];
+	return n;
+}
+
+static void reset_joined(struct world *w, const struct join *j)
+{
+	struct seg s = {.flags = TCP_RST | TCP_ACK, .seq = 1, .ack = 1};
+
+	join_sends(w, j, &s);
+}
+
+/* Up to `end` of the first subflow, and of the data what is in order then. */
+static void acknowledge_first(struct world *w, uint32_t end, const struct bytes *on_first)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = end, .window = 1000};
+	uint32_t acked = START;
+
+	while (acked < end && on_first->at[acked])
+		acked++;
+	put_peer_ack(w, &s.w, acked);
+	net_sends(w, ENGINE_STEAL, &s);
+}
+
+/*
+ * No timer need fire: everything that the reset one carried follows on the other as soon as that
+ * has room, in several pieces, every byte.
+ */
+static void test_reinjection(void)
+{
+	static struct bytes first, joined, again;
+	uint32_t end;
+	struct world w;
+	struct join j;
+
+	memset(&first, 0, sizeof(first));
+	memset(&joined, 0, sizeof(joined));
+	memset(&again, 0, sizeof(again));
+	open_two(&w, &j);
+	end = fill(&w, &j, &first, &joined);
+	CU_ASSERT(count(&first) > 0 && count(&joined) > 0);
+	reset_joined(&w, &j);
+	CHECK_EQ(0, living(&w), 1);
+	note(&w, &j, false, &again);
+	for (unsigned part = 1; part <= PARTS; part++) {
+		acknowledge_first(&w, START + (end - START) / PARTS * part, &first);
+		note(&w, &j, false, &again);
+		world_pass(&w, 1000);
+		note(&w, &j, false, &again);
+	}
+	for (uint32_t i = 0; i < START + BYTES; i++)
+		if (joined.at[i] && !again.at[i]) {
+			CHECK_EQ(i, again.at[i], true);
+			break;
+		}
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* A subflow that ends with a hole: the spans behind it are nobody's. */
+static void test_ends_with_a_hole(void)
+{
+	struct seg s = {.flags = TCP_ACK,
+			.seq = 1 + PIECE,
+			.ack = 1,
+			.window = 1000,
+			.payload_bytes = PIECE};
+	struct world w;
+	struct join j;
+
+	open_two(&w, &j);
+	put_peer_map(&w, &s.w, START, 1 + PIECE, 1 + PIECE, PIECE, false);
+	join_sends(&w, &j, &s);
+	CU_ASSERT(engine_audit(w.e));
+	reset_joined(&w, &j);
+	CHECK_EQ(0, living(&w), 1);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* A connection that ends while something waits for room on another subflow. */
+static void test_ends_in_reinjection(void)
+{
+	static struct bytes first, joined;
+	struct seg s = {.flags = TCP_RST, .seq = START + BYTES};
+	struct world w;
+	struct join j;
+
+	memset(&first, 0, sizeof(first));
+	memset(&joined, 0, sizeof(joined));
+	open_two(&w, &j);
+	fill(&w, &j, &first, &joined);
+	CU_ASSERT(count(&joined) > 0);
+	reset_joined(&w, &j);
+	CHECK_EQ(0, living(&w), 1);
+	guest_sends(&w, ENGINE_STEAL, &s);
+	world_pass(&w, 1000000);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+static const struct unit_test tests[] = {
+	{"reinjection", test_reinjection},
+	{"ends with a hole", test_ends_with_a_hole},
+	{"ends in reinjection", test_ends_in_reinjection},
+};
+
+UNIT_MAIN("engine/lost", tests)

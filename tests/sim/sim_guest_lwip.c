@@ -26,7 +26,7 @@ static void emit(void *world, const uint8_t *packet, uint32_t n)
 /* What others look at is kept where the model has it. */
 static void mirror(struct guest *g)
 {
-	static const uint8_t state[] = {TCP_SYN_SENT, TCP_OPEN, TCP_OPEN, TCP_RESET};
+	static const uint8_t state[] = {TCP_IDLE, TCP_SYN_SENT, TCP_OPEN, TCP_OPEN, TCP_RESET};
 	struct lwip_conn *c = &g->lwip;
 	struct tcp *t = &g->t;
 
@@ -71,9 +71,10 @@ static void serve(struct flow *f)
 {
 	struct guest *g = &f->guest;
 
+	g->started |= f->passive && g->lwip.state != LWIP_LISTENS;
 	if (!g->started)
 		return;
-	if (g->lwip.state != LWIP_SYN_SENT)
+	if (g->lwip.state != LWIP_SYN)
 		app_run(&g->app);
 	if (g->app.abort)
 		lwip_abort(&g->lwip);
@@ -112,6 +113,24 @@ static void received(void *owner, const uint8_t *data, uint32_t n)
 		app_eof(&f->guest.app, "the guest");
 }
 
+static void begin(struct flow *f)
+{
+	static const struct lwip_calls calls = {.opened = opened, .received = received};
+	struct lwip_script s = {.peer = f->tuple.dst.b,
+				.port = f->tuple.src_port,
+				.peer_port = f->tuple.dst_port,
+				.iss = f->script->guest.isn,
+				.nodelay = f->script->guest.nodelay,
+				.keepalive_ms = (uint32_t)(f->script->guest.keepalive_us / 1000)};
+
+	f->guest.t.iss = s.iss;
+	f->guest.lwip = (struct lwip_conn){.calls = &calls, .owner = f};
+	if (f->passive)
+		lwip_listen(&f->guest.lwip, &s);
+	else
+		lwip_connect(&f->guest.lwip, &s);
+}
+
 void guest_lwip_init(struct flow *f)
 {
 	struct lwip_host h = {.world = f->w,
@@ -120,10 +139,12 @@ void guest_lwip_init(struct flow *f)
 			      .mtu_bytes = MTU,
 			      .emit = emit};
 
-	if (f->index > 0)
-		return;
-	tick_at_us = NEVER;
-	lwip_up(&h);
+	if (f->index == 0) {
+		tick_at_us = NEVER;
+		lwip_up(&h);
+	}
+	if (f->passive)
+		begin(f);
 }
 
 void guest_lwip_fini(struct flow *f)
@@ -146,26 +167,12 @@ uint64_t guest_lwip_next_us(const struct flow *f)
 	return f->index == 0 && tick_at_us < app ? tick_at_us : app;
 }
 
-static void start(struct flow *f)
+void guest_lwip_run(struct flow *f, bool starts)
 {
-	static const struct lwip_calls calls = {.opened = opened, .received = received};
-	struct lwip_script s = {.peer = f->tuple.dst.b,
-				.port = f->tuple.src_port,
-				.peer_port = f->tuple.dst_port,
-				.iss = f->script->guest.isn,
-				.nodelay = f->script->guest.nodelay,
-				.keepalive_ms = (uint32_t)(f->script->guest.keepalive_us / 1000)};
-
-	f->guest.started = true;
-	f->guest.t.iss = s.iss;
-	f->guest.lwip = (struct lwip_conn){.calls = &calls, .owner = f};
-	lwip_connect(&f->guest.lwip, &s);
-}
-
-void guest_lwip_run(struct flow *f, bool begin)
-{
-	if (begin)
-		start(f);
+	if (starts) {
+		f->guest.started = true;
+		begin(f);
+	}
 	if (f->index == 0 && tick_at_us <= f->w->now_us) {
 		lwip_tick();
 		tick_at_us = f->w->now_us + LWIP_TICK_MS * 1000;

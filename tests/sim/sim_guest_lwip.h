@@ -11,7 +11,7 @@ void guest_lwip_init(struct flow *f); /* the first flow's brings the host up */
 void guest_lwip_fini(struct flow *f);
 void guest_lwip_receive(struct sim *w, const struct pkt *p);
 uint64_t guest_lwip_next_us(const struct flow *f); /* of one that has begun, or of the host */
-void guest_lwip_run(struct flow *f, bool begin);
+void guest_lwip_run(struct flow *f, bool starts);
 bool guest_lwip_over(const struct flow *f);
 
 #endif

@@ -20,6 +20,7 @@
 static struct lwip_host host;
 static struct netif interface;
 static uint32_t next_iss;
+static struct lwip_conn *listening;
 static unsigned n_ticks;
 static uint16_t n_sent;
 
@@ -29,9 +30,21 @@ void tcp_timer_needed(void)
 {
 }
 
+static void on_gone(void *arg, err_t err);
+
+/* Also where a connection that was listened for has its record: nothing else is told of that. */
 u32_t tcp_next_iss(struct tcp_pcb *pcb)
 {
-	(void)pcb;
+	if (pcb->state != SYN_RCVD)
+		return next_iss;
+	for (struct lwip_conn *c = listening; c; c = c->next) {
+		if (c->port != pcb->local_port || c->pcb)
+			continue;
+		c->pcb = pcb;
+		c->state = LWIP_SYN;
+		tcp_err(pcb, on_gone);
+		return c->iss;
+	}
 	return next_iss;
 }
 
@@ -108,6 +121,18 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	return ERR_OK;
 }
 
+static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	struct lwip_conn *c = arg;
+
+	if (err != ERR_OK || c->pcb != pcb)
+		return ERR_ABRT;
+	tcp_recv(pcb, on_received);
+	c->state = LWIP_OPEN;
+	c->calls->opened(c->owner);
+	return ERR_OK;
+}
+
 /* The library has freed the record, or is about to. */
 static void on_gone(void *arg, err_t err)
 {
@@ -178,6 +203,8 @@ void lwip_down(void)
 		tcp_abandon(tcp_active_pcbs, 0);
 	}
 	forget_old(0);
+	for (; listening; listening = listening->next)
+		tcp_close(listening->listener);
 	netif_set_down(&interface);
 	netif_remove(&interface);
 }
@@ -205,6 +232,16 @@ void lwip_tick(void)
 
 /* ---- a connection ---- */
 
+static void set_options(struct tcp_pcb *pcb, const struct lwip_script *s)
+{
+	if (s->nodelay)
+		tcp_nagle_disable(pcb);
+	if (!s->keepalive_ms)
+		return;
+	ip_set_option(pcb, SOF_KEEPALIVE);
+	pcb->keep_idle = pcb->keep_intvl = s->keepalive_ms;
+}
+
 void lwip_connect(struct lwip_conn *c, const struct lwip_script *s)
 {
 	ip_addr_t own = address(host.addr), peer = address(s->peer);
@@ -212,22 +249,38 @@ void lwip_connect(struct lwip_conn *c, const struct lwip_script *s)
 
 	forget_old(s->port);
 	next_iss = s->iss;
-	c->state = LWIP_SYN_SENT;
+	c->state = LWIP_SYN;
 	c->pcb = tcp_new_ip_type(host.ipv6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4);
 	assert(c->pcb);
 	tcp_arg(c->pcb, c);
 	tcp_recv(c->pcb, on_received);
 	tcp_err(c->pcb, on_gone);
-	if (s->nodelay)
-		tcp_nagle_disable(c->pcb);
-	if (s->keepalive_ms) {
-		ip_set_option(c->pcb, SOF_KEEPALIVE);
-		c->pcb->keep_idle = c->pcb->keep_intvl = s->keepalive_ms;
-	}
+	set_options(c->pcb, s);
 	err = tcp_bind(c->pcb, &own, s->port);
 	assert(err == ERR_OK);
 	err = tcp_connect(c->pcb, &peer, s->peer_port, on_connected);
 	assert(err == ERR_OK);
+}
+
+void lwip_listen(struct lwip_conn *c, const struct lwip_script *s)
+{
+	ip_addr_t own = address(host.addr);
+	struct tcp_pcb *pcb = tcp_new_ip_type(host.ipv6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4);
+	err_t err;
+
+	assert(pcb);
+	c->state = LWIP_LISTENS;
+	c->port = s->port;
+	c->iss = s->iss;
+	set_options(pcb, s);
+	err = tcp_bind(pcb, &own, s->port);
+	assert(err == ERR_OK);
+	c->listener = tcp_listen(pcb);
+	assert(c->listener);
+	tcp_arg(c->listener, c);
+	tcp_accept(c->listener, on_accepted);
+	c->next = listening;
+	listening = c;
 }
 
 uint32_t lwip_room(const struct lwip_conn *c)

@@ -20,6 +20,7 @@
 #define LWIP_TICK_MS 250
 
 struct tcp_pcb;
+struct lwip_conn;
 
 struct lwip_host {
 	void *world;
@@ -35,7 +36,7 @@ struct lwip_calls {
 	void (*received)(void *owner, const uint8_t *data, uint32_t n); /* n = 0: the end */
 };
 
-enum lwip_state { LWIP_SYN_SENT, LWIP_OPEN, LWIP_OVER, LWIP_RESET };
+enum lwip_state { LWIP_LISTENS, LWIP_SYN, LWIP_OPEN, LWIP_OVER, LWIP_RESET };
 
 /* One connection; over or reset it has no pcb any more. */
 struct lwip_conn {
@@ -44,6 +45,11 @@ struct lwip_conn {
 	void *owner;
 	uint8_t state; /* enum lwip_state */
 	bool fin_sent, fin_received;
+	/* one that listens */
+	struct tcp_pcb *listener;
+	struct lwip_conn *next;
+	uint16_t port;
+	uint32_t iss;
 };
 
 struct lwip_seqs {
@@ -66,6 +72,7 @@ bool lwip_ticks(void); /* a connection needs the timer */
 void lwip_tick(void);  /* 250 ms have passed */
 
 void lwip_connect(struct lwip_conn *c, const struct lwip_script *s);
+void lwip_listen(struct lwip_conn *c, const struct lwip_script *s); /* for one connection */
 uint32_t lwip_room(const struct lwip_conn *c); /* bytes that can be written now */
 bool lwip_write(struct lwip_conn *c, const uint8_t *data, uint32_t n);
 void lwip_output(struct lwip_conn *c);

@@ -210,7 +210,10 @@ static void pick_guest(struct scenario *sc)
 {
 	struct rng r = rng_split(sc->seed, 9);
 
-	sc->lwip = rng_chance(&r, 25) && !sc->measured && sc->role == ROLE_INITIATOR;
+	/* There is one such stack: where guests stand at both ends, none is. */
+	sc->lwip = rng_chance(&r, 25) && !sc->measured && sc->role != ROLE_BOTH;
+	for (unsigned i = 0; i < sc->n_flows; i++)
+		sc->lwip &= sc->role == ROLE_INITIATOR || !sc->flow[i].reuses;
 	for (unsigned i = 0; i < sc->n_paths; i++)
 		for (int k = 0; k < 2; k++)
 			sc->lwip &= sc->link[i][k].mtu_bytes == 0;

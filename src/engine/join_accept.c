@@ -36,6 +36,7 @@
 #define SYNACK_TRIES 3
 #define MSS_LEAST 128 /* less would be all options */
 #define ENDPOINT_US (3600ull * 1000000)
+#define ENDPOINT_WAYS 4 /* places whose tags meet stand beside one another */
 
 static struct engine_result pass(enum reason reason)
 {
@@ -65,11 +66,27 @@ static uint64_t endpoint_tag(const struct engine *e, const struct ip_addr *addr,
 	return tag ? tag : 1;
 }
 
+/* Where the place stands, or where it is to be written: what ends first makes room. */
+static struct endpoint *endpoint_slot(struct engine *e, uint64_t tag)
+{
+	struct endpoint *best = NULL;
+
+	for (unsigned i = 0; i < ENDPOINT_WAYS; i++) {
+		struct endpoint *x = &e->endpoint[(tag + i) % ENDPOINT_SLOTS];
+
+		if (x->tag == tag)
+			return x;
+		if (!best || x->until_us < best->until_us)
+			best = x;
+	}
+	return best;
+}
+
 void join_accept_endpoint(struct engine *e, const struct flow_tuple *net, uint64_t now_us)
 {
 	uint64_t tag = endpoint_tag(e, &net->src, net->src_port);
 
-	e->endpoint[tag % ENDPOINT_SLOTS] = (struct endpoint){tag, now_us + ENDPOINT_US};
+	*endpoint_slot(e, tag) = (struct endpoint){tag, now_us + ENDPOINT_US};
 }
 
 static bool path_address(const struct engine *e, const struct flow_tuple *t, uint8_t *path)
@@ -94,7 +111,7 @@ static bool port_ours(const struct engine *e, uint16_t port)
 static bool nobody_elses(const struct step *st, const struct flow_tuple *t)
 {
 	uint64_t tag = endpoint_tag(st->e, &t->src, t->src_port);
-	const struct endpoint *x = &st->e->endpoint[tag % ENDPOINT_SLOTS];
+	const struct endpoint *x = endpoint_slot(st->e, tag);
 	uint8_t path;
 
 	return (x->tag == tag && st->tick->now_us < x->until_us) ||

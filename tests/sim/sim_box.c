@@ -11,11 +11,23 @@
 #define KIND_MPTCP 30
 #define HOLD_US 300
 
+#define PASSED_MAX 64
+#define REBOUND_BIT 0x0800
+
+/* How far a sender's numbers have come. */
+struct passed {
+	struct flow_tuple tuple;
+	uint32_t next;
+};
+
 struct box {
 	struct sim *w;
 	const struct box_script *script;
 	struct rng rng;
 	uint64_t n_packets[2], n_data[2], altered;
+	struct passed passed[PASSED_MAX]; /* for no_holes */
+	uint16_t rebound[PASSED_MAX];     /* ports as they were */
+	unsigned n_passed, n_rebound;
 };
 
 struct box *box_new(struct sim *w, const struct box_script *script)
@@ -82,6 +94,8 @@ static bool strips(const struct box *b, const struct seg *s, bool to_net)
 		return !to_net && syn && ack;
 	case STRIP_THIRD_ACK:
 		return to_net && !syn && s->mp.capable;
+	case STRIP_JOIN:
+		return s->mp.join != JOIN_NONE;
 	case STRIP_LATER:
 		return !syn && b->n_packets[!to_net] > k->strip_after && !k->strip_one_way[to_net];
 	default:
@@ -145,6 +159,60 @@ static void proxy(struct box *b, struct link *l, const struct seg *s)
 		return;
 	p = seg_build(&a);
 	link_put(b->w->link[l->index - 1][1], p);
+}
+
+static bool is_rebound(const struct box *b, uint16_t port)
+{
+	for (unsigned i = 0; i < b->n_rebound; i++)
+		if (b->rebound[i] == port)
+			return true;
+	return false;
+}
+
+/*
+ * NAT that forgets: what was there before has another source port from then on, and what comes for
+ * the old one has nobody to go to. False: the packet is gone.
+ */
+static bool rebind(struct box *b, struct pkt *p, const struct seg *s, bool to_net)
+{
+	uint16_t port = to_net ? s->tuple.src_port : s->tuple.dst_port;
+	uint8_t *at = p->data + s->ip_bytes + (to_net ? 0 : 2);
+	bool later = b->n_packets[0] + b->n_packets[1] > b->script->rebind_after;
+
+	if (to_net && !later && !is_rebound(b, port) && b->n_rebound < PASSED_MAX)
+		b->rebound[b->n_rebound++] = port;
+	if (!later || (to_net && !is_rebound(b, port)))
+		return true;
+	if (!to_net && is_rebound(b, port))
+		return false;
+	if (!to_net && !is_rebound(b, port ^ REBOUND_BIT))
+		return true;
+	put16(at, port ^ REBOUND_BIT);
+	pkt_fix(p);
+	return true;
+}
+
+/* A firewall that wants to see every byte in its turn. False: dropped. */
+static bool in_turn(struct box *b, const struct seg *s)
+{
+	struct passed *x = NULL;
+	uint32_t end = s->seq + s->len_bytes + !!(s->flags & (F_SYN | F_FIN));
+
+	for (unsigned i = 0; i < b->n_passed && !x; i++)
+		if (flow_tuple_equal(&b->passed[i].tuple, &s->tuple))
+			x = &b->passed[i];
+	if (!x && b->n_passed < PASSED_MAX) {
+		x = &b->passed[b->n_passed++];
+		*x = (struct passed){s->tuple, end};
+	}
+	if (!x)
+		return true;
+	if (s->flags & F_SYN)
+		x->next = end;
+	if (before(x->next, s->seq) && s->len_bytes)
+		return false;
+	x->next = later(x->next, end);
+	return true;
 }
 
 /* ---- cutting and joining ---- */
@@ -258,6 +326,12 @@ void box_pass(struct box *b, struct link *l, struct pkt *p)
 			put_all(l, p);
 			continue;
 		}
+		if ((b->script->no_holes && !in_turn(b, &s)) ||
+		    (b->script->rebind_after && !rebind(b, p, &s, l->to_net))) {
+			free(p);
+			continue;
+		}
+		seg_parse(&s, p->data, p->len_bytes);
 		alter(b, p, &s, l->to_net);
 		if (b->script->proxy_percent)
 			proxy(b, l, &s);

@@ -330,9 +330,12 @@ void faults_print(const struct scenario *sc)
 {
 	const struct control_script *k = &sc->control;
 
-	for (unsigned i = 0; i < sc->n_paths; i++) {
+	for (unsigned i = 0; i < SIM_UPLINKS_MAX; i++) {
 		const struct box_script *b = &sc->box[i];
 
+		if (b->used && (b->no_holes || b->rebind_after))
+			fprintf(stderr, "# box on path %u: %s, rebinds after %" PRIu64 "\n", i,
+				b->no_holes ? "no holes" : "holes", b->rebind_after);
 		if (b->used)
 			fprintf(stderr,
 				"# box on path %u: strip %u after %" PRIu64 "%s%s%s, split %u%%, "

@@ -25,7 +25,8 @@ static int usage(void)
 		"  --seed S     one seed, or the first of N\n"
 		"  --seeds N    so many (1); from 1000000 on seeds have several subflows, from\n"
 		"               3000000 the guests are asked, from 4000000 a gate is at both\n"
-		"               ends; of those below half are taken from there\n"
+		"               ends, from 5000000 there are middleboxes; of those below 1000000\n"
+		"               half are taken from there\n"
 		"  --list FILE  first the seeds that stand in the file, one per line\n"
 		"  --pcap DIR   one capture per link and side\n"
 		"  --verbose    every packet and verdict\n"
@@ -163,8 +164,8 @@ static bool run_list(const char *file, const struct options_main *o, unsigned *n
 /* Of a plain run's seeds half are taken from where there is more to it. */
 static uint64_t kind_of(uint64_t i)
 {
-	static const uint32_t kind[] = {SIM_MULTI_SEEDS,     0, SIM_BOTH_SEEDS,  0,
-					SIM_RESPONDER_SEEDS, 0, SIM_MULTI_SEEDS, 0};
+	static const uint32_t kind[] = {SIM_MULTI_SEEDS,     0, SIM_BOTH_SEEDS, 0,
+					SIM_RESPONDER_SEEDS, 0, SIM_BOX_SEEDS,  SIM_HARD_SEEDS};
 
 	return kind[i % 8];
 }

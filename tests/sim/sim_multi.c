@@ -163,6 +163,48 @@ static void altering_boxes(struct scenario *sc, struct rng *r)
 	}
 }
 
+/*
+ * Boxes that meddle with one path of several. Those that only cut, join, renumber or hold back must
+ * make no difference; the others cost what joins there.
+ */
+static void joined_boxes(struct scenario *sc, struct rng *r)
+{
+	unsigned path = (unsigned)rng_range(r, 1, sc->n_paths - 1), any = any_uplink(sc, r);
+	struct box_script *b = &sc->box[any];
+
+	sc->clean = false;
+	switch (rng_range(r, 0, 5)) {
+	case 0:
+		b->split_percent = (uint8_t)rng_range(r, 5, 60);
+		break;
+	case 1:
+		b->join_percent = (uint8_t)rng_range(r, 5, 60);
+		break;
+	case 2:
+		b->seq_shift[0] = (uint32_t)rng_next(r);
+		b->seq_shift[1] = (uint32_t)rng_next(r);
+		break;
+	case 3:
+		b->no_holes = true;
+		break;
+	case 4:
+		b->strip = STRIP_JOIN;
+		b->blank = rng_chance(r, 40);
+		sc->spoils_joins = sc->breaks_subflows = true;
+		break;
+	default:
+		/* The connection itself begins elsewhere, and its own ports are who asks. */
+		if (sc->role == ROLE_RESPONDER)
+			break;
+		sc->n_flows = 1;
+		b = &sc->box[path];
+		b->rebind_after = rng_range(r, 5, 500);
+		sc->breaks_subflows = sc->lossy = true;
+		break;
+	}
+	b->used = true;
+}
+
 static void make_faults(struct scenario *sc)
 {
 	struct rng r = rng_split(sc->seed, 7);
@@ -257,9 +299,12 @@ void multi_make(struct scenario *sc)
 		if (sc->role != ROLE_BOTH)
 			sc->flow[i].peer_announces = (uint8_t)rng_range(&r, 0, 6);
 	make_faults(sc);
-	if (sc->role == ROLE_INITIATOR && sc->seed % 16 == 11)
+	if (sc->seed >= SIM_BOX_SEEDS)
+		joined_boxes(sc, &r);
+	if (sc->role == ROLE_INITIATOR && sc->seed < SIM_BOX_SEEDS && sc->seed % 16 == 11)
 		altering_boxes(sc, &r);
-	if (sc->clean && sc->role == ROLE_INITIATOR && sc->seed % 8 == 0)
+	if (sc->clean && sc->seed < SIM_BOX_SEEDS && sc->role == ROLE_INITIATOR &&
+	    sc->seed % 8 == 0)
 		make_measured(sc, &r);
 }
 

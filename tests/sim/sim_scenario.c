@@ -232,7 +232,8 @@ static void make_role(struct scenario *sc)
 {
 	struct rng r = rng_split(sc->seed, 11);
 
-	sc->role = sc->seed >= SIM_BOTH_SEEDS        ? ROLE_BOTH
+	sc->role = sc->seed >= SIM_BOX_SEEDS         ? (uint8_t)(sc->seed % 3)
+		   : sc->seed >= SIM_BOTH_SEEDS      ? ROLE_BOTH
 		   : sc->seed >= SIM_RESPONDER_SEEDS ? ROLE_RESPONDER
 						     : ROLE_INITIATOR;
 	if (sc->role == ROLE_INITIATOR)

@@ -20,6 +20,8 @@
 /* From here on the guests are asked; and from here on there is a gate at both ends. */
 #define SIM_RESPONDER_SEEDS 3000000u
 #define SIM_BOTH_SEEDS 4000000u
+/* Middleboxes on several subflows, in all roles. */
+#define SIM_BOX_SEEDS 5000000u
 
 /* Who has a gate: the end that opens the connections, the one that is asked, or both. */
 enum role { ROLE_INITIATOR, ROLE_RESPONDER, ROLE_BOTH };
@@ -80,6 +82,7 @@ enum strip {
 	STRIP_SYNACK,
 	STRIP_THIRD_ACK,
 	STRIP_LATER,
+	STRIP_JOIN, /* MP_JOIN, on whatever carries it */
 };
 
 /* Middleboxes on a path: the same for both directions unless said otherwise. */
@@ -95,6 +98,8 @@ struct box_script {
 	uint64_t alter_nth;      /* packet with data whose payload is changed; 0: none */
 	uint8_t proxy_percent;   /* data to the net that the box acknowledges on its own */
 	uint8_t alter_direction; /* 0 to net, 1 from net */
+	uint64_t rebind_after;   /* packets, then sources get other ports; 0: never */
+	bool no_holes;           /* lets nothing pass behind a missing segment */
 };
 
 /* What happens to an uplink: links lose everything at once, the engine hears of it later. */
@@ -155,6 +160,7 @@ struct scenario {
 	bool alters_joined; /* ... only on joined subflows, under checksums: nobody may see it */
 	bool scarce;        /* pools or outputs are nearly full */
 	bool aborts;        /* an application resets */
+	bool spoils_joins;  /* a middlebox does */
 	bool refuses;       /* the peer may have no second subflow */
 	bool path_faults;   /* uplinks go: when all data is through, a FIN may not be */
 	bool breaks_subflows; /* a subflow may be reset, not the connection */

@@ -2,7 +2,12 @@
 """The other direction: a remote client's kernel opens, the guest's plain service answers."""
 import time
 
-from rec.place import PORT
+import hashlib
+import socket
+
+from lib import forge
+from lib.wire import ACK, RST, SYN
+from rec.place import PORT, topo
 from rec.scene import scene
 
 
@@ -155,3 +160,82 @@ def half_close(p):
     g.close()
     s.close()
     p.rest()
+
+
+# ---- joins from outside ----
+
+def second_address(p, *more):
+    """The client's kernel joins from its other address, as soon as the connection is there."""
+    p.server.sh(f"ip mptcp endpoint add {topo.ADDR[4]['server2']} dev eth0 subflow " +
+                " ".join(more))
+
+
+@scene("called-join", "3.2", server="client")
+def join(p):
+    """The client joins from a second address; then 30 KB each way.
+
+    Look at: SYN with the token of the gate's key, SYN/ACK and third ACK with HMACs, the fourth ACK;
+    data on both subflows, one stream at the guest.
+    """
+    second_address(p)
+    g, s = p.pair_called()
+    p.talk(g, s)
+    p.rest()
+    p.exchange(g, s, 30000, 30000)
+    p.close(s, g)
+
+
+@scene("called-join-backup", "3.2", server="client")
+def join_backup(p):
+    """As called-join, with the flag B: the second subflow is for when the first is gone.
+
+    Look at: no data of the guest's on it.
+    """
+    second_address(p, "backup")
+    g, s = p.pair_called()
+    p.talk(g, s)
+    p.rest()
+    p.exchange(g, s, 30000, 30000)
+    p.close(s, g)
+
+
+@scene("called-join-refused", "3.2, 3.6", conf='multipath { mode = "single" }\n',
+       server={"MPCapableSYNACKRX": 1, "MPJoinSynTx": 1, "MPJoinSynAckRx": 0})
+def join_refused(p):
+    """The gate's configuration allows one subflow only.
+
+    Look at: RST with MP_TCPRST, reason "administratively prohibited"; the connection goes on.
+    """
+    second_address(p)
+    g, s = p.pair_called()
+    p.talk(g, s)
+    p.rest()
+    p.talk(g, s)
+    p.close(s, g)
+
+
+@scene("called-join-forged", "3.2, 3.6", server="client")
+def join_forged(p):
+    """Somebody else joins: with a token of nobody's, and with the connection's token but without
+    its keys.
+
+    Look at: the first is refused at its SYN, the second at its third ACK, both with MP_TCPRST
+    "MPTCP-specific error".
+    """
+    attacker = forge.Attacker(p.net, "a")
+    g, s = p.pair_called()
+    p.talk(g, s)
+    guest, stranger = (socket.inet_aton(a) for a in (topo.ADDR[4]["guest"], "10.77.9.66"))
+    synack = attacker.wait("the SYN/ACK", lambda x: x.flags & SYN and x.flags & ACK)
+    key = next(raw[4:12] for raw in synack.mptcp if raw[2] >> 4 == 0)
+    token = int.from_bytes(hashlib.sha256(key).digest()[:4], "big")
+    for port, what in ((50001, token ^ 1), (50002, token)):
+        attacker.say(stranger, guest, port, PORT, 1000, 0, SYN, forge.join_syn(what, 1))
+        answer = attacker.wait("an answer", lambda x, n=port: x.dport == n)
+        if answer.flags & SYN:
+            attacker.say(stranger, guest, port, PORT, 1001, answer.seq + 1, ACK,
+                         forge.join_ack(bytes(20)))
+            attacker.wait("the refusal", lambda x, n=port: x.dport == n and x.flags & RST)
+    attacker.stop()
+    p.talk(g, s)
+    p.close(s, g)

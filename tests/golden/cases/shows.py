@@ -19,6 +19,8 @@ CHECKSUM = (r"CAPABLE keys len 601 csum", r"map 602@602\+1\]", r"\+1 FIN")
 SAME_MAPPING = (r"(?s)>net [^\n]* map (\d+@\d+\+\d+)\].*sack \[.*>net [^\n]* map \1\]",)
 CALLED = (r"net> +S .*\[CAPABLE\]\n.*>guest +S .*mss 14[13]2(?!.*CAPABLE)",
           r">net +S\. .*\[CAPABLE key\]\n.*net> .*\[CAPABLE keys")
+JOIN = (r"net> +S .*\[JOIN\]\n.*>net +S\. .*\[JOIN\]\n.*net> +\. .*\[JOIN\]\n.*>net +\. .*\[DSS",
+        r"net> .*\[DSS ack \d+ map (\d+)@(?!\1\+)\d+\+")
 
 SHOWS = {
     "called": (*CALLED, r"\[CAPABLE keys len 600\]", r"DSS ack 601 map 1@1\+900", r"@0\+1 FIN\]"),
@@ -34,6 +36,11 @@ SHOWS = {
     "called-refused": (r"guest> +R\. .*\n.*>net +R\. ",),
     "called-reset-by-client": (r"net> +R.*\[FASTCLOSE\].*\n.*>guest +R",),
     "called-reset-by-guest": (r"guest> +R.*\n.*>net +R.*\[FASTCLOSE\]",),
+    "called-join": JOIN,
+    "called-join-backup": JOIN,
+    "called-join-refused": (r"net> +S .*\[JOIN\]\n.*>net +R\. .*\[TCPRST\]",),
+    "called-join-forged": (r"net> +S .*\[JOIN\]\n.*>net +R\. .*\[TCPRST\]",
+                           r"net> +\. .*\[JOIN\]\n.*>net +R.*\[TCPRST\]"),
     "called-half-close": (r"net> .*401@0\+1 FIN\]\n.*>guest +F\.", r"guest> +F\. +20001 ",
                           r">net .*map 20001@0\+1 FIN"),
     "data-both-ways": BOTH_WAYS,

@@ -11,6 +11,7 @@ from lib import wire
 from lib.wire import ACK, RST, SYN, Segment
 
 from . import files, show
+from .joined import Joined
 from .pattern import pattern
 
 PORT = 7001
@@ -84,26 +85,41 @@ class Case:
 
     # ---- conversations ----
 
-    def conversations(self):
-        """{(guest's address and port): [Talk, ...]}, one Talk for each connection."""
+    def segments(self):
+        """(segment, side, way, is it from the guest's side) of all, by time."""
         events = files.merge(
             *[[(us, (side, way, p)) for us, p in packets] for side, way, packets in (
                 ("guest", "in", self.guest_in), ("net", "in", self.net_in),
                 ("net", "out", self.net_out), ("guest", "out", self.guest_out))])
-        talks, newest = [], {}
         for us, (side, way, p) in events:
             s = Segment.parse(us / 1e6, p, len(p))
-            if s is None or PORT not in (s.sport, s.dport):
-                continue
-            s.us, from_guest = us, (side == "guest") == (way == "in")
+            if s is not None and PORT in (s.sport, s.dport):
+                s.us = us
+                yield s, side, way, (side == "guest") == (way == "in")
+
+    def conversations(self):
+        """Connections of one subflow as Talk, those that were joined as Joined."""
+        talks, newest, joined = [], {}, {}
+        for s, side, way, from_guest in self.segments():
             key = s.key() if from_guest else s.reverse()
-            if way == "in" and s.flags & (SYN | ACK) == SYN and \
-                    (key not in newest or newest[key].first != s.seq) and not is_join(s):
-                newest[key] = Talk(self, key, s.seq, side == "net")
-                talks.append(newest[key])
+            if way == "in" and s.flags & (SYN | ACK) == SYN:
+                if is_join(s):
+                    joined.setdefault(key[:2])
+                elif key not in newest or newest[key].first != s.seq:
+                    newest[key] = Talk(self, key, s.seq, side == "net")
+                    talks.append(newest[key])
             if key in newest:
                 newest[key].take(s, side, way, from_guest)
-        return talks
+        return [self.join(t) if t.key[:2] in joined else t for t in talks]
+
+    def join(self, talk):
+        """The same conversation with all its subflows."""
+        self.found = [f for f in self.found if f"port {talk.client_port()}:" not in f]
+        out = Joined(self, talk.key)
+        for s, side, way, from_guest in self.segments():
+            if out.belongs(s, from_guest, side):
+                out.take(s, side, way, from_guest)
+        return out
 
     def tshark(self, senders):
         """An independent dissector: nothing malformed, checksums good. The frames in which it sees
@@ -368,8 +384,9 @@ def verify(directory, allow=(), shows=(), tshark=True):
     c = Case(directory)
     c.headers()
     talks = c.conversations()
+    single = [t for t in talks if isinstance(t, Talk)]
     n_csum = n_mapped = 0
-    for t in talks:
+    for t in single:
         t.check_data()
         t.check_passed()
         n_csum += t.check_dss_checksums()
@@ -377,7 +394,7 @@ def verify(directory, allow=(), shows=(), tshark=True):
             c.found += t.net.found
             n_mapped += sum(end.dsn_high - end.idsn - 1 for end in (t.mine, t.peers)
                             if end.idsn is not None)
-    senders = {(t.key[1], t.key[3]): not t.plain() for t in talks}
+    senders = {(t.key[1], t.key[3]): not t.plain() for t in single}
     unmapped = c.tshark(senders) if tshark else ()
     if unmapped:
         c.found.append(f"tshark: no mapping in frames {' '.join(unmapped)}")
@@ -387,6 +404,7 @@ def verify(directory, allow=(), shows=(), tshark=True):
         left.append(f"the case allows '{unused[0]}', which is not there any more")
     text = "\n".join(show.lines(directory))
     left += [f"it does not show '{want}'" for want in shows if not re.search(want, text)]
-    modes = ["plain" if t.plain() else "MPTCP" for t in talks]
+    modes = ["plain" if t.plain() else "MPTCP" for t in single] + \
+        [t.summary() for t in talks if t not in single]
     return left, (f"{len(talks)} connections ({', '.join(modes)}), {n_mapped} bytes mapped, "
                   f"{n_csum} DSS checksums")

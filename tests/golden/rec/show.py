@@ -79,6 +79,8 @@ def line(us, side, way, packet, talks):
     n, checksum = talks.setdefault(s.sport if s.dport == PORT else s.dport, (Numbers(), set()))
     if s.flags & SYN:
         n.isn[from_guest] = s.seq
+        if any(raw[2] >> 4 == 1 for raw in s.mptcp):    # of the first connection there is
+            n.idsn = next(iter(talks.values()))[0].idsn
     learn(n, s, from_guest)
     for raw in s.mptcp:
         if raw[2] >> 4 == 0 and raw[3] & 0x80:

@@ -239,3 +239,19 @@ def join_forged(p):
     attacker.stop()
     p.talk(g, s)
     p.close(s, g)
+
+
+@scene("called-announced", "3.4.1, 3.2", server="client", both_paths=True)
+def announced(p):
+    """The gate announces the address of its second path, with the third ACK already; the client
+    confirms and joins there; then 30 KB each way.
+
+    Look at: ADD_ADDR of the path "b" with its HMAC and the echo; a join to that address at the
+    service's port, though no guest has it; data on both.
+    """
+    p.server.sh("ip mptcp limits set subflow 2 add_addr_accepted 2")
+    g, s = p.pair_called()
+    p.talk(g, s)
+    p.rest()
+    p.exchange(g, s, 30000, 30000)
+    p.close(s, g)

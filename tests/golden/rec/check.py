@@ -31,14 +31,15 @@ def ones_sum(data):
 
 
 class Case:
-    """The four captures of a case, parsed."""
+    """The captures of a case, parsed; those of all paths together."""
 
     def __init__(self, directory, expect=None):
         expect = expect or f"{directory}/expect"
         self.guest_in = files.read(f"{directory}/guest.pcap")
-        self.net_in = files.read(f"{directory}/a.pcap")
+        paths = files.paths(directory)
+        self.net_in = files.merge(*[files.read(f"{directory}/{n}.pcap") for n in paths])
         self.guest_out = files.read(f"{expect}/guest.pcap")
-        self.net_out = files.read(f"{expect}/a.pcap")
+        self.net_out = files.merge(*[files.read(f"{expect}/{n}.pcap") for n in paths])
         self.found = []
 
     def say(self, us, text):
@@ -99,18 +100,18 @@ class Case:
 
     def conversations(self):
         """Connections of one subflow as Talk, those that were joined as Joined."""
-        talks, newest, joined = [], {}, {}
+        talks, newest, joined = [], {}, set()
         for s, side, way, from_guest in self.segments():
             key = s.key() if from_guest else s.reverse()
             if way == "in" and s.flags & (SYN | ACK) == SYN:
                 if is_join(s):
-                    joined.setdefault(key[:2])
+                    joined.add(key[1])          # at whatever address of the gate
                 elif key not in newest or newest[key].first != s.seq:
                     newest[key] = Talk(self, key, s.seq, side == "net")
                     talks.append(newest[key])
             if key in newest:
                 newest[key].take(s, side, way, from_guest)
-        return [self.join(t) if t.key[:2] in joined else t for t in talks]
+        return [self.join(t) if t.called and t.key[1] in joined else t for t in talks]
 
     def join(self, talk):
         """The same conversation with all its subflows."""

@@ -35,7 +35,7 @@ def differences(mpgate, directory, to):
     """What of the case in that directory is not as expected, in words."""
     files.replay(mpgate, directory, to)
     out = []
-    for name in files.OUTPUTS:
+    for name in files.outputs(directory):
         got, want = f"{to}/{name}", f"{directory}/expect/{name}"
         if not os.path.exists(want):
             out.append(f"{name}: nothing is expected; tests/golden/update makes it")

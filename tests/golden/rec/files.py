@@ -8,8 +8,7 @@ GOLDEN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(os.path.dirname(GOLDEN))
 PCAPS = os.environ.get("GOLDEN_PCAPS", f"{ROOT}/pcaps")
 SEED = "1"
-INPUTS = ("guest.pcap", "a.pcap")
-OUTPUTS = ("guest.pcap", "a.pcap", "events.txt")
+PATHS = ("a", "b")
 RAW = 101
 
 
@@ -45,6 +44,19 @@ def merge(*lists):
     return [(us, packet) for us, _, _, packet in sorted(every, key=lambda x: x[:3])]
 
 
+def paths(where):
+    """Those of PATHS that the case has a capture of."""
+    return [path for path in PATHS if os.path.exists(f"{where}/{path}.pcap")]
+
+
+def inputs(where):
+    return ["guest.pcap"] + [f"{path}.pcap" for path in paths(where)]
+
+
+def outputs(where):
+    return inputs(where) + ["events.txt"]
+
+
 def names(words=()):
     """Recorded cases whose name has one of the words in it; all when there are none."""
     every = sorted(n for n in os.listdir(PCAPS) if os.path.exists(f"{PCAPS}/{n}/mpgate.conf"))
@@ -55,7 +67,8 @@ def replay(mpgate, where, to):
     """Runs the case in that directory; what replay said. Its output is in `to`."""
     done = subprocess.run(
         [mpgate, "replay", "-c", f"{where}/mpgate.conf", "--guest", f"{where}/guest.pcap",
-         "--path", f"a={where}/a.pcap", "--out", to, "--seed", SEED],
+         *[word for path in paths(where) for word in ("--path", f"{path}={where}/{path}.pcap")],
+         "--out", to, "--seed", SEED],
         capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
     if done.returncode:
         raise RuntimeError(f"mpgate replay: exit {done.returncode}: {done.stdout}{done.stderr}")

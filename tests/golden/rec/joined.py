@@ -59,7 +59,7 @@ class Joined:
 
     def belongs(self, s, from_guest, side):
         key = s.key() if from_guest else s.reverse()
-        return key == self.key if side == "guest" else key[:2] == self.key[:2]
+        return key == self.key if side == "guest" else key[1] == self.key[1]
 
     def take(self, s, side, way, from_guest):
         if side == "net":

@@ -25,9 +25,17 @@ AF = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 CONF = """# The gate of this case, when it was recorded and when it is replayed.
 guests = {{ "guest0" }}
-path "a" {{ interface = "up-a" }}
+{paths}
 memory_mb = 2
 {extra}"""
+PATH_A = 'path "a" { interface = "up-a" }'
+# replay knows no interfaces: what is announced must stand there
+BOTH_PATHS = (f'path "a" {{ interface = "up-a" address = "{topo.ADDR[4]["up-a"]}" }}\n'
+              f'path "b" {{ interface = "up-b" address = "{topo.ADDR[4]["up-b"]}" }}')
+
+
+def conf(scene):
+    return CONF.format(paths=BOTH_PATHS if scene.both_paths else PATH_A, extra=scene.conf)
 
 
 class Wire:
@@ -146,14 +154,17 @@ class Conn:
 class Gate:
     """recgate in the gate's namespace."""
 
-    def __init__(self, place, program, directory, conf):
+    def __init__(self, place, program, directory, text, both_paths):
         self.dir = directory
         self.conf, self.log = f"{directory}/mpgate.conf", f"{directory}/log"
         with open(self.conf, "w", encoding="utf-8") as f:
-            f.write(conf)
+            f.write(text)
         with open(f"{directory}/run.conf", "w", encoding="utf-8") as f:
-            f.write(conf + f'control = "{directory}/sock"\n')
-        self.guest_wire, self.net_wire = Wire(place.gate, "guest0"), Wire(place.gate, "up-a")
+            f.write(text + f'control = "{directory}/sock"\n')
+        self.wires = {"guest.pcap": Wire(place.gate, "guest0"),
+                      "a.pcap": Wire(place.gate, "up-a")}
+        if both_paths:
+            self.wires["b.pcap"] = Wire(place.gate, "up-b")
         with open(self.log, "wb") as log:
             self.process = ns.processes.start(
                 ["ip", "netns", "exec", place.gate.name, program, f"{directory}/run.conf",
@@ -183,10 +194,13 @@ class Place:
             setattr(self, side, getattr(self.topo, side))
         self.server.sh("sysctl -qw net.ipv4.tcp_tw_reuse=0 2>/dev/null || true")
         self.quiet()
+        if scene.both_paths:        # one address each, as the configuration says
+            for path in "ab":
+                self.gate.sh(f"ip -6 addr flush dev up-{path} scope global")
         self.rules = []
         self.listeners = {}
         self.gate_process = Gate(self, f"{build}/tests/golden/recgate", directory,
-                                 CONF.format(extra=scene.conf))
+                                 conf(scene), scene.both_paths)
 
     def quiet(self):
         """Nothing but the scene's own packets: no neighbour discovery in the middle of it."""

@@ -14,17 +14,18 @@ class Scene:
     TCP connections, without a fault; or a dictionary of exact
     growths ("any" for one that must only be above zero). `allow`: counters that may grow.
     `verify`: what verify may find. `lost_at_gate`: packets that the scene drops there;
-    None: some.
+    None: some. `both_paths`: the gate has the path "b" as well.
     """
 
     def __init__(self, name, function, section, conf, topology, server, connections, allow,
-                 verify, lost_at_gate):
+                 verify, lost_at_gate, both_paths):
         self.name, self.function, self.section = name, function, section
         self.conf, self.topology = conf, topology
         if "max_connections" not in conf:
             self.conf = "max_connections = 64\n" + conf
         self.server, self.connections, self.allow = server, connections, allow
         self.verify, self.lost_at_gate = verify, lost_at_gate
+        self.both_paths = both_paths
         self.text = inspect.cleandoc(function.__doc__)
 
     def check_server(self, counters):
@@ -49,12 +50,12 @@ class Scene:
 
 
 def scene(name, section, conf="", server="mptcp", connections=1, allow=(), verify=(),
-          lost_at_gate=0, **topology):
+          lost_at_gate=0, both_paths=False, **topology):
     """Registers a function of one argument, the Place. Its text becomes the case's README."""
     def register(function):
         if name in scenes:
             raise ValueError(f"two scenes named {name}")
         scenes[name] = Scene(name, function, section, conf, topology, server, connections, allow,
-                             verify, lost_at_gate)
+                             verify, lost_at_gate, both_paths)
         return function
     return register

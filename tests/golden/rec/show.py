@@ -113,7 +113,9 @@ def lines(directory):
     talks = {}
     every = files.merge(*[
         [(us, (side, way, p)) for us, p in files.read(f"{directory}/{name}")]
-        for side, way, name in (("guest", "in", "guest.pcap"), ("net", "in", "a.pcap"),
-                                ("net", "out", "expect/a.pcap"),
-                                ("guest", "out", "expect/guest.pcap"))])
+        for side, way, name in (
+            ("guest", "in", "guest.pcap"),
+            *[("net", "in", f"{path}.pcap") for path in files.paths(directory)],
+            *[("net", "out", f"expect/{path}.pcap") for path in files.paths(directory)],
+            ("guest", "out", "expect/guest.pcap"))])
     return [line(us, side, way, packet, talks) for us, (side, way, packet) in every]

@@ -51,12 +51,17 @@ class Transfer:
         ns.processes.stop(self.process)
         return move.parse(out), self.server.result(20)
 
-    def receiver(self, timeout_s=120):
+    def receiver(self, timeout_s=120, size=None):
+        """What the receiving end says; `size`: so much it must have received."""
         one, two = self.result(timeout_s)
         for end in (one, two):
             if end["bad_offset"] != -1:
                 raise ns.Failure(f"wrong data: {end}")
-        return two if self.way == "up" else one
+        sender, receiver = (one, two) if self.way == "up" else (two, one)
+        if size and receiver["received"] != size:
+            raise ns.Failure(f"{self.way}: {receiver['received']} of {size} bytes, errors "
+                             f"{receiver['errors']} and, of the sender, {sender['errors']}")
+        return receiver
 
 
 class Case:
@@ -140,9 +145,7 @@ class Goodput(Case):
         capacity = max(self.capacity()) if contender.name == "plain" else sum(self.capacity())
         for way in self.ways():
             size = int(capacity * MEGA / 8 * bench.options.seconds)
-            got = Transfer(bench, contender, way, size).receiver()
-            if got["received"] != size:
-                raise ns.Failure(f"{way}: {got['received']} of {size} bytes, {got['errors']}")
+            got = Transfer(bench, contender, way, size).receiver(size=size)
             out[way] = size * 8 / got["receive_seconds"] / MEGA
         return out
 

@@ -164,13 +164,17 @@ def half_close(p):
 
 # ---- joins from outside ----
 
+# So that a default that changes is no difference here.
+OWN_PACE = "multipath { after_bytes = 262144  on_congestion = false }\n"
+
+
 def second_address(p, *more):
     """The client's kernel joins from its other address, as soon as the connection is there."""
     p.server.sh(f"ip mptcp endpoint add {topo.ADDR[4]['server2']} dev eth0 subflow " +
                 " ".join(more))
 
 
-@scene("called-join", "3.2", server="client")
+@scene("called-join", "3.2", server="client", conf=OWN_PACE)
 def join(p):
     """The client joins from a second address; then 30 KB each way.
 
@@ -185,7 +189,7 @@ def join(p):
     p.close(s, g)
 
 
-@scene("called-join-backup", "3.2", server="client")
+@scene("called-join-backup", "3.2", server="client", conf=OWN_PACE)
 def join_backup(p):
     """As called-join, with the flag B: the second subflow is for when the first is gone.
 
@@ -241,7 +245,7 @@ def join_forged(p):
     p.close(s, g)
 
 
-@scene("called-announced", "3.4.1, 3.2", server="client", both_paths=True)
+@scene("called-announced", "3.4.1, 3.2", server="client", both_paths=True, conf=OWN_PACE)
 def announced(p):
     """The gate announces the address of its second path, with the third ACK already; the client
     confirms and joins there; then 30 KB each way.

@@ -125,6 +125,9 @@
 	  "No record was free to remember a mapping: the guest will send again.")                  \
 	X(DROP_NO_PAYLOAD_MEMORY, "drop_no_payload_memory",                                        \
 	  "No memory was free to keep payload: the sender will send again.")                       \
+	X(DATA_DISCARDED, "data_discarded",                                                        \
+	  "No memory was free for data that came out of order: it was acknowledged on its "        \
+	  "subflow only, the peer's data level sends it again.")                                   \
 	X(JOIN_SUBFLOW, "join_subflow",                                                            \
 	  "A segment of an MP_JOIN handshake (RFC 8684 section 3.2).")                             \
 	X(JOIN_ESTABLISHED, "join_established", "Another subflow joined the connection.")          \

@@ -57,7 +57,7 @@ static bool send(struct step *st, struct conn *c, struct subflow *s, struct opti
 	h.seq = s->snd_nxt;
 	h.ack = emit_own_ack_ssn(st, c, s);
 	h.flags = TCP_ACK;
-	h.window = emit_window_net(c);
+	h.window = emit_window_net(st->e, c);
 	/* ADD_ADDR of IPv6 with a port and timestamps are more than 40 bytes. */
 	if (option->len_bytes > options_room(&w))
 		w.len_bytes = 0;

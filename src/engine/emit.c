@@ -6,6 +6,7 @@
 
 #include "base/seq.h"
 #include "engine/multi.h"
+#include "engine/to_guest.h"
 #include "engine/pmtu.h"
 #include "engine/receive.h"
 #include "engine/to_guest.h"
@@ -192,9 +193,11 @@ static uint16_t window_field(uint32_t edge, uint32_t ack, uint8_t wscale)
 	return room > UINT16_MAX ? UINT16_MAX : (uint16_t)room;
 }
 
-uint16_t emit_window_net(const struct conn *c)
+uint16_t emit_window_net(struct engine *e, const struct conn *c)
 {
-	return window_field(c->told_peer_edge_seq, c->acked_seq, c->guest_wscale);
+	uint32_t edge = c->multi == NONE ? c->told_peer_edge_seq : to_guest_edge_seq(e, c);
+
+	return window_field(edge, c->acked_seq, c->guest_wscale);
 }
 
 uint16_t emit_window_guest(const struct conn *c)
@@ -213,7 +216,7 @@ bool emit_own_ack(struct step *st, struct conn *c, struct subflow *s, uint32_t s
 	h.seq = ssn;
 	h.ack = emit_own_ack_ssn(st, c, s);
 	h.flags = TCP_ACK | flags;
-	h.window = emit_window_net(c);
+	h.window = emit_window_net(st->e, c);
 	if (flags & TCP_RST)
 		mp_fastclose_encode(&w, c->key_peer);
 	else

@@ -47,7 +47,7 @@ bool emit_guest(struct step *st, struct conn *c, struct headers *h, struct optio
 struct dss emit_data_ack(const struct conn *c);
 
 /* Window fields that keep every promise and make none that was not granted (I2). */
-uint16_t emit_window_net(const struct conn *c);
+uint16_t emit_window_net(struct engine *e, const struct conn *c);
 uint16_t emit_window_guest(const struct conn *c);
 
 /* An acknowledgement of the gate's own on the subflow; `flags` besides ACK: FIN, RST. */

@@ -71,7 +71,7 @@ void fallback_mp_fail(struct step *st, struct conn *c, struct subflow *s, uint64
 	h.seq = s->snd_nxt;
 	h.ack = receive_ack(s, acked_data_seq(c), true);
 	h.flags = TCP_ACK;
-	h.window = emit_window_net(c);
+	h.window = emit_window_net(st->e, c);
 	mp_fail_encode(&w, dsn);
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_FALLBACK_CHECKSUM);
 }

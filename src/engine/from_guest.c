@@ -82,7 +82,7 @@ static bool piece_to_net(struct step *st, struct conn *c, struct subflow *s, con
 	emit_begin_net(st, s, true, &h, &w);
 	h.seq = x->ssn;
 	h.ack = receive_ack(s, acked_data_seq(c), true);
-	h.window = emit_window_net(c);
+	h.window = emit_window_net(st->e, c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | (last ? 0 : TCP_PSH));
 	if (piece_capable_again(c, s, x->map.ssn)) {
 		c->third_ack = true;
@@ -131,7 +131,7 @@ static void third_ack(struct step *st, struct conn *c, struct subflow *s)
 	emit_begin_net(st, s, true, &h, &w);
 	h.seq = s->iss + 1;
 	h.ack = receive_ack(s, acked_data_seq(c), true);
-	h.window = emit_window_net(c);
+	h.window = emit_window_net(st->e, c);
 	h.flags = TCP_ACK;
 	mp_capable_encode(&w, &k);
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_ACK_TO_NET);
@@ -199,7 +199,7 @@ static enum reason ack_to_net(struct step *st, struct conn *c, struct subflow *s
 	emit_begin_net(st, s, true, &h, &w);
 	h.seq = ack_ssn(st, c, s, st->p.seq);
 	h.ack = receive_ack(s, acked_data_seq(c), true);
-	h.window = emit_window_net(c);
+	h.window = emit_window_net(st->e, c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
 	if (piece_capable_again(c, s, h.seq)) {
 		c->third_ack = true;
@@ -239,7 +239,7 @@ static enum reason fin_to_net(struct step *st, struct conn *c, struct subflow *s
 	emit_begin_net(st, s, true, &h, &w);
 	h.seq = s->snd_nxt;
 	h.ack = receive_ack(s, acked_data_seq(c), true);
-	h.window = emit_window_net(c);
+	h.window = emit_window_net(st->e, c);
 	h.flags &= (uint8_t) ~(TCP_FIN | TCP_URG | TCP_PSH);
 	d.has_map = d.dsn64 = d.data_fin = true;
 	d.dsn = dsn_of_guest(c, c->fin_seq);

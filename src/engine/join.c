@@ -160,7 +160,7 @@ static void send_ack(struct step *st, struct conn *c, struct subflow *s)
 			    .seq = s->snd_nxt,
 			    .ack = s->rcv_nxt,
 			    .flags = TCP_ACK,
-			    .window = emit_window_net(c),
+			    .window = emit_window_net(st->e, c),
 			    .dont_fragment = true};
 	uint8_t hmac[32];
 

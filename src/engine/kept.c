@@ -8,10 +8,45 @@
 
 #include "base/seq.h"
 
-void kept_init(struct kept *x, uint32_t seq)
+void kept_init(struct kept *x, uint32_t seq, bool stream)
 {
-	*x = (struct kept){
-		.base_seq = seq, .end_seq = seq, .head = NONE, .tail = NONE, .cursor = NONE};
+	*x = (struct kept){.base_seq = seq,
+			   .end_seq = seq,
+			   .head = NONE,
+			   .tail = NONE,
+			   .cursor = NONE,
+			   .stream = stream};
+}
+
+uint32_t kept_available(const struct engine *e)
+{
+	uint32_t left = e->chunks.n_records - e->chunks.n_used, aside = 2 * e->multis.n_used;
+
+	return left > aside ? left - aside : 0;
+}
+
+uint64_t kept_share_bytes(const struct engine *e)
+{
+	return (uint64_t)kept_available(e) * KEPT_CHUNK_BYTES / 4;
+}
+
+/* How many chunks the stream may have more (S3). */
+static uint32_t chunks_more(const struct engine *e, const struct kept *x)
+{
+	uint32_t more = kept_available(e), most = KEPT_MAX_BYTES / KEPT_CHUNK_BYTES - x->n_chunks;
+
+	if (x->stream && x->n_chunks == 0 && more == 0)
+		more = e->chunks.n_records - e->chunks.n_used > 0;
+	return more < most ? more : most;
+}
+
+uint32_t kept_fit(const struct engine *e, const struct kept *x, uint32_t seq, uint32_t bytes)
+{
+	uint32_t end = x->end_seq + chunks_more(e, x) * KEPT_CHUNK_BYTES;
+
+	if (seq_le(end, seq))
+		return 0;
+	return end - seq < bytes ? end - seq : bytes;
 }
 
 static struct chunk *chunk_at(struct engine *e, uint32_t i)
@@ -32,8 +67,7 @@ static bool cover(struct engine *e, struct kept *x, uint32_t end)
 	if (seq_le(end, x->end_seq))
 		return true;
 	more = (end - x->end_seq + KEPT_CHUNK_BYTES - 1) / KEPT_CHUNK_BYTES;
-	if (more > KEPT_MAX_BYTES / KEPT_CHUNK_BYTES - x->n_chunks ||
-	    e->chunks.n_records - e->chunks.n_used < more)
+	if (more > chunks_more(e, x))
 		return false;
 	while (more--) {
 		uint32_t i = pool_new(&e->chunks, e);
@@ -132,6 +166,30 @@ void kept_trim(struct engine *e, struct kept *x, uint32_t seq)
 	kept_prune(e, x, seq, NULL, NULL);
 }
 
+void kept_cut(struct engine *e, struct kept *x, uint32_t seq)
+{
+	uint32_t last = NONE, i = x->head;
+
+	while (i != NONE && seq_lt(chunk_at(e, i)->seq, seq)) {
+		last = i;
+		i = chunk_at(e, i)->next;
+	}
+	x->tail = last;
+	x->cursor = NONE;
+	if (last == NONE)
+		x->head = NONE;
+	else
+		chunk_at(e, last)->next = NONE;
+	while (i != NONE) {
+		uint32_t next = chunk_at(e, i)->next;
+
+		x->end_seq = seq_min(x->end_seq, chunk_at(e, i)->seq);
+		x->n_chunks--;
+		pool_free(&e->chunks, e, i);
+		i = next;
+	}
+}
+
 void kept_free(struct engine *e, struct kept *x)
 {
 	while (x->head != NONE) {
@@ -140,5 +198,5 @@ void kept_free(struct engine *e, struct kept *x)
 		x->head = chunk_at(e, i)->next;
 		pool_free(&e->chunks, e, i);
 	}
-	kept_init(x, x->base_seq);
+	kept_init(x, x->base_seq, x->stream);
 }

@@ -7,14 +7,26 @@
  *     without gaps; which bytes of that were really written is the user's to know.
  * S2  Below that only what kept_prune() was told to spare is readable: a dead path may miss bytes
  *     for long that everybody else has, and they must not hold all that came after them.
+ * S3  Each of a connection's two streams can always keep one chunk: so many are set aside as there
+ *     are streams, and only a stream that holds none takes of them. So what comes in order goes on
+ *     however full the memory is, and what is kept gets free again.
  */
 #ifndef MPGATE_ENGINE_KEPT_H
 #define MPGATE_ENGINE_KEPT_H
 
 #include "engine/state.h"
 
-/* An empty stream that begins at `seq`. */
-void kept_init(struct kept *x, uint32_t seq);
+/* An empty stream that begins at `seq`; one of a connection's two, or something besides. */
+void kept_init(struct kept *x, uint32_t seq, bool stream);
+
+/* Chunks that anybody may take. */
+uint32_t kept_available(const struct engine *e);
+
+/* A connection's share of them: nobody takes more than a quarter of what is left. */
+uint64_t kept_share_bytes(const struct engine *e);
+
+/* How much of [seq, seq + bytes) kept_write() would take now. */
+uint32_t kept_fit(const struct engine *e, const struct kept *x, uint32_t seq, uint32_t bytes);
 
 /*
  * Copies bytes to their place; at most KEPT_MAX_BYTES are kept. False, and nothing written, when
@@ -34,6 +46,9 @@ void kept_trim(struct engine *e, struct kept *x, uint32_t seq);
 typedef bool (*kept_needed)(struct engine *e, const struct conn *c, uint32_t start, uint32_t end);
 void kept_prune(struct engine *e, struct kept *x, uint32_t seq, kept_needed needed,
 		const struct conn *c);
+
+/* Gives back what lies wholly from seq on. */
+void kept_cut(struct engine *e, struct kept *x, uint32_t seq);
 void kept_free(struct engine *e, struct kept *x);
 
 #endif

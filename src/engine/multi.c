@@ -26,7 +26,8 @@ static uint32_t millis(uint64_t since_us, uint64_t now_us)
 bool multi_new(struct step *st, struct conn *c)
 {
 	struct engine *e = st->e;
-	uint32_t i = pool_new(&e->multis, e);
+	/* Two chunks are set aside for it (kept.h, S3). */
+	uint32_t i = kept_available(e) < 2 ? NONE : pool_new(&e->multis, e);
 	struct subflow *s;
 	struct multi *m;
 
@@ -41,14 +42,15 @@ bool multi_new(struct step *st, struct conn *c)
 	m->acked_guest_seq = c->una_seq;
 	m->round_guest_seq = c->max_seq;
 	m->most_guest_bytes = c->max_seq - c->una_seq;
+	m->rx_told_seq = c->told_peer_edge_seq;
 	m->pruned_seq = c->una_seq;
 	m->rx_hand_seq = m->rx_nxt_seq = c->sent_seq - c->peer_fin;
 	m->fin_out = c->guest_fin;
 	if (c->guest_fin && !c->guest_fin_acked)
 		m->fin_at_us = st->tick->now_us + 1;
 	m->last_to = -1;
-	kept_init(&m->tx, c->una_seq);
-	kept_init(&m->rx, m->rx_nxt_seq);
+	kept_init(&m->tx, c->una_seq, true);
+	kept_init(&m->rx, m->rx_nxt_seq, true);
 	for (uint32_t k = c->subflow; k != NONE; k = s->next) {
 		s = subflow_at(e, k);
 		if (!s->initial)
@@ -106,7 +108,7 @@ void multi_begin_net(struct step *st, struct conn *c, struct subflow *s, struct 
 {
 	*h = (struct headers){.tuple = s->net, .dont_fragment = true};
 	h->ack = to_guest_ack_ssn(st->e, c, s);
-	h->window = emit_window_net(c);
+	h->window = emit_window_net(st->e, c);
 	w->len_bytes = 0;
 	if (s->timestamps)
 		options_put_timestamps(w, emit_tsval(st, s), s->ts_recent);

@@ -14,7 +14,8 @@
  * W2  Everything in [una, nxt) was sent on at least one living subflow, or stands in `again`.
  * W3  acked_seq <= rx_nxt_seq = sent_seq (less a FIN). [acked, rx_nxt) is in rx, except below
  *     rx_hand_seq: there the initial subflow's acknowledgement still follows the guest's.
- * W4  The window told to the guest is bounded by what the gate will keep, never withdrawn (I2).
+ * W4  The windows told to the guest and to the peer are bounded by what the gate will keep, never
+ *     withdrawn (I2).
  */
 #ifndef MPGATE_ENGINE_MULTI_H
 #define MPGATE_ENGINE_MULTI_H

@@ -23,6 +23,7 @@
 #include "engine/conn.h"
 #include "engine/emit.h"
 #include "engine/join.h"
+#include "engine/kept.h"
 #include "engine/multi.h"
 #include "engine/promotion.h"
 
@@ -219,7 +220,7 @@ static void joins(struct step *st, struct conn *c, uint64_t *next_us)
 		return;
 	/* What several subflows need to keep payload: with less a connection fares better on one.
 	 */
-	if (c->multi == NONE && st->e->chunks.n_records - st->e->chunks.n_used < CHUNKS_MIN)
+	if (c->multi == NONE && kept_available(st->e) < CHUNKS_MIN)
 		return;
 	subflows(st->e, c, 0, &(struct peer_address){0}, &all);
 	if (all == 0)

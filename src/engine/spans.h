@@ -8,7 +8,7 @@
 
 #include "engine/state.h"
 
-#define SPANS_MAX 1024 /* of a list: nobody makes walks without end, or takes all records */
+#define SPANS_MAX 4096 /* of a list: nobody makes walks without end, or takes all records */
 
 /* Adds [start, end), merging. False when no record is free; nothing changed. */
 bool spans_add(struct engine *e, uint32_t *list, uint32_t start, uint32_t end);

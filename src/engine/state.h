@@ -305,6 +305,8 @@ struct sender {
 
 	/* from_net: mappings that wait for their checksum; what stood below came before that */
 	uint32_t partials, hand_ssn;
+	uint32_t refused_ssn; /* what found no memory last, out of the data's order */
+	bool refused, starved;
 };
 
 /* A stretch of the peer's data that came out of order, in the sequence the guest sees. */
@@ -328,6 +330,7 @@ struct kept {
 	uint32_t end_seq;  /* where the next chunk begins */
 	uint32_t n_chunks;
 	uint32_t head, tail, cursor;
+	bool stream; /* of a connection: may take the last chunks (kept.h, S3) */
 };
 
 /* A mapping of the peer that is not whole yet (verify.h). */
@@ -380,6 +383,8 @@ struct multi {
 	uint32_t rx_hand_seq; /* what lies below was passed on unkept; the guest still owes its ACK
 			       */
 	uint32_t rx_nxt_seq;  /* contiguous end of what was received, all of it sent to the guest */
+	uint32_t rx_told_seq; /* right edge told to the peer: what the guest granted, less what
+				 is bounded */
 	uint32_t spans;       /* list of struct span, ascending */
 	uint64_t hole_us;     /* since when the same thing is missing; 0: nothing is */
 	uint64_t hole_at_us;  /* when to look who misses it */

@@ -11,6 +11,7 @@
 #include "engine/multi.h"
 #include "engine/receive.h"
 #include "engine/sender.h"
+#include "engine/silence.h"
 #include "engine/spans.h"
 #include "engine/verify.h"
 #include "engine/kept.h"
@@ -19,11 +20,8 @@
 #define GUEST_RTO_MAX_US 8000000u
 #define ACK_DELAY_US 1500u /* for the guest's own ACK to come along */
 #define AGAIN_BYTES 16384u
-#define SILENT_US 120000u /* and two round trips */
-#define SILENT_LOOK_US 20000u
+#define RX_SHARE_MIN_BYTES 65536u
 #define ALTERED_MAX 2
-/* After a closed window, or after nobody was here, the peer's subflows wait for their timers. */
-#define RESUME_US 1000000u
 
 static struct multi *multi_of(struct engine *e, const struct conn *c)
 {
@@ -39,6 +37,21 @@ uint32_t to_guest_ack_ssn(struct engine *e, struct conn *c, struct subflow *s)
 		return receive_ack(s, acked_data_seq(c), false);
 	s->acked_ssn = s->rcv_nxt;
 	return s->rcv_nxt;
+}
+
+uint32_t to_guest_edge_seq(struct engine *e, const struct conn *c)
+{
+	struct multi *m = multi_of(e, c);
+	uint64_t bytes = kept_share_bytes(e);
+
+	/* What comes in order always finds a place, little by little. */
+	if (bytes < RX_SHARE_MIN_BYTES)
+		bytes = RX_SHARE_MIN_BYTES;
+	if (bytes > KEPT_MAX_BYTES)
+		bytes = KEPT_MAX_BYTES;
+	m->rx_told_seq = seq_max(m->rx_told_seq,
+				 seq_min(c->told_peer_edge_seq, c->acked_seq + (uint32_t)bytes));
+	return m->rx_told_seq;
 }
 
 /* Emits [seq, end) of the stream to the guest; `fin` behind the last byte. */
@@ -89,77 +102,12 @@ static void send_again(struct step *st, struct conn *c)
 	emit_range(st, c, seq, end, c->peer_fin && end == c->peer_fin_seq);
 }
 
-static void note_hole(struct step *st, struct multi *m)
-{
-	m->hole_us = st->tick->now_us;
-	m->hole_at_us = m->hole_us + SILENT_US;
-}
-
-static void note_arrival(struct step *st, struct multi *m)
-{
-	uint64_t now_us = st->tick->now_us;
-
-	if (m->came_us && m->came_us + SILENT_US <= now_us)
-		m->resumed_us = now_us;
-	m->came_us = now_us;
-}
-
-/* Has the subflow brought nothing since then, although it did before? */
-static bool silent(struct step *st, const struct subflow *s, uint64_t since_us)
-{
-	uint64_t us =
-		SILENT_US + (s->sender == NONE ? 0 : 2ull * sender_at(st->e, s->sender)->srtt_us);
-
-	return s->data_us && s->early == NONE && s->data_us + us <= st->tick->now_us &&
-	       since_us + us <= st->tick->now_us;
-}
-
-/*
- * Something is missing in the middle, others go on, and one subflow has become silent: what it
- * carries may take the peer many timeouts to send elsewhere, but a REMOVE_ADDR makes it do so at
- * once. The path is asked by joins from then on. Not when somebody has a hole of its own: then a
- * loss is being repaired.
- */
-static void look_for_silent(struct step *st, struct conn *c)
-{
-	struct engine *e = st->e;
-	struct multi *m = multi_of(e, c);
-	struct subflow *found = NULL;
-	bool others = false;
-
-	m->hole_at_us = st->tick->now_us + SILENT_LOOK_US;
-	if (m->resumed_us && m->resumed_us + RESUME_US > st->tick->now_us)
-		return;
-	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
-		struct subflow *s = subflow_at(e, k);
-
-		if (s->state != SUBFLOW_ESTABLISHED || s->leaving)
-			continue;
-		if (s->early != NONE)
-			return;
-		if (silent(st, s, m->hole_us)) {
-			if (found)
-				return;
-			found = s;
-		} else {
-			others |= s->data_us && s->data_us + SILENT_US / 2 > st->tick->now_us;
-		}
-	}
-	/* Of a responder's paths it is the peer that asks again. */
-	if (!found || !others || c->responder)
-		return;
-	found->leaving = REASON_SUBFLOW_SILENT;
-	c->silent_paths |= (uint16_t)(1u << found->path);
-	c->join_at_us = 0; /* path_manager_check() does the rest */
-	m->hole_at_us = st->tick->now_us + SILENT_US;
-}
-
 void to_guest_timeout(struct step *st, struct conn *c)
 {
 	struct multi *m = multi_of(st->e, c);
 
 	if (m->hole_at_us && m->hole_at_us <= st->tick->now_us)
-		look_for_silent(st, c);
+		silence_look(st, c);
 	if (m->guest_rto_at_us == 0 || st->tick->now_us < m->guest_rto_at_us)
 		return;
 	if (m->n_guest_rto < UINT8_MAX)
@@ -216,11 +164,11 @@ static void pass_old(struct step *st, struct conn *c, uint32_t seq, const uint8_
 }
 
 /*
- * A mapped piece of data. False: no memory, so it was not received at all. *sent: went to the
- * guest.
+ * A mapped piece of data: how much of it was taken, from its beginning; without memory for more
+ * than that. *sent: went to the guest.
  */
-static bool take_piece(struct step *st, struct conn *c, uint32_t seq, const uint8_t *payload,
-		       uint32_t bytes, bool *sent)
+static uint32_t take_piece(struct step *st, struct conn *c, uint32_t seq, const uint8_t *payload,
+			   uint32_t bytes, bool *sent)
 {
 	struct engine *e = st->e;
 	struct multi *m = multi_of(e, c);
@@ -232,19 +180,22 @@ static bool take_piece(struct step *st, struct conn *c, uint32_t seq, const uint
 		*sent = true;
 	}
 	if (seq_le(end, m->rx_nxt_seq))
-		return true;
+		return bytes;
 	from = seq_max(seq, m->rx_nxt_seq);
-	if (!kept_write(e, &m->rx, from, payload + (from - seq), end - from))
-		return false;
+	if (from == m->rx_nxt_seq)
+		end = from + kept_fit(e, &m->rx, from, end - from);
+	if (from == end || !kept_write(e, &m->rx, from, payload + (from - seq), end - from))
+		return from == m->rx_nxt_seq ? from - seq : 0;
+	bytes = end - seq;
 	if (from != m->rx_nxt_seq) {
 		if (m->hole_us == 0)
-			note_hole(st, m);
-		return spans_add(e, &m->spans, from, end);
+			silence_hole(st, m);
+		return spans_add(e, &m->spans, from, end) ? bytes : 0;
 	}
 	end = spans_advance(e, &m->spans, end);
 	m->hole_us = m->hole_at_us = 0;
 	if (m->spans != NONE)
-		note_hole(st, m);
+		silence_hole(st, m);
 	m->rx_nxt_seq = end;
 	c->sent_seq = end;
 	emit_range(st, c, from, end, c->peer_fin && end == c->peer_fin_seq);
@@ -253,7 +204,7 @@ static bool take_piece(struct step *st, struct conn *c, uint32_t seq, const uint
 	*sent = true;
 	if (m->guest_rto_at_us == 0)
 		to_guest_arm(st, c);
-	return true;
+	return bytes;
 }
 
 /* DATA_FIN at this number: the guest learns of it when all before it was delivered. */
@@ -322,11 +273,44 @@ static bool locate(struct step *st, const struct conn *c, struct subflow *s, str
 	return true;
 }
 
+/*
+ * Out of the data's order and no memory for it. Refused it is sent again on its subflow; but while
+ * it is, that subflow carries nothing else, and when all do that, what is missing never comes. So
+ * what was refused once is acknowledged on the subflow and thrown away, and all that follows, until
+ * the data goes on: it is not DATA_ACKed, the peer's data level has it still (RFC 8684 section
+ * 3.3.5). True: it counts as received.
+ */
+static bool discard(struct step *st, struct conn *c, struct subflow *s, const struct stretch *x)
+{
+	struct sender *t = s->sender == NONE ? NULL : sender_at(st->e, s->sender);
+
+	if (!t || seq_le(x->seq, multi_of(st->e, c)->rx_nxt_seq))
+		return false;
+	t->starved |= t->refused && t->refused_ssn == x->ssn;
+	t->refused = true;
+	t->refused_ssn = x->ssn;
+	if (t->starved)
+		count(st->e, REASON_DATA_DISCARDED);
+	return t->starved;
+}
+
+/* Memory was found again: from here on what is refused is refused for the first time. */
+static void found_memory(struct engine *e, struct subflow *s)
+{
+	if (s->sender != NONE)
+		sender_at(e, s->sender)->refused = sender_at(e, s->sender)->starved = false;
+}
+
 static enum reason take_mapped(struct step *st, struct conn *c, struct subflow *s,
 			       const struct stretch *x, bool *sent)
 {
-	if (!take_piece(st, c, x->seq, x->payload, x->bytes, sent) ||
-	    !received(st->e, s, x->ssn, x->ssn + x->bytes))
+	uint32_t n = take_piece(st, c, x->seq, x->payload, x->bytes, sent);
+
+	if (n > 0)
+		found_memory(st->e, s);
+	else if (discard(st, c, s, x))
+		n = x->bytes;
+	if (n == 0 || !received(st->e, s, x->ssn, x->ssn + n) || n < x->bytes)
 		return REASON_DROP_NO_PAYLOAD_MEMORY;
 	return REASON_DATA_TO_GUEST;
 }
@@ -369,11 +353,27 @@ static enum reason take_whole(struct step *st, struct conn *c, struct subflow *s
 		const uint8_t *data = kept_read(st->e, &p->kept, p->ssn + at, p->bytes - at, &run);
 
 		/* The peer's data level sends again what finds no place. */
-		if (!take_piece(st, c, p->seq + at, data, run, sent))
+		if (take_piece(st, c, p->seq + at, data, run, sent) < run)
 			reason = REASON_DROP_NO_PAYLOAD_MEMORY;
 	}
 	verify_drop(st->e, s, p);
 	return reason;
+}
+
+/*
+ * The mapping holds what comes next: what came early makes room for it. It was acknowledged on its
+ * subflows only, so the peer's data level sends it again. False: there is nothing to give up.
+ */
+static bool make_room(struct step *st, struct conn *c, const struct stretch *x)
+{
+	struct multi *m = multi_of(st->e, c);
+
+	if (seq_lt(m->rx_nxt_seq, x->seq) || m->spans == NONE)
+		return false;
+	spans_free(st->e, &m->spans);
+	kept_cut(st->e, &m->rx, m->rx_nxt_seq);
+	count(st->e, REASON_DATA_DISCARDED);
+	return true;
 }
 
 /* With DSS checksums: nothing goes on before its mapping was verified (verify.h). */
@@ -393,7 +393,12 @@ static enum reason take_checked(struct step *st, struct conn *c, struct subflow 
 	case VERIFY_TOO_LATE:
 		return wrong(st, c, s, x->seq, true);
 	case VERIFY_NO_MEMORY:
-		return REASON_DROP_NO_PAYLOAD_MEMORY;
+		if (!make_room(st, c, x) &&
+		    !(discard(st, c, s, x) && verify_give_up(e, c, s, x->map)))
+			return REASON_DROP_NO_PAYLOAD_MEMORY;
+		if (verify_piece(e, c, s, x->map, x->ssn, x->payload, x->bytes) == VERIFY_NO_MEMORY)
+			return REASON_DROP_NO_PAYLOAD_MEMORY;
+		break;
 	case VERIFY_KNOWN:
 	case VERIFY_HELD:
 		break;
@@ -450,7 +455,7 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 		if (reason != REASON_DATA_TO_GUEST)
 			return reason;
 		s->data_us = st->tick->now_us;
-		note_arrival(st, multi_of(st->e, c));
+		silence_arrival(st, multi_of(st->e, c));
 		if (s->initial && s->n_shifts)
 			receive_shift(s, ssn, x.bytes, ssn - x.seq);
 		multi_of(st->e, c)->last_from = subflow_index(st->e, s);

@@ -11,6 +11,9 @@
 /* The acknowledgement number for the subflow (W3). */
 uint32_t to_guest_ack_ssn(struct engine *e, struct conn *c, struct subflow *s);
 
+/* The right edge told to the peer (W4): the guest's, less what the gate could not keep. */
+uint32_t to_guest_edge_seq(struct engine *e, const struct conn *c);
+
 /* The guest's acknowledgement moved, or did not: trims, sends again, passes DATA_ACK on. */
 void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uint32_t old_edge_seq);
 

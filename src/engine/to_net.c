@@ -51,10 +51,12 @@ uint32_t to_net_keep_bytes(struct engine *e, const struct conn *c)
 	bytes *= 2;
 	if (bytes < KEEP_MIN_BYTES)
 		bytes = KEEP_MIN_BYTES;
-	/* Nobody takes more than a quarter of what is left. */
-	free_bytes = (uint64_t)(e->chunks.n_records - e->chunks.n_used) * KEPT_CHUNK_BYTES / 4;
+	free_bytes = kept_share_bytes(e);
 	if (bytes > free_bytes)
 		bytes = free_bytes;
+	/* That much there always is (kept.h, S3). */
+	if (bytes < KEPT_CHUNK_BYTES)
+		bytes = KEPT_CHUNK_BYTES;
 	return bytes > KEEP_MAX_BYTES ? KEEP_MAX_BYTES : (uint32_t)bytes;
 }
 
@@ -119,7 +121,8 @@ static bool take_old(struct step *st, struct conn *c, uint32_t seq, const uint8_
 	struct engine *e = st->e;
 	struct multi *m = multi_of(e, c);
 
-	if (!kept_write(e, &m->tx, seq, data, bytes))
+	bytes = kept_fit(e, &m->tx, seq, bytes);
+	if (bytes == 0 || !kept_write(e, &m->tx, seq, data, bytes))
 		return false;
 	/* Its own subflow must have it in its place (I4), and brings it, if it is alive. */
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
@@ -150,7 +153,12 @@ static enum reason take_new(struct step *st, struct conn *c, uint32_t seq, const
 		data += m->end_seq - seq;
 		seq = m->end_seq;
 	}
-	if (!kept_write(st->e, &m->tx, seq, data, end - seq))
+	if (m->tx.n_chunks == 0 && kept_available(st->e) == 0)
+		kept_trim(st->e, &m->tx, c->una_seq);
+	/* In order whatever finds a place is taken. */
+	if (seq == m->end_seq)
+		end = seq + kept_fit(st->e, &m->tx, seq, end - seq);
+	if (seq == end || !kept_write(st->e, &m->tx, seq, data, end - seq))
 		return REASON_DROP_NO_PAYLOAD_MEMORY;
 	if (seq == m->end_seq) {
 		c->from_guest_bytes += end - seq;

@@ -117,12 +117,26 @@ static struct partial *hold(struct engine *e, const struct conn *c, struct subfl
 			      .seq = seq_of_peer_dsn(c, m->dsn),
 			      .bytes = m->len_bytes,
 			      .sum = csum_fold(header(s, m))};
-	kept_init(&p->kept, m->ssn);
+	kept_init(&p->kept, m->ssn, false);
 	while (*at != NONE && seq_lt(partial_at(e, *at)->ssn, m->ssn))
 		at = &partial_at(e, *at)->next;
 	p->next = *at;
 	*at = i;
 	return p;
+}
+
+bool verify_give_up(struct engine *e, const struct conn *c, struct subflow *s,
+		    const struct peer_map *m)
+{
+	struct partial *p = m ? verify_find(e, s, m->ssn) : NULL;
+
+	if (m && !p)
+		p = hold(e, c, s, m);
+	if (!p)
+		return false;
+	kept_free(e, &p->kept);
+	p->given_up = true;
+	return true;
 }
 
 /* V3: as on a single path, which cannot sum what overlaps. */

@@ -49,6 +49,10 @@ struct partial *verify_find(struct engine *e, const struct subflow *s, uint32_t 
 /* After the piece counts as received: VERIFY_HELD while some is missing, then GOOD or BAD. */
 enum verified verify_whole(struct engine *e, const struct subflow *s, const struct partial *p);
 
+/* From here on what comes of the mapping is thrown away. False: no record was free for that. */
+bool verify_give_up(struct engine *e, const struct conn *c, struct subflow *s,
+		    const struct peer_map *m);
+
 /* Gives the partial back. */
 void verify_drop(struct engine *e, struct subflow *s, struct partial *p);
 

@@ -79,19 +79,23 @@ def client(where, tools, family=4, options="", mptcp=False, port=PORT, host=None
 
 
 class Middlebox:
-    """mbox on an NFQUEUE of the router; counts() ends it."""
+    """mbox on an NFQUEUE of the router; counts() ends it. `link`: only what takes this one."""
 
-    def __init__(self, where, tools, options):
+    def __init__(self, where, tools, options, link=None):
         self.ns = where
+        self.matches = [f"-i {link}", f"-o {link}"] if link else [""]
         self.process = where.start([f"{tools}/mbox", "--queue", "7"] + options.split(),
                                    stdout=subprocess.PIPE, text=True)
         wait_line(self.process, "ready")
-        where.sh("for t in iptables ip6tables; do "
-                 "$t -A FORWARD -p tcp -j NFQUEUE --queue-num 7; done")
+        self.rules("A")
+
+    def rules(self, action):
+        for match in self.matches:
+            self.ns.sh("for t in iptables ip6tables; do "
+                       f"$t -{action} FORWARD {match} -p tcp -j NFQUEUE --queue-num 7; done")
 
     def counts(self):
-        self.ns.sh("for t in iptables ip6tables; do "
-                   "$t -D FORWARD -p tcp -j NFQUEUE --queue-num 7; done")
+        self.rules("D")
         self.process.terminate()
         out, _ = self.process.communicate(timeout=5)
         ns.processes.stop(self.process)

@@ -122,11 +122,11 @@ bool engine_pool_info(const struct engine *e, unsigned i, struct engine_pool_inf
 	const struct {
 		const char *name;
 		const struct pool *pool;
-	} kinds[] = {{"connections", &e->conns},  {"subflows", &e->subflows},
-		     {"mappings", &e->mappings},  {"multipath", &e->multis},
-		     {"senders", &e->senders},    {"segments", &e->txsegs},
-		     {"spans", &e->spans},        {"payload", &e->chunks},
-		     {"addresses", &e->addresses}};
+	} kinds[] = {{"connections", &e->conns},   {"subflows", &e->subflows},
+		     {"mappings", &e->mappings},   {"multipath", &e->multis},
+		     {"senders", &e->senders},     {"segments", &e->txsegs},
+		     {"spans", &e->spans},         {"payload", &e->chunks},
+		     {"addresses", &e->addresses}, {"partials", &e->partials}};
 
 	if (i >= sizeof(kinds) / sizeof(kinds[0]))
 		return false;
@@ -216,6 +216,7 @@ bool engine_audit(const struct engine *e)
 		length(e, &e->spans, m->early, &t.spans);
 		length(e, &e->spans, m->again, &t.spans);
 		length(e, &e->spans, m->spans, &t.spans);
+		length(e, &e->spans, m->guest.sacked, &t.spans);
 		if (length(e, &e->chunks, m->tx.head, &t.chunks) != m->tx.n_chunks ||
 		    length(e, &e->chunks, m->rx.head, &t.chunks) != m->rx.n_chunks)
 			return false;

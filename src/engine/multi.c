@@ -10,6 +10,7 @@
 #include "engine/conn.h"
 #include "engine/dss_sum.h"
 #include "engine/emit.h"
+#include "engine/guest_sender.h"
 #include "engine/mapping.h"
 #include "engine/receive.h"
 #include "engine/sender.h"
@@ -51,6 +52,7 @@ bool multi_new(struct step *st, struct conn *c)
 	m->last_to = -1;
 	kept_init(&m->tx, c->una_seq, true);
 	kept_init(&m->rx, m->rx_nxt_seq, true);
+	guest_sender_init(c, m);
 	for (uint32_t k = c->subflow; k != NONE; k = s->next) {
 		s = subflow_at(e, k);
 		if (!s->initial)
@@ -76,7 +78,7 @@ bool multi_new(struct step *st, struct conn *c)
 		}
 	}
 	/* A FIN that the guest could not take yet is sent once more by nobody else. */
-	to_guest_arm(st, c);
+	guest_sender_arm(st, c);
 	return true;
 }
 
@@ -99,6 +101,7 @@ void multi_free(struct engine *e, struct conn *c)
 	spans_free(e, &m->early);
 	spans_free(e, &m->again);
 	spans_free(e, &m->spans);
+	spans_free(e, &m->guest.sacked);
 	pool_free(&e->multis, e, c->multi);
 	c->multi = NONE;
 }
@@ -193,6 +196,15 @@ static unsigned sack_blocks(struct step *st, const struct conn *c, struct subflo
 	return n;
 }
 
+static void note_ack(struct sender *x, uint32_t ack)
+{
+	if (x->told_ack != ack)
+		x->n_same_ack = 0;
+	else if (x->n_same_ack < UINT8_MAX)
+		x->n_same_ack++;
+	x->told_ack = ack;
+}
+
 void multi_ack(struct step *st, struct conn *c, struct subflow *s, uint8_t flags)
 {
 	struct dss d = emit_data_ack(c);
@@ -210,6 +222,8 @@ void multi_ack(struct step *st, struct conn *c, struct subflow *s, uint8_t flags
 		options_put_sack(&w, b, n);
 	dss_encode(&w, &d);
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_ACK_TO_NET);
+	if (s->sender != NONE)
+		note_ack(sender_at(st->e, s->sender), h.ack);
 	multi_acked(s);
 }
 
@@ -264,7 +278,7 @@ uint64_t multi_deadline_us(struct engine *e, const struct conn *c)
 		if (waits && sender_room(s, x) >= s->mss)
 			at_us = sooner(at_us, sender_pace_us(s, x));
 	}
-	at_us = sooner(at_us, m->guest_rto_at_us);
+	at_us = sooner(at_us, guest_sender_deadline_us(c, m));
 	at_us = sooner(at_us, m->fin_at_us);
 	at_us = sooner(at_us, m->data_at_us);
 	at_us = sooner(at_us, m->hole_at_us);

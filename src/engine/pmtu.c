@@ -10,8 +10,10 @@
 #include "engine/pmtu.h"
 
 #include "base/seq.h"
+#include "engine/conn.h"
 #include "engine/flow_table.h"
 #include "engine/mapping.h"
+#include "engine/sender.h"
 #include "wire/icmp.h"
 
 #define MTU_DEFAULT 1500
@@ -26,6 +28,13 @@ uint32_t pmtu_bytes(const struct engine *e, const struct subflow *s)
 	if (path == 0)
 		path = MTU_DEFAULT;
 	return s->mtu_bytes && s->mtu_bytes < path ? s->mtu_bytes : path;
+}
+
+uint32_t pmtu_payload_bytes(const struct subflow *s, uint32_t mtu_bytes)
+{
+	uint32_t headers = s->net.family == FLOW_IPV4 ? 40 : 60;
+
+	return mtu_bytes - headers - (s->timestamps ? 12 : 0) - MPTCP_ROOM_BYTES;
 }
 
 /* The guest's sequence number of what the subflow sent at ssn. */
@@ -88,8 +97,14 @@ struct engine_result pmtu_packet(struct step *st)
 				  : m.mtu_bytes > 65535 ? 65535
 							: m.mtu_bytes);
 	s->mtu_until_us = st->tick->now_us + FORGET_US;
-	if (!c->checksum)
+	if (s->sender != NONE)
+		sender_too_big(st, c, s);
+	/* What only the guest can send again it must know of. */
+	if (!c->checksum &&
+	    (s->sender == NONE || scoreboard_foreign(st->e, sender_at(st->e, s->sender))))
 		tell_guest(st, c, s, &m);
+	if (c->multi != NONE)
+		conn_deadline(st, c);
 	pass.verdict = ENGINE_STOLEN;
 	pass.reason = REASON_ICMP_TO_GUEST;
 	return pass;

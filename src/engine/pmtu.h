@@ -16,4 +16,7 @@ struct engine_result pmtu_packet(struct step *st);
 /* MTU of the subflow's path now. */
 uint32_t pmtu_bytes(const struct engine *e, const struct subflow *s);
 
+/* What a data segment carries within that MTU, with timestamps and a full DSS. */
+uint32_t pmtu_payload_bytes(const struct subflow *s, uint32_t mtu_bytes);
+
 #endif

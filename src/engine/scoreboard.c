@@ -223,6 +223,16 @@ void scoreboard_lose_all(struct engine *e, struct sender *x)
 	}
 }
 
+void scoreboard_lose_larger(struct engine *e, struct sender *x, uint32_t bytes)
+{
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
+		struct txseg *t = txseg_at(e, i);
+
+		if (in_flight(t) && t->bytes > bytes)
+			lose(x, t);
+	}
+}
+
 void scoreboard_undo(struct engine *e, struct sender *x)
 {
 	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
@@ -243,6 +253,14 @@ struct txseg *scoreboard_first_lost(struct engine *e, const struct sender *x)
 		if (txseg_at(e, i)->lost && !txseg_at(e, i)->foreign)
 			return txseg_at(e, i);
 	return NULL;
+}
+
+bool scoreboard_foreign(struct engine *e, const struct sender *x)
+{
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next)
+		if (txseg_at(e, i)->foreign)
+			return true;
+	return false;
 }
 
 bool scoreboard_needs(struct engine *e, const struct sender *x, uint32_t start, uint32_t end)

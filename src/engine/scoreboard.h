@@ -37,6 +37,9 @@ uint64_t scoreboard_detect(struct engine *e, struct sender *x, uint64_t now_us,
 /* After a timeout: all that is not SACKed is lost, and that too where the other end reneged. */
 void scoreboard_lose_all(struct engine *e, struct sender *x);
 
+/* What has more bytes than that was too big for the path: lost. */
+void scoreboard_lose_larger(struct engine *e, struct sender *x, uint32_t bytes);
+
 /* The episode's loss was none (RFC 3522): what was not sent again is in flight after all. */
 void scoreboard_undo(struct engine *e, struct sender *x);
 
@@ -51,6 +54,9 @@ bool scoreboard_needs(struct engine *e, const struct sender *x, uint32_t start, 
  * sender's own, lost as the guest believes. How many bytes that were.
  */
 uint32_t scoreboard_adopt(struct engine *e, struct sender *x, uint32_t seq, uint32_t end);
+
+/* Is anything outstanding that only the guest has? */
+bool scoreboard_foreign(struct engine *e, const struct sender *x);
 
 /* First lost segment that was not sent again yet; null when none. */
 struct txseg *scoreboard_first_lost(struct engine *e, const struct sender *x);

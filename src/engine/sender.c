@@ -22,8 +22,7 @@
 #define TLP_MIN_US 10000u
 #define DELAYED_ACK_US 50000u /* the peer may wait that long with a lone segment's ACK */
 #define SILENCE_SLACK_US 30000u
-#define BLACK_HOLE_RTOS 3
-#define BLACK_HOLE_MTU_BYTES 1280
+#define BLACK_HOLE_SENDS 3
 #define BLACK_HOLE_US 600000000ull
 #define DSS_BYTES 24 /* of ours with data, at most; with a DATA_ACK of four octets 20 */
 
@@ -221,6 +220,38 @@ static void probe(struct step *st, struct conn *c, struct subflow *s, struct sen
 	x->tlp_tsval = emit_tsval(st, s);
 }
 
+/*
+ * The same thing again and again, and no router says why: maybe it is the size (RFC 4821 section
+ * 7.7, RFC 8899 section 4.3). By how often the first one was sent, not by timeouts in a row: what
+ * is smaller may pass all the time. Smaller in steps; after a while the path is believed again.
+ */
+static void black_hole(struct step *st, struct subflow *s, const struct sender *x)
+{
+	static const uint16_t steps[] = {1280, 1024, 576};
+	const struct txseg *t = txseg_at(st->e, x->head);
+	unsigned n = s->net.family == FLOW_IPV4 ? sizeof(steps) / sizeof(steps[0]) : 1;
+
+	if (t->foreign || t->n_sent % BLACK_HOLE_SENDS)
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		if (pmtu_bytes(st->e, s) <= steps[i] || pmtu_payload_bytes(s, steps[i]) >= t->bytes)
+			continue;
+		s->mtu_bytes = steps[i];
+		s->mtu_until_us = st->tick->now_us + BLACK_HOLE_US;
+		return;
+	}
+}
+
+void sender_too_big(struct step *st, struct conn *c, struct subflow *s)
+{
+	struct sender *x = sender_at(st->e, s->sender);
+
+	/* No congestion: it was the size (RFC 1191 section 6.4). */
+	scoreboard_lose_larger(st->e, x, pmtu_payload_bytes(s, pmtu_bytes(st->e, s)));
+	sender_retransmit(st, c, s);
+	sender_arm(st, c, s, true);
+}
+
 static void rto(struct step *st, struct conn *c, struct subflow *s, struct sender *x)
 {
 	uint32_t prior_bytes = x->in_flight_bytes;
@@ -235,11 +266,8 @@ static void rto(struct step *st, struct conn *c, struct subflow *s, struct sende
 		sender_episode(s, x);
 		ops_of(st->e)->on_rto(&x->cc, prior_bytes, &g, st->tick->now_us);
 	}
-	/* Again and again, and no router says why: maybe it is the size (RFC 4821 section 7.7). */
-	if (x->n_rto == BLACK_HOLE_RTOS && pmtu_bytes(st->e, s) > BLACK_HOLE_MTU_BYTES) {
-		s->mtu_bytes = BLACK_HOLE_MTU_BYTES;
-		s->mtu_until_us = st->tick->now_us + BLACK_HOLE_US;
-	}
+	if (x->head != NONE)
+		black_hole(st, s, x);
 	x->in_recovery = false;
 	x->in_loss = true;
 	scoreboard_lose_all(st->e, x);

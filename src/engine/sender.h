@@ -78,6 +78,9 @@ uint32_t sender_expect_us(const struct sender *x);
 uint64_t sender_deadline_us(const struct sender *x);
 void sender_timeout(struct step *st, struct conn *c, struct subflow *s);
 
+/* A router says that what is in flight is too big for it: sent again, smaller. */
+void sender_too_big(struct step *st, struct conn *c, struct subflow *s);
+
 /* Takes note of the path's going down or coming back. */
 void sender_path(struct step *st, struct subflow *s);
 

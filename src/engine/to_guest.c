@@ -8,6 +8,7 @@
 #include "engine/addresses.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
+#include "engine/guest_sender.h"
 #include "engine/multi.h"
 #include "engine/receive.h"
 #include "engine/sender.h"
@@ -16,10 +17,9 @@
 #include "engine/verify.h"
 #include "engine/kept.h"
 
-#define GUEST_RTO_US 200000u
-#define GUEST_RTO_MAX_US 8000000u
 #define ACK_DELAY_US 1500u /* for the guest's own ACK to come along */
-#define AGAIN_BYTES 16384u
+#define SAME_ACKS_MAX 1    /* twice the same is no loss yet */
+#define QUIET_US 20000u
 #define RX_SHARE_MIN_BYTES 65536u
 #define ALTERED_MAX 2
 
@@ -54,66 +54,57 @@ uint32_t to_guest_edge_seq(struct engine *e, const struct conn *c)
 	return m->rx_told_seq;
 }
 
-/* Emits [seq, end) of the stream to the guest; `fin` behind the last byte. */
-static void emit_range(struct step *st, struct conn *c, uint32_t seq, uint32_t end, bool fin)
-{
-	struct multi *m = multi_of(st->e, c);
-	struct options_writer w;
-	struct headers h;
-	uint32_t run;
-
-	do {
-		const uint8_t *payload = NULL;
-
-		run = 0;
-		if (seq != end)
-			payload = kept_read(st->e, &m->rx, seq, end - seq, &run);
-		multi_begin_guest(st, c, &h, &w);
-		h.seq = seq;
-		seq += run;
-		if (seq == end)
-			h.flags |= TCP_PSH | (fin ? TCP_FIN : 0);
-		if (!emit_guest(st, c, &h, &w, payload, run,
-				run ? REASON_DATA_TO_GUEST : REASON_FIN_TO_GUEST))
-			return;
-	} while (seq != end);
-}
-
-void to_guest_arm(struct step *st, struct conn *c)
-{
-	struct multi *m = multi_of(st->e, c);
-	uint64_t us = (uint64_t)GUEST_RTO_US << (m->n_guest_rto < 6 ? m->n_guest_rto : 6);
-
-	if (us > GUEST_RTO_MAX_US)
-		us = GUEST_RTO_MAX_US;
-	m->guest_rto_at_us = c->acked_seq != c->sent_seq ? st->tick->now_us + us : 0;
-}
-
-/* The first thing that the guest misses, once more. */
-static void send_again(struct step *st, struct conn *c)
-{
-	struct multi *m = multi_of(st->e, c);
-	uint32_t seq = c->acked_seq, end = m->rx_nxt_seq;
-
-	if (seq_lt(seq, m->rx.base_seq) || seq_lt(seq, m->rx_hand_seq))
-		return; /* unkept: the peer sends it again */
-	if (end - seq > AGAIN_BYTES)
-		end = seq + AGAIN_BYTES;
-	emit_range(st, c, seq, end, c->peer_fin && end == c->peer_fin_seq);
-}
-
 void to_guest_timeout(struct step *st, struct conn *c)
 {
 	struct multi *m = multi_of(st->e, c);
 
 	if (m->hole_at_us && m->hole_at_us <= st->tick->now_us)
 		silence_look(st, c);
-	if (m->guest_rto_at_us == 0 || st->tick->now_us < m->guest_rto_at_us)
+	guest_sender_timeout(st, c);
+}
+
+/*
+ * A peer without SACK takes the third acknowledgement in a row that says the same for a loss (RFC
+ * 5681 section 3.2) if it has data in flight on the subflow. What tells nothing but a DATA_ACK says
+ * the same. Has it none in flight any more?
+ */
+static bool quiet(const struct step *st, const struct subflow *s, const struct sender *x)
+{
+	return s->data_us + QUIET_US + 2ull * x->srtt_us <= st->tick->now_us;
+}
+
+static bool harmless(struct step *st, struct conn *c, struct subflow *s)
+{
+	const struct sender *x = s->sender == NONE ? NULL : sender_at(st->e, s->sender);
+
+	if (s->state != SUBFLOW_ESTABLISHED || !x)
+		return false;
+	return s->sack || x->told_ack != to_guest_ack_ssn(st->e, c, s) ||
+	       x->n_same_ack < SAME_ACKS_MAX || quiet(st, s, x);
+}
+
+/* Nothing but a DATA_ACK or a window is to be told: on a subflow where that is not misunderstood.
+ */
+static void data_ack(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+	struct subflow *last = subflow_at(e, multi_of(e, c)->last_from), *s = NULL;
+
+	if (last->conn != conn_index(e, c) || last->state != SUBFLOW_ESTABLISHED)
 		return;
-	if (m->n_guest_rto < UINT8_MAX)
-		m->n_guest_rto++;
-	send_again(st, c);
-	to_guest_arm(st, c);
+	if (harmless(st, c, last))
+		s = last;
+	for (uint32_t k = c->subflow; k != NONE && !s; k = subflow_at(e, k)->next)
+		if (!subflow_at(e, k)->leaving && harmless(st, c, subflow_at(e, k)))
+			s = subflow_at(e, k);
+	if (s) {
+		multi_ack(st, c, s, 0);
+		return;
+	}
+	/* With the next data's acknowledgement, or when none comes. */
+	last->ack_pending = true;
+	last->ack_at_us = st->tick->now_us + QUIET_US +
+			  (last->sender == NONE ? 0 : sender_at(e, last->sender)->srtt_us);
 }
 
 void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uint32_t old_edge_seq)
@@ -128,13 +119,8 @@ void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uin
 		for (uint32_t k = c->checksum ? c->subflow : NONE; k != NONE;
 		     k = subflow_at(e, k)->next)
 			verify_trim(e, c, subflow_at(e, k));
-		m->n_guest_rto = m->n_guest_dup = 0;
-		to_guest_arm(st, c);
-	} else if (st->p.payload_bytes == 0 && c->acked_seq != c->sent_seq &&
-		   st->p.ack == c->acked_seq && c->told_peer_edge_seq == old_edge_seq &&
-		   ++m->n_guest_dup == 3) {
-		send_again(st, c);
 	}
+	guest_sender_acked(st, c, old_acked_seq, c->told_peer_edge_seq != old_edge_seq);
 	if (!moved && c->told_peer_edge_seq == old_edge_seq &&
 	    (st->o.n_sack == 0 || seq_le(m->rx_hand_seq, c->acked_seq)))
 		return;
@@ -146,9 +132,8 @@ void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uin
 		multi_ack(st, c, s, 0);
 		told = true;
 	}
-	if (!told && subflow_at(e, m->last_from)->conn == conn_index(e, c) &&
-	    subflow_at(e, m->last_from)->state == SUBFLOW_ESTABLISHED)
-		multi_ack(st, c, subflow_at(e, m->last_from), 0);
+	if (!told)
+		data_ack(st, c);
 }
 
 /* A piece below the hand-over point: straight to the guest, which sorts it (W3). */
@@ -197,13 +182,9 @@ static uint32_t take_piece(struct step *st, struct conn *c, uint32_t seq, const 
 	if (m->spans != NONE)
 		silence_hole(st, m);
 	m->rx_nxt_seq = end;
-	c->sent_seq = end;
-	emit_range(st, c, from, end, c->peer_fin && end == c->peer_fin_seq);
-	if (c->peer_fin && end == c->peer_fin_seq)
-		c->sent_seq = end + 1;
+	c->sent_seq = end + (c->peer_fin && end == c->peer_fin_seq);
+	guest_sender_push(st, c);
 	*sent = true;
-	if (m->guest_rto_at_us == 0)
-		to_guest_arm(st, c);
 	return bytes;
 }
 
@@ -221,8 +202,7 @@ static void take_fin(struct step *st, struct conn *c, uint32_t seq, bool *sent)
 	if (seq != c->peer_fin_seq || m->rx_nxt_seq != seq || c->sent_seq == seq + 1)
 		return;
 	c->sent_seq = seq + 1;
-	emit_range(st, c, seq, seq, true);
-	to_guest_arm(st, c);
+	guest_sender_push(st, c);
 	*sent = true;
 }
 

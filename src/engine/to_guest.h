@@ -22,7 +22,4 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 
 void to_guest_timeout(struct step *st, struct conn *c);
 
-/* Starts the timer while the guest owes an acknowledgement, stops it when not. */
-void to_guest_arm(struct step *st, struct conn *c);
-
 #endif

@@ -77,7 +77,8 @@ void join_synack(struct world *w, const struct join *j, uint8_t id, bool backup,
 	if (hmac_bit >= 0)
 		m.hmac[hmac_bit / 8] ^= (uint8_t)(1 << hmac_bit % 8);
 	options_put_mss(&s.w, 1460);
-	options_put(&s.w, sack, sizeof(sack));
+	if (w->sack)
+		options_put(&s.w, sack, sizeof(sack));
 	options_put(&s.w, "\x08\x0a\0\0\x1f\x40\0\0\0\x01", 10);
 	options_put(&s.w, wscale, sizeof(wscale));
 	mp_join_encode(&s.w, &m);

@@ -52,7 +52,7 @@ void world_fini(struct world *w)
 static void fresh(struct world *w)
 {
 	w->outs = (struct engine_outs){.pkt = w->pkt,
-				       .cap_pkt = WORLD_OUT_MAX,
+				       .cap_pkt = w->cap_pkt ? w->cap_pkt : WORLD_OUT_MAX,
 				       .event = w->event,
 				       .cap_event = WORLD_OUT_MAX};
 	for (unsigned i = 0; w->random.n < ENGINE_RANDOM_WORDS; i++)

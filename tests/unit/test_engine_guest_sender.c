@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_engine_guest_sender.c - what the guest loses of the peer's data is sent again by the gate,
+ * while there are several subflows (guest_sender.h). Byte `d` of the peer's stream has the value d.
+ */
+#include "base/seq.h"
+#include "joins.h"
+#include "unit.h"
+
+#define MSS 1448u /* of the guest: 1460, less 12 for timestamps */
+#define MS 1000ull
+
+struct bench {
+	struct world w;
+	struct join j;
+	uint32_t ssn; /* next, on the joined subflow */
+	/* what the last call sent to the guest, in the peer's numbers */
+	uint32_t start[64], end[64];
+	unsigned n;
+	bool fin;
+};
+
+static void look(struct bench *b)
+{
+	b->n = 0;
+	b->fin = false;
+	for (unsigned i = 0; out(&b->w, i); i++) {
+		uint32_t at = b->w.p.seq - PEER_ISN;
+
+		if (b->w.pkt[i].side != ENGINE_GUEST)
+			continue;
+		b->fin |= b->w.p.flags & TCP_FIN;
+		for (uint32_t k = 0; k < b->w.p.payload_bytes; k++)
+			if (b->w.p.payload[k] != (uint8_t)(at + k)) {
+				CHECK_EQ(k, b->w.p.payload[k], (uint8_t)(at + k));
+				break;
+			}
+		if (b->w.p.payload_bytes == 0)
+			continue;
+		if (b->n > 0 && b->end[b->n - 1] == at) {
+			b->end[b->n - 1] += b->w.p.payload_bytes;
+			continue;
+		}
+		b->start[b->n] = at;
+		b->end[b->n++] = at + b->w.p.payload_bytes;
+	}
+}
+
+/* The peer's next bytes, whole segments of a mapping each. */
+static void peer_sends(struct bench *b, uint32_t bytes, bool fin)
+{
+	struct seg s = {.flags = TCP_ACK,
+			.seq = b->ssn,
+			.ack = 1,
+			.window = 1000,
+			.payload_bytes = bytes,
+			.payload_first = (uint8_t)b->ssn};
+
+	put_peer_map(&b->w, &s.w, 101, b->ssn, b->ssn, (uint16_t)bytes, fin);
+	join_sends(&b->w, &b->j, &s);
+	b->ssn += bytes;
+	look(b);
+}
+
+static void guest_acks(struct bench *b, uint32_t ack, const struct sack_block *blocks, unsigned n)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 101, .ack = ack, .window = 4000};
+	struct sack_block x[3];
+
+	for (unsigned i = 0; i < n; i++)
+		x[i] = (struct sack_block){PEER_ISN + blocks[i].start, PEER_ISN + blocks[i].end};
+	if (n)
+		options_put_sack(&s.w, x, n);
+	guest_sends(&b->w, ENGINE_STEAL, &s);
+	look(b);
+}
+
+static void open_bench(struct bench *b, bool sack)
+{
+	memset(b, 0, sizeof(*b));
+	joins_init(&b->w, FLOW_IPV4);
+	b->w.sack = sack;
+	b->ssn = 1;
+	CU_ASSERT_FATAL(joins_open(&b->w, &b->j));
+	join_complete(&b->w, &b->j);
+	CU_ASSERT_FATAL(living(&b->w) == 2);
+	/* One round trip of 5 ms is known. */
+	peer_sends(b, 1000, false);
+	CHECK_EQ(0, b->n, 1);
+	b->w.tick.now_us += 5 * MS;
+	guest_acks(b, 1001, NULL, 0);
+}
+
+#define SENT(b, row, k, from, to)                   \
+	do {                                        \
+		CHECK_EQ(row, (b)->start[k], from); \
+		CHECK_EQ(row, (b)->end[k], to);     \
+	} while (0)
+
+/* SACK: all holes, each once, in one round trip. */
+static void test_holes(void)
+{
+	/* 1001..41001 was sent; lost are 1001..3001, 10001..12001, 30001..31001. */
+	const struct sack_block one[] = {{3001, 10001}}, two[] = {{12001, 30001}, {3001, 10001}},
+				three[] = {{31001, 41001}, {12001, 30001}, {3001, 10001}};
+	struct bench b;
+
+	open_bench(&b, true);
+	peer_sends(&b, 40000, false);
+	guest_acks(&b, 1001, one, 1);
+	CHECK_EQ(0, b.n, 1);
+	SENT(&b, 0, 0, 1001, 3001);
+	guest_acks(&b, 1001, two, 2);
+	CHECK_EQ(1, b.n, 1);
+	SENT(&b, 1, 0, 10001, 12001);
+	guest_acks(&b, 1001, three, 3);
+	CHECK_EQ(2, b.n, 1);
+	SENT(&b, 2, 0, 30001, 31001);
+	guest_acks(&b, 1001, three, 3); /* nothing new in it */
+	CHECK_EQ(3, b.n, 0);
+	guest_acks(&b, 10001, two, 1);
+	CHECK_EQ(4, b.n, 0);
+	guest_acks(&b, 41001, NULL, 0);
+	CHECK_EQ(5, b.n, 0);
+	CHECK_EQ(5, engine_deadline_us(b.w.e) > b.w.tick.now_us + 500 * MS, true);
+	CU_ASSERT(engine_audit(b.w.e));
+	world_fini(&b.w);
+}
+
+/* A few bytes out of order are no loss; nor is what was SACKed below the acknowledgement. */
+static void test_reordering(void)
+{
+	const struct sack_block little = {2001, 2001 + 2 * MSS}, below = {1, 1001};
+	struct bench b;
+
+	open_bench(&b, true);
+	peer_sends(&b, 20000, false);
+	guest_acks(&b, 1001, &little, 1);
+	CHECK_EQ(0, b.n, 0);
+	for (unsigned i = 0; i < 5; i++) {
+		guest_acks(&b, 1001, &below, 1);
+		CHECK_EQ(i, b.n, 0);
+	}
+	world_fini(&b.w);
+}
+
+/* No SACK: three duplicates, one segment; then as far as the answers say. */
+static void test_blind(void)
+{
+	struct bench b;
+
+	open_bench(&b, false);
+	peer_sends(&b, 40000, false);
+	for (unsigned i = 0; i < 3; i++) {
+		guest_acks(&b, 1001, NULL, 0);
+		CHECK_EQ(i, b.n, i == 2);
+	}
+	SENT(&b, 2, 0, 1001, 1001 + MSS);
+	guest_acks(&b, 1001, NULL, 0);
+	CHECK_EQ(3, b.n, 0);
+	/* It kept nothing: each answer lets two go. */
+	guest_acks(&b, 1001 + MSS, NULL, 0);
+	CHECK_EQ(4, b.n, 1);
+	SENT(&b, 4, 0, 1001 + MSS, 1001 + 3 * MSS);
+	guest_acks(&b, 1001 + 2 * MSS, NULL, 0);
+	SENT(&b, 5, 0, 1001 + 3 * MSS, 1001 + 5 * MSS);
+	/* It kept the rest after all. */
+	guest_acks(&b, 41001, NULL, 0);
+	CHECK_EQ(6, b.n, 0);
+	world_fini(&b.w);
+}
+
+/* The timer follows the round trip, doubles, and then everything goes again. */
+static void test_timeout(void)
+{
+	uint64_t wait_us = 0;
+	struct bench b;
+
+	open_bench(&b, true);
+	peer_sends(&b, 10000, true);
+	CHECK_EQ(0, b.fin, true);
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t from_us = b.w.tick.now_us, us = 0;
+
+		for (b.n = 0; b.n == 0 && us < 20000 * MS; us += MS) {
+			world_pass(&b.w, MS);
+			look(&b);
+		}
+		CHECK_EQ(i, b.n, 1);
+		SENT(&b, i, 0, 1001, 1001 + MSS);
+		us = b.w.tick.now_us - from_us;
+		if (i == 0) /* 5 ms and 200 ms */
+			CHECK_ROW(i, us >= 200 * MS && us < 230 * MS);
+		else
+			CHECK_ROW(i, us > wait_us * 19 / 10 && us < wait_us * 21 / 10);
+		wait_us = us;
+	}
+	guest_acks(&b, 1001 + MSS, NULL, 0);
+	SENT(&b, 5, 0, 1001 + MSS, 1001 + 3 * MSS);
+	guest_acks(&b, 1001 + 3 * MSS, NULL, 0);
+	SENT(&b, 6, 0, 1001 + 3 * MSS, 1001 + 6 * MSS);
+	CHECK_EQ(6, b.fin, false);
+	guest_acks(&b, 1001 + 6 * MSS, NULL, 0);
+	CHECK_EQ(7, b.end[0], 11001);
+	CHECK_EQ(7, b.fin, true);
+	/* Only the FIN is missing: it alone. */
+	guest_acks(&b, 11001, NULL, 0);
+	world_pass(&b.w, 250 * MS);
+	look(&b);
+	CHECK_EQ(8, b.n, 0);
+	CHECK_EQ(8, b.fin, true);
+	guest_acks(&b, 11002, NULL, 0);
+	world_pass(&b.w, 30000 * MS);
+	look(&b);
+	CHECK_EQ(9, b.fin, false);
+	world_fini(&b.w);
+}
+
+/* What finds no place in the output goes when there is some; nothing is taken for lost. */
+static void test_output_full(void)
+{
+	uint32_t from = 1001 + 1000;
+	struct bench b;
+
+	open_bench(&b, true);
+	/* 400 kB behind a hole of 1000 bytes. */
+	b.ssn = from;
+	for (unsigned i = 0; i < 16; i++) {
+		struct seg s = {.flags = TCP_ACK,
+				.seq = b.ssn,
+				.ack = 1,
+				.window = 1000,
+				.payload_bytes = 25000,
+				.payload_first = (uint8_t)b.ssn};
+
+		put_peer_map(&b.w, &s.w, 101, b.ssn, b.ssn, 25000, false);
+		join_sends(&b.w, &b.j, &s);
+		b.ssn += 25000;
+	}
+	b.w.cap_pkt = 12;
+	b.ssn = 1001;
+	peer_sends(&b, 1000, false);
+	CHECK_EQ(0, b.n, 1);
+	CHECK_ROW(0, b.end[0] > from && b.end[0] < from + 200000);
+	for (unsigned i = 0; i < 10 && from < 402001; i++) {
+		from = b.end[0];
+		world_pass(&b.w, MS);
+		look(&b);
+		if (b.n == 0)
+			break;
+		CHECK_EQ(i, b.start[0], from);
+	}
+	CHECK_EQ(1, from, 402001);
+	world_fini(&b.w);
+}
+
+/*
+ * A peer without SACK: what tells nothing but a DATA_ACK is no third duplicate on the subflow where
+ * its data is on the way.
+ */
+static void test_data_acks(void)
+{
+	uint64_t told = 0;
+	unsigned same = 0;
+	uint32_t last = 0;
+	struct bench b;
+
+	open_bench(&b, false);
+	for (unsigned i = 0; i < 10; i++)
+		peer_sends(&b, 1000, false);
+	for (unsigned i = 0; i < 12; i++) {
+		if (i < 10)
+			guest_acks(&b, 2001 + i * 1000, NULL, 0);
+		else
+			world_pass(&b.w, 30 * MS);
+		for (unsigned k = 0; out(&b.w, k); k++) {
+			if (b.w.pkt[k].side != ENGINE_NET || b.w.p.payload_bytes)
+				continue;
+			told = (uint32_t)b.w.o.mp.dss.data_ack - (uint32_t)b.w.idsn_peer;
+			if (!flow_tuple_equal(&b.w.p.tuple, &b.j.net))
+				continue;
+			same = b.w.p.ack == last ? same + 1 : 0;
+			last = b.w.p.ack;
+			CHECK_ROW(i, same < 3);
+		}
+		b.w.tick.now_us += MS;
+	}
+	CHECK_EQ(0, last, JOIN_ISN + 11001);
+	CHECK_EQ(0, told, 11001);
+	world_fini(&b.w);
+}
+
+static const struct unit_test tests[] = {
+	{"holes", test_holes},     {"reordering", test_reordering},   {"without SACK", test_blind},
+	{"timeout", test_timeout}, {"output full", test_output_full}, {"DATA_ACKs", test_data_acks},
+};
+UNIT_MAIN("engine/guest_sender", tests)

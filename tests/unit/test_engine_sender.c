@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_engine_sender.c - the gate's sender of a subflow, segment by segment: reinjection, tail loss
+ * probe (RFC 8985), spurious timeouts (RFC 3522, 3708), recovery at a measured pace (RFC 6937),
+ * restart after idle, the data level's own timer (RFC 8684 section 3.3.6), sizes that vanish.
+ * Numbers are relative: 101 is the guest's first byte here, 1 the joined subflow's.
+ */
+#include "base/seq.h"
+#include "joins.h"
+#include "unit.h"
+
+#define MS 1000ull
+#define RTT_MS 20ull
+#define SENT_MAX 64
+
+struct sent {
+	unsigned sub; /* 0 initial, 1 joined */
+	uint32_t ssn, seq, bytes, tsval;
+	uint16_t gso_bytes;
+};
+
+struct bench {
+	struct world w;
+	struct join j;
+	uint32_t seq; /* the guest's next */
+	struct sent s[SENT_MAX];
+	unsigned n;
+	uint64_t last_us; /* world_pass() until something was sent */
+};
+
+static void look(struct bench *b)
+{
+	b->n = 0;
+	for (unsigned i = 0; out(&b->w, i); i++) {
+		bool joined = flow_tuple_equal(&b->w.p.tuple, &b->j.net);
+
+		if (b->w.pkt[i].side != ENGINE_NET || b->w.p.payload_bytes == 0)
+			continue;
+		b->s[b->n++] = (struct sent){
+			.sub = joined,
+			.ssn = b->w.p.seq - (joined ? b->j.iss : GUEST_ISN),
+			.seq = (uint32_t)b->w.o.mp.dss.dsn - (uint32_t)b->w.idsn_local +
+			       (b->w.p.seq - (joined ? b->j.iss : GUEST_ISN)) - b->w.o.mp.dss.ssn,
+			.bytes = b->w.p.payload_bytes,
+			.tsval = b->w.o.tsval,
+			.gso_bytes = b->w.pkt[i].gso_size_bytes};
+	}
+}
+
+static void guest_writes(struct bench *b, uint32_t bytes)
+{
+	struct seg s = {.flags = TCP_ACK,
+			.seq = b->seq,
+			.ack = 1,
+			.window = 1000,
+			.payload_bytes = bytes,
+			.payload_first = (uint8_t)b->seq};
+
+	guest_sends(&b->w, ENGINE_STEAL, &s);
+	b->seq += bytes;
+	look(b);
+}
+
+/* What the peer says on the joined subflow; 0 blocks: none; tsecr 0: as sent last. */
+static void peer_acks(struct bench *b, uint32_t ack, uint32_t data_ack,
+		      const struct sack_block *blocks, unsigned n, uint32_t tsecr)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = ack, .window = 1000};
+	struct sack_block x[2];
+
+	for (unsigned i = 0; i < n; i++)
+		x[i] = (struct sack_block){b->j.iss + blocks[i].start, b->j.iss + blocks[i].end};
+	options_put_timestamps(&s.w, 9000, tsecr);
+	if (n)
+		options_put_sack(&s.w, x, n);
+	put_peer_ack(&b->w, &s.w, data_ack);
+	join_sends(&b->w, &b->j, &s);
+	look(b);
+}
+
+/* Lets time pass until data leaves; false after a minute. */
+static bool wait_sent(struct bench *b)
+{
+	uint64_t from_us = b->w.tick.now_us;
+
+	for (b->n = 0; b->n == 0 && b->w.tick.now_us < from_us + 60000 * MS;) {
+		world_pass(&b->w, MS);
+		look(b);
+	}
+	b->last_us = b->w.tick.now_us - from_us;
+	return b->n > 0;
+}
+
+static uint32_t cwnd(struct bench *b)
+{
+	struct engine_conn_info info;
+
+	CU_ASSERT_FATAL(engine_conn_info(b->w.e, 0, b->w.tick.now_us, &info));
+	for (unsigned i = 0; i < info.n_subflows; i++)
+		if (flow_tuple_equal(&info.subflow[i].tuple, &b->j.net))
+			return info.subflow[i].cwnd_bytes;
+	return 0;
+}
+
+static void open_bench(struct bench *b, bool both)
+{
+	struct seg rst = {.flags = TCP_RST, .seq = 1};
+
+	memset(b, 0, sizeof(*b));
+	joins_init(&b->w, FLOW_IPV4);
+	b->w.cfg.congestion = (uint8_t)engine_congestion("cubic");
+	CU_ASSERT_FATAL(joins_open(&b->w, &b->j));
+	b->w.tick.now_us += RTT_MS * MS;
+	join_complete(&b->w, &b->j);
+	CU_ASSERT_FATAL(living(&b->w) == 2);
+	b->seq = 101;
+	if (!both)
+		net_sends(&b->w, ENGINE_STEAL, &rst);
+}
+
+/* A round trip passes; what is paced goes meanwhile. How much that was. */
+static uint32_t pass_rtt(struct bench *b)
+{
+	uint32_t bytes = 0;
+
+	for (unsigned i = 0; i < RTT_MS; i++) {
+		world_pass(&b->w, MS);
+		look(b);
+		for (unsigned k = 0; k < b->n; k++)
+			bytes += b->s[k].bytes;
+	}
+	return bytes;
+}
+
+/* So many segments go and are acknowledged a round trip later: the window grows by as much. */
+static uint32_t round_trip(struct bench *b, uint32_t ssn, unsigned segments)
+{
+	for (unsigned i = 0; i < segments; i++)
+		guest_writes(b, 1400);
+	pass_rtt(b);
+	ssn += 1400 * segments;
+	peer_acks(b, ssn, b->seq, NULL, 0, b->n ? b->s[b->n - 1].tsval : 1);
+	return ssn;
+}
+
+/* A subflow ends: all that it carried leaves on the other one in the same moment. */
+static void test_reinjection(void)
+{
+	struct seg rst = {.flags = TCP_RST, .seq = 1};
+	uint32_t at[2] = {0, 0}, first = 0, again = 0;
+	struct bench b;
+
+	open_bench(&b, true);
+	for (unsigned i = 0; i < 16; i++) {
+		guest_writes(&b, 1400);
+		for (unsigned k = 0; k < b.n; k++) {
+			if (b.s[k].sub == 1 && at[1] == 0)
+				first = b.s[k].seq;
+			at[b.s[k].sub] += b.s[k].bytes;
+		}
+	}
+	CU_ASSERT_FATAL(at[1] > 0);
+	join_sends(&b.w, &b.j, &rst);
+	look(&b);
+	for (unsigned k = 0; k < b.n; k++) {
+		CHECK_EQ(k, b.s[k].sub, 0);
+		again += b.s[k].bytes;
+	}
+	CU_ASSERT_FATAL(b.n > 0);
+	CHECK_EQ(0, b.s[0].seq, first);
+	/* As much as its window lets go at once. */
+	CHECK_ROW(0, again == at[1] || again + at[0] >= 9 * 1400);
+	CHECK_ROW(0, again >= 1400);
+	world_fini(&b.w);
+}
+
+/* One segment and no answer: a probe after two round trips, the timer later; each once. */
+static void test_tail_loss_probe(void)
+{
+	struct bench b;
+
+	open_bench(&b, false);
+	guest_writes(&b, 1000);
+	CHECK_EQ(0, b.n, 1);
+	CU_ASSERT_FATAL(wait_sent(&b));
+	CHECK_EQ(1, b.s[0].ssn, 1);
+	CHECK_ROW(1, b.last_us >= 2 * RTT_MS * MS && b.last_us < (2 * RTT_MS + 55) * MS);
+	CU_ASSERT_FATAL(wait_sent(&b));
+	CHECK_ROW(2, b.last_us >= 100 * MS && b.last_us < 400 * MS);
+	CHECK_EQ(2, b.s[0].ssn, 1);
+	world_fini(&b.w);
+}
+
+/* The probe repaired the loss of a tail: that counts as congestion, a mere delay does not. */
+static void test_probe_answer(void)
+{
+	for (unsigned lost = 0; lost < 2; lost++) {
+		uint32_t before, ssn, tsval;
+		struct bench b;
+
+		open_bench(&b, false);
+		ssn = round_trip(&b, 1, 10);
+		before = cwnd(&b);
+		guest_writes(&b, 1400);
+		tsval = b.s[0].tsval;
+		CU_ASSERT_FATAL(wait_sent(&b));
+		if (lost) {
+			/* Answers the probe, and what follows it. */
+			tsval = b.s[0].tsval;
+			guest_writes(&b, 1400);
+			b.w.tick.now_us += RTT_MS * MS;
+			peer_acks(&b, ssn + 2800, b.seq, NULL, 0, tsval);
+			CHECK_ROW(lost, cwnd(&b) < before);
+		} else {
+			peer_acks(&b, ssn + 1400, b.seq, NULL, 0, tsval);
+			CHECK_ROW(lost, cwnd(&b) >= before);
+		}
+		world_fini(&b.w);
+	}
+}
+
+/* A timeout that was none: by the timestamp of the answer, or because all came twice. */
+static void test_undo(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t before, ssn, tsval;
+		struct bench b;
+
+		open_bench(&b, false);
+		ssn = round_trip(&b, 1, 10);
+		before = cwnd(&b);
+		guest_writes(&b, 1400);
+		tsval = b.s[0].tsval;
+		b.w.tick.now_us += MS;
+		CU_ASSERT_FATAL(wait_sent(&b)); /* the probe */
+		CU_ASSERT_FATAL(wait_sent(&b)); /* the timer */
+		CHECK_ROW(i, cwnd(&b) < before / 2);
+		if (i == 0) { /* the original's answer was late */
+			peer_acks(&b, ssn + 1400, b.seq, NULL, 0, tsval);
+			CHECK_ROW(i, cwnd(&b) >= before);
+		} else if (i == 1) { /* it had come, and comes twice (RFC 2883) */
+			const struct sack_block twice = {ssn, ssn + 1400};
+
+			peer_acks(&b, ssn + 1400, b.seq, &twice, 1, b.s[0].tsval);
+			CHECK_ROW(i, cwnd(&b) >= before);
+		} else { /* it was lost */
+			peer_acks(&b, ssn + 1400, b.seq, NULL, 0, b.s[0].tsval);
+			CHECK_ROW(i, cwnd(&b) < before);
+		}
+		world_fini(&b.w);
+	}
+}
+
+/* PRR: the first repair at once, then as much as arrives in proportion to the new window. */
+static void test_recovery_pace(void)
+{
+	uint32_t ssn, sent = 0, first = 0, delivered;
+	struct bench b;
+
+	open_bench(&b, false);
+	ssn = round_trip(&b, 1, 10);
+	for (unsigned i = 0; i < 20; i++)
+		guest_writes(&b, 1400);
+	pass_rtt(&b);
+	/* The first ten are lost; the others are reported two by two. */
+	for (unsigned i = 12; i <= 20; i += 2) {
+		struct sack_block x = {ssn + 10 * 1400, ssn + i * 1400};
+
+		b.w.tick.now_us += MS;
+		peer_acks(&b, ssn, 101 + 14000, &x, 1, 1);
+		for (unsigned k = 0; k < b.n; k++)
+			sent += b.s[k].bytes;
+		if (b.n > 0 && first == 0)
+			first = b.s[0].ssn;
+		delivered = x.end - x.start;
+		CHECK_ROW(i, sent <= delivered * 8 / 10 + 2 * 1448);
+	}
+	CHECK_EQ(0, first, ssn);
+	CHECK_ROW(0, sent >= 4 * 1400);
+	world_fini(&b.w);
+}
+
+/* After a pause of many timeouts the window is the initial one again. */
+static void test_restart(void)
+{
+	uint32_t ssn = 1, burst = 0;
+	struct bench b;
+
+	open_bench(&b, false);
+	for (unsigned i = 0; i < 4; i++)
+		ssn = round_trip(&b, ssn, 10u << (i < 2 ? i : 2));
+	CHECK_ROW(0, cwnd(&b) > 30 * 1400);
+	b.w.tick.now_us += 5000 * MS;
+	for (unsigned i = 0; i < 40; i++) {
+		guest_writes(&b, 1400);
+		for (unsigned k = 0; k < b.n; k++)
+			burst += b.s[k].bytes;
+	}
+	burst += pass_rtt(&b);
+	CHECK_ROW(1, burst >= 9 * 1400 && burst <= 11 * 1448);
+	world_fini(&b.w);
+}
+
+/* Taken on the subflow and thrown away behind it: mapped anew, later each time. */
+static void test_data_timer(void)
+{
+	uint64_t wait_us = 0;
+	uint32_t ssn = 1;
+	struct bench b;
+
+	open_bench(&b, false);
+	guest_writes(&b, 1000);
+	for (unsigned i = 0; i < 4; i++) {
+		b.w.tick.now_us += RTT_MS * MS;
+		ssn += 1000;
+		peer_acks(&b, ssn, 101, NULL, 0, b.s[0].tsval);
+		CHECK_EQ(i, b.n, 0);
+		CU_ASSERT_FATAL(wait_sent(&b));
+		CHECK_EQ(i, b.n, 1);
+		CHECK_EQ(i, b.s[0].ssn, ssn);
+		CHECK_EQ(i, b.s[0].seq, 101);
+		CHECK_EQ(i, b.s[0].bytes, 1000);
+		CHECK_ROW(i, b.last_us > (wait_us ? wait_us * 3 / 2 : 400 * MS));
+		wait_us = b.last_us;
+	}
+	b.w.tick.now_us += RTT_MS * MS;
+	peer_acks(&b, ssn + 1000, 1101, NULL, 0, b.s[0].tsval);
+	CHECK_EQ(9, wait_sent(&b), false);
+	world_fini(&b.w);
+}
+
+/* Large segments vanish while small ones pass: smaller ones are tried, in steps. */
+static void test_black_hole(void)
+{
+	uint32_t ssn, least = 1500;
+	struct bench b;
+
+	open_bench(&b, false);
+	ssn = round_trip(&b, 1, 1);
+	guest_writes(&b, 1400);
+	for (unsigned i = 0; i < 12 && least > 600; i++) {
+		CU_ASSERT_FATAL(wait_sent(&b));
+		CHECK_EQ(i, b.s[0].ssn, ssn);
+		if (b.s[0].gso_bytes < least) {
+			printf("    after %u: %u bytes\n", i, b.s[0].gso_bytes);
+			least = b.s[0].gso_bytes;
+		}
+		/* Something small is sent and comes through: no timeouts in a row. */
+		guest_writes(&b, 100);
+		if (b.n) {
+			struct sack_block x = {b.s[0].ssn, b.s[0].ssn + 100};
+
+			b.w.tick.now_us += RTT_MS * MS;
+			peer_acks(&b, ssn, 101 + 1400, &x, 1, b.s[0].tsval);
+		}
+	}
+	CHECK_ROW(0, least <= 576 - 40 - 12);
+	world_fini(&b.w);
+}
+
+static const struct unit_test tests[] = {
+	{"reinjection", test_reinjection},           {"tail loss probe", test_tail_loss_probe},
+	{"the probe's answer", test_probe_answer},   {"undo", test_undo},
+	{"pace of recovery", test_recovery_pace},    {"restart after idle", test_restart},
+	{"the data level's timer", test_data_timer}, {"black hole", test_black_hole},
+};
+UNIT_MAIN("engine/sender", tests)

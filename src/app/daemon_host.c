@@ -7,12 +7,14 @@
 #include "app/rules.h"
 
 #include <arpa/inet.h>
+#include <sched.h>
 #include <string.h>
 
 #include "io/bpf.h"
 #include "io/log.h"
 
 #define AGAIN_US 500000
+#define SPREAD_US 100000 /* a flow that changes its processor may be reordered once */
 
 /*
  * What comes out of `tun` goes straight to the interface `to`; false: there is no BPF, it is
@@ -81,6 +83,23 @@ int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes)
 		d->guests_routed |= !redirect(d, &d->guest_tun[i], d->guest_index[i], 0);
 	}
 	return 0;
+}
+
+void daemon_spread(struct daemon *d, uint64_t now_us)
+{
+	int cpu;
+
+	if (now_us < d->spread_at_us)
+		return;
+	d->spread_at_us = now_us + SPREAD_US;
+	cpu = sched_getcpu();
+	if (cpu < 0 || (unsigned)cpu == d->cpu)
+		return;
+	d->cpu = (unsigned)cpu;
+	for (unsigned i = 0; i < d->cfg->n_paths; i++)
+		tun_spread(&d->path_tun[i], d->cpu, d->n_cpus);
+	for (unsigned i = 0; i < d->cfg->n_guests; i++)
+		tun_spread(&d->guest_tun[i], d->cpu, d->n_cpus);
 }
 
 void daemon_devices_close(struct daemon *d)

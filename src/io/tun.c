@@ -17,6 +17,7 @@
 #define TCP_CHECKSUM_OFFSET 16
 #define TCP_FLAGS_OFFSET 13
 #define TCP_CWR 0x80
+#define CPUS_MAX 1024
 
 struct setting {
 	const char *family, *name, *value;
@@ -163,6 +164,33 @@ int tun_write(const struct tun *tun, const struct engine_out *out)
 	if (writev(tun->fd, iov, out->payload_bytes ? 3 : 2) < 0)
 		return -errno;
 	return 0;
+}
+
+void tun_spread(const struct tun *tun, unsigned but, unsigned n_cpus)
+{
+	char path[128], mask[CPUS_MAX / 4 + CPUS_MAX / 32 + 1];
+	unsigned words = (n_cpus + 31) / 32;
+	size_t n = 0;
+	int fd;
+
+	if (tun->fd < 0 || n_cpus < 2 || n_cpus > CPUS_MAX)
+		return;
+	/* Words of 32 bits, the highest first. */
+	for (unsigned w = words; w-- > 0;) {
+		unsigned bits = n_cpus - w * 32;
+		uint32_t word = bits >= 32 ? UINT32_MAX : (1U << bits) - 1;
+
+		if (but / 32 == w)
+			word &= ~(1U << but % 32);
+		n += (size_t)snprintf(mask + n, sizeof(mask) - n, w ? "%08x," : "%08x", word);
+	}
+	snprintf(path, sizeof(path), "/sys/class/net/%s/queues/rx-0/rps_cpus", tun->name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, mask, n) < 0)
+		n = 0; /* as it was, then */
+	close(fd);
 }
 
 void tun_drain(const struct tun *tun)

@@ -80,7 +80,7 @@ class Held:
     """A connection from outside that pauses in mid-transfer; whoever attacks sits on the way, at
     the router's interface towards the gate or the server."""
 
-    def __init__(self, ctx, family, interface="a", pause_ms=2500, gate_opens=False):
+    def __init__(self, ctx, family, interface="a", pause_ms=4000, gate_opens=False):
         both = f"--send 200k --idle-at 100k --idle-ms {pause_ms} --timeout 20"
         self.ctx, self.family = ctx, family
         self.attacker = forge.Attacker(ctx.net, interface)

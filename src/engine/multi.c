@@ -227,12 +227,33 @@ void multi_ack(struct step *st, struct conn *c, struct subflow *s, uint8_t flags
 	multi_acked(s);
 }
 
+/*
+ * What came behind a hole, once the acknowledgement stands before it: earlier the guest would take
+ * for lost all that the peer has not DATA_ACKed yet. Advice, no acknowledgement (I1): the guest
+ * keeps it (RFC 2018 section 8).
+ */
+static void sack_guest(struct engine *e, const struct conn *c, struct options_writer *w)
+{
+	const struct multi *m = multi_at(e, c->multi);
+	struct sack_block b[OPTIONS_SACK_MAX];
+	uint32_t list = m->early;
+	unsigned n = 0;
+
+	if (!c->sack || c->una_seq != m->end_seq)
+		return;
+	for (; n < 3 && spans_first(e, list, &b[n].start, &b[n].end); list = spans_next(e, list))
+		n++;
+	if (n > 0)
+		options_put_sack(w, b, n);
+}
+
 void multi_ack_guest(struct step *st, struct conn *c)
 {
 	struct options_writer w;
 	struct headers h;
 
 	multi_begin_guest(st, c, &h, &w);
+	sack_guest(st->e, c, &w);
 	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
 }
 

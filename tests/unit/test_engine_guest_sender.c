@@ -290,8 +290,37 @@ static void test_data_acks(void)
 	world_fini(&b.w);
 }
 
+/* What the guest sent behind a hole is SACKed to it, once its acknowledgement stands there. */
+static void test_sack_for_guest(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 1101, .ack = 1001, .window = 4000};
+	struct bench b;
+
+	open_bench(&b, true);
+	s.payload_bytes = 500;
+	guest_sends(&b.w, ENGINE_STEAL, &s);
+	CU_ASSERT_FATAL(out(&b.w, 0) && b.w.pkt[0].side == ENGINE_GUEST);
+	CHECK_EQ(0, b.w.p.ack, GUEST_ISN + 101);
+	CHECK_EQ(0, b.w.o.n_sack, 1);
+	CHECK_EQ(0, b.w.o.sack[0].start, GUEST_ISN + 1101);
+	CHECK_EQ(0, b.w.o.sack[0].end, GUEST_ISN + 1601);
+	/* What stands before the hole waits for the peer: nothing is told behind it. */
+	s.seq = 101;
+	guest_sends(&b.w, ENGINE_STEAL, &s);
+	s.seq = 2101;
+	guest_sends(&b.w, ENGINE_STEAL, &s);
+	CU_ASSERT_FATAL(out(&b.w, 0) && b.w.pkt[0].side == ENGINE_GUEST);
+	CHECK_EQ(1, b.w.o.n_sack, 0);
+	world_fini(&b.w);
+}
+
 static const struct unit_test tests[] = {
-	{"holes", test_holes},     {"reordering", test_reordering},   {"without SACK", test_blind},
-	{"timeout", test_timeout}, {"output full", test_output_full}, {"DATA_ACKs", test_data_acks},
+	{"holes", test_holes},
+	{"reordering", test_reordering},
+	{"without SACK", test_blind},
+	{"timeout", test_timeout},
+	{"output full", test_output_full},
+	{"DATA_ACKs", test_data_acks},
+	{"SACK for the guest", test_sack_for_guest},
 };
 UNIT_MAIN("engine/guest_sender", tests)

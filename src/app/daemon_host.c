@@ -87,7 +87,7 @@ int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes)
 
 void daemon_spread(struct daemon *d, uint64_t now_us)
 {
-	int cpu;
+	int cpu, err = 0;
 
 	if (now_us < d->spread_at_us)
 		return;
@@ -97,9 +97,11 @@ void daemon_spread(struct daemon *d, uint64_t now_us)
 		return;
 	d->cpu = (unsigned)cpu;
 	for (unsigned i = 0; i < d->cfg->n_paths; i++)
-		tun_spread(&d->path_tun[i], d->cpu, d->n_cpus);
+		err |= tun_spread(&d->path_tun[i], d->cpu, d->n_cpus);
 	for (unsigned i = 0; i < d->cfg->n_guests; i++)
-		tun_spread(&d->guest_tun[i], d->cpu, d->n_cpus);
+		err |= tun_spread(&d->guest_tun[i], d->cpu, d->n_cpus);
+	if (err) /* a kernel without it, or a /sys that may not be written: no more of it */
+		d->spread_at_us = UINT64_MAX;
 }
 
 void daemon_devices_close(struct daemon *d)

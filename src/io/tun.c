@@ -166,15 +166,15 @@ int tun_write(const struct tun *tun, const struct engine_out *out)
 	return 0;
 }
 
-void tun_spread(const struct tun *tun, unsigned but, unsigned n_cpus)
+int tun_spread(const struct tun *tun, unsigned but, unsigned n_cpus)
 {
 	char path[128], mask[CPUS_MAX / 4 + CPUS_MAX / 32 + 1];
 	unsigned words = (n_cpus + 31) / 32;
 	size_t n = 0;
-	int fd;
+	int fd, err = 0;
 
 	if (tun->fd < 0 || n_cpus < 2 || n_cpus > CPUS_MAX)
-		return;
+		return 0;
 	/* Words of 32 bits, the highest first. */
 	for (unsigned w = words; w-- > 0;) {
 		unsigned bits = n_cpus - w * 32;
@@ -187,10 +187,11 @@ void tun_spread(const struct tun *tun, unsigned but, unsigned n_cpus)
 	snprintf(path, sizeof(path), "/sys/class/net/%s/queues/rx-0/rps_cpus", tun->name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return;
+		return -errno;
 	if (write(fd, mask, n) < 0)
-		n = 0; /* as it was, then */
+		err = -errno;
 	close(fd);
+	return err;
 }
 
 void tun_drain(const struct tun *tun)

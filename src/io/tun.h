@@ -29,9 +29,9 @@ int tun_write(const struct tun *tun, const struct engine_out *out);
 /*
  * What is written from now on is worked on by other processors than `but` (receive packet
  * steering), each flow by one: cutting, routing and the way out to the wire. On hosts with one
- * processor, or kernels without it, nothing changes. `n_cpus`: as the kernel numbers them.
+ * processor nothing changes. `n_cpus`: as the kernel numbers them. 0 or -errno.
  */
-void tun_spread(const struct tun *tun, unsigned but, unsigned n_cpus);
+int tun_spread(const struct tun *tun, unsigned but, unsigned n_cpus);
 
 /* Reads away what the kernel says through the device; nobody listens there. */
 void tun_drain(const struct tun *tun);

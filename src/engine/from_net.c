@@ -240,6 +240,9 @@ static enum reason ack_to_guest(struct step *st, struct conn *c, struct subflow 
 		return REASON_SUBFLOW_OWN;
 	if (!news && signal)
 		return REASON_SIGNAL_ONLY;
+	/* An ADD_ADDR that left no room for timestamps: the guest would have to ignore it. */
+	if (m->has_add_addr && c->timestamps && !st->o.has_timestamps)
+		return REASON_SIGNAL_ONLY;
 	if (!news && subflow_advanced)
 		return REASON_ACK_HELD;
 	begin(st, c, s, &h, &w);

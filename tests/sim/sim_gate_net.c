@@ -103,6 +103,8 @@ static void own_subflow(struct gate *g, unsigned path, struct pkt *p, const stru
 	r = engine_packet(g->e, &in, &now, &g->outs);
 	if (f)
 		check_verdict(g, f, p, ENGINE_NET, ENGINE_STEAL, &r);
+	else if (r.reason == REASON_NONE || r.reason >= REASON_COUNT || r.verdict >= ENGINE_ASK)
+		sim_fail(g->w, "a packet got verdict %u for reason %u", r.verdict, r.reason);
 	if (r.verdict != ENGINE_STOLEN && r.verdict != ENGINE_DROP && (f || gate_owns(g, t)) &&
 	    !(s.flags & F_RST))
 		sim_fail(g->w, "I6: the host sees a segment of a port of ours");

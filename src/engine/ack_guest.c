@@ -7,7 +7,8 @@
 #include "base/seq.h"
 #include "engine/multi.h"
 
-#define ACKS_PER_ROUND 6
+#define ACKS_PER_ROUND 7
+#define OUT_MIN_BYTES 24576u /* Hybrid Start watches from 16 segments on */
 #define ROUNDS_WITHOUT_GROWTH 3
 #define HOLD_MIN_US 2000u
 #define HOLD_MAX_US 40000u /* what a delayed acknowledgement takes at least in Linux */
@@ -36,6 +37,7 @@ static void watch_growth(struct multi *m, const struct conn *c)
 	if (seq_lt(c->una_seq, m->round_guest_seq))
 		return;
 	m->round_guest_seq = c->max_seq;
+	m->round_guest_bytes = out_bytes;
 	if (out_bytes >= m->most_guest_bytes + m->most_guest_bytes / 2) {
 		m->n_slow_rounds = 0;
 		m->most_guest_bytes = out_bytes;
@@ -46,12 +48,12 @@ static void watch_growth(struct multi *m, const struct conn *c)
 
 static bool at_once(const struct multi *m, const struct conn *c)
 {
-	uint32_t out_bytes = c->max_seq - m->acked_guest_seq;
 	uint32_t new_bytes = c->una_seq - m->acked_guest_seq;
 
 	if (m->n_slow_rounds >= ROUNDS_WITHOUT_GROWTH || c->guest_fin || new_bytes == 0)
 		return true;
-	return (uint64_t)new_bytes * ACKS_PER_ROUND >= out_bytes;
+	return m->round_guest_bytes < OUT_MIN_BYTES || c->una_seq == c->max_seq ||
+	       (uint64_t)new_bytes * ACKS_PER_ROUND >= m->round_guest_bytes;
 }
 
 /* Half of the longest round trip: as far as the guest is concerned, a path somewhat longer. */

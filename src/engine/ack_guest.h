@@ -6,8 +6,8 @@
  * went over the slow path holds up those behind it. Hybrid Start (RFC 9406's ancestor, in every
  * Linux) takes that for a queue and ends slow start, and then the guest's window grows by a
  * twentieth in a round trip, for seconds less than the paths carry. Its samples are
- * acknowledgements, it wants at least eight in a round trip, so the guest gets six. Its
- * window grows nearly as fast, because each stands for all the bytes it covers (RFC 3465).
+ * acknowledgements, it wants more than eight in a round trip, so the guest gets seven.
+ * Its window grows nearly as fast, as each stands for all the bytes it covers (RFC 3465).
  *
  * A guest whose window does not grow (it is past slow start, has nothing to send, or counts
  * acknowledgements instead of bytes) gets all of them.

@@ -110,39 +110,49 @@ static uint32_t hystart_threshold_us(uint32_t rtt_us)
 	return cc_min32(cc_max32(rtt_us / 8, HYSTART_RTT_MIN_US), HYSTART_RTT_MAX_US);
 }
 
+/* Every eight samples: is the least of them above what the round before had? */
+static void hystart_enter(struct cc_common *st)
+{
+	if (st->rtt_samples >= HYSTART_SAMPLES && st->rtt_min_us[1] != 0 &&
+	    st->rtt_group_us >=
+		    (uint64_t)st->rtt_min_us[1] + hystart_threshold_us(st->rtt_min_us[1])) {
+		st->css_base_us = st->rtt_group_us;
+		st->css_rounds = 0;
+	}
+}
+
 /*
- * Has the round's RTT risen? The RFC stays in conservative slow start for five rounds, which
- * triples the window; a queue of one round trip has overflown by then. So a second rise by as much
- * as the first ends it at once: then every one of eight samples waited in a queue, the path is
- * full. True when slow start is over.
+ * Has the RTT risen? The RFC compares rounds; a window that doubles overruns a queue of one round
+ * trip within one, so here groups of eight samples are compared with the round before. And the RFC
+ * stays in conservative slow start for five rounds, which triples the window; a second rise by as
+ * much as the first, of a whole round, ends it at once: then every sample waited in a queue, the
+ * path is full. True when slow start is over.
  */
 static bool hystart_sample(struct cc_common *st, const struct cc_ack *ack)
 {
-	uint32_t weight, rtt;
+	uint32_t weight, rtt = ack->rtt_us;
+	bool full = false;
 
-	if (ack->rtt_us == 0)
+	if (rtt == 0)
 		return false;
-	if (st->rtt_min_us[0] == 0 || ack->rtt_us < st->rtt_min_us[0])
-		st->rtt_min_us[0] = ack->rtt_us;
+	if (st->rtt_min_us[0] == 0 || rtt < st->rtt_min_us[0])
+		st->rtt_min_us[0] = rtt;
+	if (st->rtt_samples == 0 || rtt < st->rtt_group_us)
+		st->rtt_group_us = rtt;
 	/* RFC says 8 samples; an ACK of many segments counts as the ACKs that it replaces. */
 	weight = cc_max32(1, ack->acked_bytes / (2 * st->mss_bytes));
 	st->rtt_samples = (uint8_t)cc_min32((uint64_t)st->rtt_samples + weight, UINT8_MAX);
-	rtt = st->rtt_min_us[0];
 	if (st->rtt_samples < HYSTART_SAMPLES)
 		return false;
-	if (st->css_base_us) {
-		if (rtt < st->css_base_us)
-			st->css_base_us = 0;
-		return st->css_base_us &&
-		       rtt >= (uint64_t)st->css_base_us + hystart_threshold_us(st->css_base_us);
-	}
-	if (st->rtt_min_us[1] == 0)
-		return false;
-	if (rtt >= (uint64_t)st->rtt_min_us[1] + hystart_threshold_us(st->rtt_min_us[1])) {
-		st->css_base_us = rtt;
-		st->css_rounds = 0;
-	}
-	return false;
+	rtt = st->rtt_min_us[0];
+	if (st->css_base_us == 0)
+		hystart_enter(st);
+	else if (st->rtt_group_us + hystart_threshold_us(st->css_base_us) < st->css_base_us)
+		st->css_base_us = 0; /* it was no queue */
+	else
+		full = rtt >= (uint64_t)st->css_base_us + hystart_threshold_us(st->css_base_us);
+	st->rtt_samples = 0;
+	return full;
 }
 
 /* True when slow start is over. Only the first one is watched: later ones know their end. */
@@ -185,7 +195,8 @@ static uint32_t slow_start(struct cc *cc, const struct cc_ack *ack)
  */
 static void set_pacing(struct cc *cc, uint32_t srtt_us)
 {
-	uint32_t per_second = cc->cwnd_bytes < cc->ssthresh_bytes ? 2000000 : 1250000;
+	bool doubles = cc->cwnd_bytes < cc->ssthresh_bytes && cc_common(cc)->css_base_us == 0;
+	uint32_t per_second = doubles ? 2000000 : 1250000;
 
 	if (srtt_us)
 		cc->pacing_bytes_per_s = cc_mul_div(cc->cwnd_bytes, per_second, srtt_us) + 1;

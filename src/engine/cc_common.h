@@ -25,8 +25,9 @@ struct cc_common {
 	uint32_t undo_cwnd_bytes;     /* 0: nothing to undo */
 	uint32_t undo_ssthresh_bytes;
 	uint32_t rtt_min_us[2]; /* in this round, in the one before; 0: no sample */
+	uint32_t rtt_group_us;  /* of the last samples */
 	uint32_t css_base_us;   /* RFC 9406's baseline in conservative slow start; 0: not in it */
-	uint8_t rtt_samples;    /* of this round */
+	uint8_t rtt_samples;    /* so many */
 	uint8_t css_rounds;
 	bool episode;     /* from a loss until the recovery's exit */
 	bool round_start; /* this acknowledgement is the first of a round */

@@ -42,7 +42,7 @@ bool multi_new(struct step *st, struct conn *c)
 	m->told_seq = c->told_guest_edge_seq;
 	m->acked_guest_seq = c->una_seq;
 	m->round_guest_seq = c->max_seq;
-	m->most_guest_bytes = c->max_seq - c->una_seq;
+	m->round_guest_bytes = m->most_guest_bytes = c->max_seq - c->una_seq;
 	m->rx_told_seq = c->told_peer_edge_seq;
 	m->pruned_seq = c->una_seq;
 	m->rx_hand_seq = m->rx_nxt_seq = c->sent_seq - c->peer_fin;

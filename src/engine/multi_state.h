@@ -139,18 +139,18 @@ struct multi {
 		told_seq; /* right edge told to the guest: what was granted, less what is bounded */
 	bool fin_out;
 	uint64_t fin_at_us, data_at_us; /* DATA_FIN again; the data level's own timer */
+	uint64_t ack_guest_at_us;       /* when the guest is told more; 0: nothing is held back */
 	uint8_t n_fin, n_data;
-	uint32_t pruned_seq; /* una_seq when memory was last given back */
+	uint8_t n_slow_rounds; /* of the guest's, in a row, in which its window did not grow */
+	uint32_t pruned_seq;   /* una_seq when memory was last given back */
 	uint8_t n_tsmarks;
 	struct tsmark tsmark[TSMARKS];
 	uint32_t ts_echo; /* TSecr for the guest */
-	/* ack_guest.c: what the guest was told last, when it will be told more; 0: nothing is held
-	 */
+	/* ack_guest.c: what the guest was told last; its round trip */
 	uint32_t acked_guest_seq;
-	uint32_t round_guest_seq;  /* acknowledged: a round trip as the guest sees it is over */
-	uint32_t most_guest_bytes; /* it had outstanding at the end of one */
-	uint8_t n_slow_rounds;     /* in a row, in which that did not grow */
-	uint64_t ack_guest_at_us;
+	uint32_t round_guest_seq;   /* acknowledged: a round trip as the guest sees it is over */
+	uint32_t round_guest_bytes; /* outstanding when it began */
+	uint32_t most_guest_bytes;  /* it had outstanding at the end of one */
 
 	/* to_guest */
 	struct kept rx;

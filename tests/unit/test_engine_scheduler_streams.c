@@ -95,7 +95,8 @@ static void sums(void)
 
 /*
  * A second, slow path makes a short transfer no later. lowest-rtt cannot know it of one that does
- * not fit into what the sender keeps at first; blest sees that bound as it sees the window.
+ * not fit into what the sender keeps at first; blest sees that bound as it sees the window. Nor do
+ * lowest-rtt and redundant wait for the fast path where its window is full for a moment.
  */
 static void short_transfers(void)
 {
@@ -113,8 +114,10 @@ static void short_transfers(void)
 					printf("%s, %s: %u bytes in %u ms, plain %u ms\n",
 					       t.scheduler, cc, (unsigned)bytes[i],
 					       (unsigned)us / 1000, (unsigned)plain / 1000);
-				if (k > 0 || bytes[i] != 300000)
+				if (k == 1 || bytes[i] < 300000)
 					CHECK_ROW(i * 100 + c * 10 + k, us <= plain + plain / 50);
+				else
+					CHECK_ROW(i * 100 + c * 10 + k, us <= plain + plain / 6);
 			}
 }
 

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,8 +311,6 @@ static struct daemon *new (const struct config *cfg)
 	d->cfg = cfg;
 	d->state_fd = d->signals = d->monitor = d->loop.epoll = -1;
 	d->again_at_us = UINT64_MAX;
-	d->n_cpus = (unsigned)sysconf(_SC_NPROCESSORS_CONF);
-	d->cpu = UINT_MAX;
 	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++)
 		d->path_tun[i].fd = -1;
 	for (unsigned i = 0; i < CONFIG_GUESTS_MAX; i++)

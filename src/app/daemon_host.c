@@ -9,12 +9,12 @@
 #include <arpa/inet.h>
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/bpf.h"
 #include "io/log.h"
 
 #define AGAIN_US 500000
-#define SPREAD_US 100000 /* a flow that changes its processor may be reordered once */
 
 /*
  * What comes out of `tun` goes straight to the interface `to`; false: there is no BPF, it is
@@ -62,6 +62,29 @@ static int drain_add(struct daemon *d, struct tun *tun, char *err, unsigned err_
 	return error ? -1 : 0;
 }
 
+/*
+ * What a device takes would be cut, routed and delivered within our writev(), on the one processor
+ * that is the bottleneck; so we stay on one, and the others do that.
+ */
+static void spread(struct daemon *d)
+{
+	unsigned n_cpus = (unsigned)sysconf(_SC_NPROCESSORS_CONF);
+	int cpu = sched_getcpu(), err = 0;
+	cpu_set_t own;
+
+	if (cpu < 0 || n_cpus < 2 || n_cpus > CPU_SETSIZE)
+		return;
+	for (unsigned i = 0; i < d->cfg->n_paths && !err; i++)
+		err = tun_spread(&d->path_tun[i], (unsigned)cpu, n_cpus);
+	for (unsigned i = 0; i < d->cfg->n_guests && !err; i++)
+		err = tun_spread(&d->guest_tun[i], (unsigned)cpu, n_cpus);
+	if (err) /* a kernel without it, or a /sys that may not be written */
+		return;
+	CPU_ZERO(&own);
+	CPU_SET((unsigned)cpu, &own);
+	sched_setaffinity(0, sizeof(own), &own);
+}
+
 int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes)
 {
 	char name[IFNAMSIZ];
@@ -82,26 +105,8 @@ int daemon_devices_open(struct daemon *d, char *err, unsigned err_bytes)
 		d->guest_index[i] = d->host.guests[i].index;
 		d->guests_routed |= !redirect(d, &d->guest_tun[i], d->guest_index[i], 0);
 	}
+	spread(d);
 	return 0;
-}
-
-void daemon_spread(struct daemon *d, uint64_t now_us)
-{
-	int cpu, err = 0;
-
-	if (now_us < d->spread_at_us)
-		return;
-	d->spread_at_us = now_us + SPREAD_US;
-	cpu = sched_getcpu();
-	if (cpu < 0 || (unsigned)cpu == d->cpu)
-		return;
-	d->cpu = (unsigned)cpu;
-	for (unsigned i = 0; i < d->cfg->n_paths; i++)
-		err |= tun_spread(&d->path_tun[i], d->cpu, d->n_cpus);
-	for (unsigned i = 0; i < d->cfg->n_guests; i++)
-		err |= tun_spread(&d->guest_tun[i], d->cpu, d->n_cpus);
-	if (err) /* a kernel without it, or a /sys that may not be written: no more of it */
-		d->spread_at_us = UINT64_MAX;
 }
 
 void daemon_devices_close(struct daemon *d)

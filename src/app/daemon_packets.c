@@ -266,8 +266,6 @@ void daemon_on_queue(void *data)
 	for (int batch = 0; batch < BATCHES && n == NFQUEUE_BATCH; batch++) {
 		uint64_t now_us = loop_now_us();
 
-		if (batch == 0)
-			daemon_spread(d, now_us);
 		n = nfqueue_receive(d->queue, d->packet);
 		for (int i = 0; i < n; i++)
 			one_packet(d, &d->packet[i], now_us);

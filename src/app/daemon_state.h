@@ -61,9 +61,6 @@ struct daemon {
 	unsigned guest_index[CONFIG_GUESTS_MAX]; /* the interface that guest_tun leads to */
 	bool path_routed[ENGINE_PATHS_MAX];      /* the kernel forwards what leaves there */
 	bool guests_routed;
-	unsigned cpu,
-		n_cpus; /* where we ran when the devices were last spread; see daemon_spread() */
-	uint64_t spread_at_us;              /* not before */
 	bool rules_routed;                  /* the rules are there that the routed road needs */
 	bool routed_told;                   /* that BPF is not to be had */
 	bool routes_told[ENGINE_PATHS_MAX]; /* that they could not be installed */
@@ -113,12 +110,6 @@ void daemon_on_monitor(void *data);
 /* Whether a process with the file as it is now can take over from this one; the log says why not.
  */
 bool daemon_reloadable(const struct daemon *d);
-
-/*
- * What the devices take is worked on by other processors than this process's, or it would be done
- * within our writev(). To be called now and then.
- */
-void daemon_spread(struct daemon *d, uint64_t now_us);
 
 /* What failed is tried again. */
 void daemon_look_again(struct daemon *d);

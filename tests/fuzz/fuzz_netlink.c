@@ -250,11 +250,10 @@ static void read_translation(uint8_t family)
 {
 	struct netlink nl = {.socket = mnl_socket_open2(NETLINK_NETFILTER, 0)};
 	struct flow_tuple guest = tuple_of(family), net;
-	uint32_t mark;
 
 	if (ctnl_translation(&nl, &guest, &net) == 0)
 		REQUIRE(net.family == family);
-	ctnl_mark_of(&nl, &guest, &mark);
+	ctnl_keep(&nl, &guest);
 	heal();
 }
 

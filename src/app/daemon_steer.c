@@ -25,24 +25,23 @@ static void end_tracking(const struct flow_tuple *guest, void *data)
 	ctnl_over(data, guest); /* that there is no entry is the rule on many hosts */
 }
 
+static enum steer_side side_of(unsigned from)
+{
+	return from == ENGINE_GUEST ? STEER_GUEST : STEER_NET;
+}
+
 static int tell_table(struct daemon *d, const struct engine_claim *claim)
 {
-	enum steer_side side = claim->from == ENGINE_GUEST ? STEER_GUEST : STEER_NET;
+	static const enum steer_state states[] = {
+		[ENGINE_CLAIM_HALF] = STEER_IS_HALF,
+		[ENGINE_CLAIM_CONVERTED] = STEER_IS_CONVERTED,
+		[ENGINE_CLAIM_OWN] = STEER_IS_OWN,
+		[ENGINE_CLAIM_OVER] = STEER_IS_OVER,
+	};
 
-	switch ((enum engine_claim_kind)claim->kind) {
-	case ENGINE_CLAIM_HALF:
-		return steer_put(d->steer, side, &claim->tuple, STEER_IS_HALF);
-	case ENGINE_CLAIM_CONVERTED:
-		return steer_put(d->steer, side, &claim->tuple, STEER_IS_CONVERTED);
-	case ENGINE_CLAIM_OWN:
-		return steer_put(d->steer, side, &claim->tuple, STEER_IS_OWN);
-	case ENGINE_CLAIM_OVER:
-		return steer_put(d->steer, side, &claim->tuple, STEER_IS_OVER);
-	case ENGINE_CLAIM_RELEASED:
-	case ENGINE_CLAIM_ENDED:
-		break;
-	}
-	return steer_rm(d->steer, &claim->tuple);
+	if (claim->kind == ENGINE_CLAIM_RELEASED || claim->kind == ENGINE_CLAIM_ENDED)
+		return steer_rm(d->steer, &claim->tuple);
+	return steer_put(d->steer, side_of(claim->from), &claim->tuple, states[claim->kind]);
 }
 
 static void tell_conntrack(struct daemon *d, const struct engine_claim *claim)
@@ -85,7 +84,7 @@ void daemon_claims(struct daemon *d)
 
 void daemon_orphan(struct daemon *d, enum engine_side from, const struct flow_tuple *tuple)
 {
-	steer_put(d->steer, from == ENGINE_GUEST ? STEER_GUEST : STEER_NET, tuple, STEER_IS_OVER);
+	steer_put(d->steer, side_of(from), tuple, STEER_IS_OVER);
 }
 
 int daemon_steer_attach(struct daemon *d, const char *interface, unsigned index,

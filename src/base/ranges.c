@@ -38,8 +38,3 @@ uint32_t ranges_advance(struct ranges *rs, uint32_t next)
 	rs->n -= gone;
 	return next;
 }
-
-bool ranges_room(const struct ranges *rs, uint32_t start, uint32_t next)
-{
-	return rs->n < RANGES_MAX || seq_le(start, next);
-}

@@ -29,7 +29,4 @@ bool ranges_add(struct ranges *rs, uint32_t start, uint32_t end);
  */
 uint32_t ranges_advance(struct ranges *rs, uint32_t next);
 
-/* True when a range at `start` could be remembered, or would need no place at all. */
-bool ranges_room(const struct ranges *rs, uint32_t start, uint32_t next);
-
 #endif

@@ -313,19 +313,3 @@ void sender_path(struct step *st, struct subflow *s)
 		x->rto_at_us = st->tick->now_us;
 	}
 }
-
-uint32_t sender_oldest_seq(struct engine *e, const struct subflow *s, uint32_t none)
-{
-	const struct sender *x;
-
-	if (s->sender == NONE)
-		return none;
-	x = sender_at(e, s->sender);
-	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
-		const struct txseg *t = txseg_at(e, i);
-
-		if (!t->foreign && seq_lt(t->seq, none))
-			none = t->seq;
-	}
-	return none;
-}

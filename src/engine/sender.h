@@ -84,7 +84,4 @@ void sender_too_big(struct step *st, struct conn *c, struct subflow *s);
 /* Takes note of the path's going down or coming back. */
 void sender_path(struct step *st, struct subflow *s);
 
-/* The lowest guest sequence that may have to be sent again on this subflow; `none` if nothing. */
-uint32_t sender_oldest_seq(struct engine *e, const struct subflow *s, uint32_t none);
-
 #endif

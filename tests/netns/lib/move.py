@@ -148,17 +148,6 @@ def same_data(one, two, connections=1, clean=True):
             raise Failure(f"{way}: digests differ")
 
 
-def finish(process, timeout_s):
-    """What a mover says at its end; one that does not end is ended."""
-    try:
-        out, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        out, _ = process.communicate(timeout=5)
-    ns.processes.stop(process)
-    return parse(out)
-
-
 class ServerCounters:
     """What the server's kernel counted between the making and check()."""
 

@@ -37,6 +37,11 @@ void netlink_close(struct netlink *nl)
 	nl->socket = NULL;
 }
 
+int netlink_failure(void)
+{
+	return errno > 0 ? -errno : -EPROTO;
+}
+
 bool netlink_whole(const void *buf, size_t bytes)
 {
 	const struct nlmsghdr *msg = buf;
@@ -74,5 +79,5 @@ int netlink_ask(struct netlink *nl, struct nlmsghdr *msg, mnl_cb_t cb, void *dat
 		if (more < 0 && errno == EPROTO)
 			more = MNL_CB_OK;
 	} while (more > MNL_CB_STOP);
-	return more < 0 ? -errno : 0;
+	return more < 0 ? netlink_failure() : 0;
 }

@@ -24,6 +24,9 @@ void netlink_close(struct netlink *nl);
  */
 int netlink_ask(struct netlink *nl, struct nlmsghdr *msg, mnl_cb_t cb, void *data);
 
+/* libmnl's failure, in errno, as a negative number: -EPROTO for an errno that no kernel sends. */
+int netlink_failure(void);
+
 /* Whether the `bytes` at `buf` are whole messages; libmnl does not mind lengths of 2 GB and more.
  */
 bool netlink_whole(const void *buf, size_t bytes);

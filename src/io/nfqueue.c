@@ -58,7 +58,7 @@ static int configure(struct nfqueue *q, struct nlmsghdr *msg)
 	if (n < 0)
 		return -errno;
 	if (mnl_cb_run(answer, (size_t)n, 0, mnl_socket_get_portid(q->socket), NULL, NULL) < 0)
-		return -errno;
+		return netlink_failure();
 	return 0;
 }
 

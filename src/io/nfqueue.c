@@ -111,6 +111,7 @@ static int set_buffers(struct nfqueue *q)
 	if (!q->buffers)
 		return -ENOMEM;
 	madvise(q->buffers, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
+	memset(q->buffers, 0, HUGE_PAGE_BYTES); /* resident now, not at some later packet */
 	place_buffers(q);
 	for (unsigned i = 0; i < NFQUEUE_BATCH; i++) {
 		q->msgs[i].msg_hdr.msg_iov = &q->iov[i];

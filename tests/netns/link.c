@@ -20,7 +20,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +31,7 @@
 
 #include "link.h"
 #include "link_port.h"
+#include "program.h"
 
 #define LINKS_MAX 8
 #define LINE_BYTES 512
@@ -53,19 +53,6 @@ struct link {
 static struct link *links[LINKS_MAX];
 static unsigned n_links;
 static uint64_t late_max_ns;
-static volatile sig_atomic_t stop;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop = 1;
-}
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(2);
-}
 
 static void print_counters(void)
 {
@@ -318,7 +305,7 @@ static void run(int epoll, int control)
 	unsigned i;
 	int n, k;
 
-	while (!stop) {
+	while (!program_stop) {
 		now_ns = port_now_ns();
 		t = timespec_of(wake_ns > now_ns ? wake_ns - now_ns : 0);
 		n = epoll_pwait2(epoll, events, 2 * LINKS_MAX + 1,
@@ -347,7 +334,7 @@ static void watch(int epoll, int fd)
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
-		fail("link: epoll");
+		program_fail("link: epoll");
 }
 
 static void add_link(const char *text, uint64_t seed, int epoll)
@@ -376,10 +363,10 @@ static int open_control(const char *path)
 	int fd;
 
 	if (mkfifo(path, 0600) && errno != EEXIST)
-		fail(path);
+		program_fail(path);
 	fd = open(path, O_RDWR | O_NONBLOCK); /* a writer of our own: it never ends */
 	if (fd < 0)
-		fail(path);
+		program_fail(path);
 	return fd;
 }
 
@@ -396,7 +383,6 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"control", 1, 0, 'c'}, {"seed", 1, 0, 's'}, {0, 0, 0, 0}};
-	const struct sigaction action = {.sa_handler = on_signal};
 	int epoll = epoll_create1(0), control = -1, c;
 	uint64_t seed = 1;
 
@@ -413,8 +399,7 @@ int main(int argc, char **argv)
 		watch(epoll, control);
 	for (; optind < argc; optind++)
 		add_link(argv[optind], seed, epoll);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
+	program_stops_by_signal();
 	hurry();
 	printf("ready\n");
 	fflush(stdout);

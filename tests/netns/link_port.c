@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "link_port.h"
+#include "program.h"
 
 #define SLOTS 65536
 #define HEADER_BYTES ((unsigned)sizeof(struct virtio_net_hdr))
@@ -30,18 +31,12 @@
 static uint8_t *slots;
 static uint32_t free_slots[SLOTS], n_free;
 
-static void fail(const char *what)
-{
-	perror(what);
-	exit(2);
-}
-
 void port_pool_init(void)
 {
 	slots = mmap(NULL, (size_t)SLOTS * SLOT_BYTES, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (slots == MAP_FAILED)
-		fail("link: memory");
+		program_fail("link: memory");
 	while (n_free < SLOTS) {
 		free_slots[n_free] = SLOTS - 1 - n_free;
 		n_free++;
@@ -74,7 +69,7 @@ uint64_t port_now_ns(void)
 static void set(int fd, int level, int name, int value, const char *text)
 {
 	if (setsockopt(fd, level, name, &value, sizeof(value)))
-		fail(text);
+		program_fail(text);
 }
 
 void port_open(struct port *p, const char *interface)
@@ -84,10 +79,10 @@ void port_open(struct port *p, const char *interface)
 	memset(p, 0, sizeof(*p));
 	p->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
 	if (p->fd < 0)
-		fail("link: packet socket");
+		program_fail("link: packet socket");
 	address.sll_ifindex = (int)if_nametoindex(interface);
 	if (!address.sll_ifindex)
-		fail(interface);
+		program_fail(interface);
 	set(p->fd, SOL_PACKET, PACKET_VNET_HDR, 1, "PACKET_VNET_HDR");
 	set(p->fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1, "PACKET_QDISC_BYPASS");
 	set(p->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING");
@@ -96,7 +91,7 @@ void port_open(struct port *p, const char *interface)
 	set(p->fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BYTES, "SO_SNDBUFFORCE");
 	address.sll_protocol = htons(ETH_P_ALL);
 	if (bind(p->fd, (struct sockaddr *)&address, sizeof(address)))
-		fail(interface);
+		program_fail(interface);
 }
 
 /* When the kernel had the frame, however late we come to fetch it. */

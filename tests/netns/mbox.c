@@ -12,12 +12,12 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mbox.h"
+#include "program.h"
 
 #define BUFFER_BYTES (128 * 1024)
 
@@ -28,20 +28,6 @@ struct mbox {
 	struct mbox_counts counts;
 };
 
-static volatile sig_atomic_t stop;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop = 1;
-}
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(2);
-}
-
 static struct nlmsghdr *message(char *buffer, int type, uint16_t queue)
 {
 	return nfq_nlmsg_put(buffer, type, queue);
@@ -50,7 +36,7 @@ static struct nlmsghdr *message(char *buffer, int type, uint16_t queue)
 static void send_message(struct mbox *m, struct nlmsghdr *nlh)
 {
 	if (mnl_socket_sendto(m->socket, nlh, nlh->nlmsg_len) < 0)
-		fail("netlink");
+		program_fail("netlink");
 }
 
 static void bind_queue(struct mbox *m)
@@ -61,7 +47,7 @@ static void bind_queue(struct mbox *m)
 
 	m->socket = mnl_socket_open(NETLINK_NETFILTER);
 	if (!m->socket || mnl_socket_bind(m->socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		fail("netlink socket");
+		program_fail("netlink socket");
 	mnl_socket_setsockopt(m->socket, NETLINK_NO_ENOBUFS, &one, sizeof(one));
 	setsockopt(mnl_socket_get_fd(m->socket), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	nlh = message(buffer, NFQNL_MSG_CONFIG, m->queue);
@@ -164,19 +150,17 @@ int main(int argc, char **argv)
 					 .strip_after_bytes = MBOX_NEVER,
 					 .corrupt_at_bytes = MBOX_NEVER,
 					 .seed = 1}};
-	const struct sigaction action = {.sa_handler = on_signal}; /* recv is to return EINTR */
 
 	read_options(argc, argv, &m);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
+	program_stops_by_signal();
 	bind_queue(&m);
 	printf("ready\n");
 	fflush(stdout);
-	while (!stop) {
+	while (!program_stop) {
 		ssize_t n = mnl_socket_recvfrom(m.socket, buffer, sizeof(buffer));
 
 		if (n < 0 && errno != EINTR)
-			fail("receive");
+			program_fail("receive");
 		if (n > 0)
 			mnl_cb_run(buffer, n, 0, mnl_socket_get_portid(m.socket), on_packet, &m);
 	}

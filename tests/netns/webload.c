@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "mptcp_socket.h"
+#include "program.h"
 
 #define HEAD_BYTES 2048 /* of an answer, at most */
 #define ERRORS_MAX 16
@@ -58,12 +59,6 @@ static uint64_t now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
-}
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(2);
 }
 
 static void note_error(const char *name)
@@ -185,14 +180,14 @@ static void open_next(int epoll)
 	r->fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK,
 		       mptcp ? IPPROTO_MPTCP : IPPROTO_TCP);
 	if (r->fd < 0)
-		fail("socket");
+		program_fail("socket");
 	r->start_us = now_us();
 	r->state = CONNECTING;
 	r->body_hash = 0xcbf29ce484222325ull;
 	if (connect(r->fd, (const struct sockaddr *)&addr, addr_len) && errno != EINPROGRESS)
 		end(r, strerrorname_np(errno));
 	else if (epoll_ctl(epoll, EPOLL_CTL_ADD, r->fd, &event))
-		fail("epoll_ctl");
+		program_fail("epoll_ctl");
 }
 
 static void give_up_old(void)
@@ -313,7 +308,7 @@ int main(int argc, char **argv)
 	request = calloc(n_requests, sizeof(*request));
 	took_us = calloc(n_requests, sizeof(*took_us));
 	if (!request || !took_us)
-		fail("calloc");
+		program_fail("calloc");
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);

@@ -9,7 +9,6 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "program.h"
 #include "xfer.h"
 
 #define CONNS_MAX 4096
 
 static struct xfer_conn conns[CONNS_MAX];
 static unsigned conns_high; /* none in use from here on */
-static volatile sig_atomic_t stop;
 
 uint64_t xfer_now_us(void)
 {
@@ -31,18 +30,6 @@ uint64_t xfer_now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
-}
-
-static void on_signal(int number)
-{
-	(void)number;
-	stop = 1;
-}
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(2);
 }
 
 static uint64_t number(const char *text)
@@ -91,9 +78,9 @@ int xfer_socket(const struct xfer_opts *o)
 	fd = socket(o->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK,
 		    o->mptcp ? IPPROTO_MPTCP : IPPROTO_TCP);
 	if (fd < 0)
-		fail("socket");
+		program_fail("socket");
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)))
-		fail("SO_REUSEADDR");
+		program_fail("SO_REUSEADDR");
 	/* the machine's default may be one that paces; where cubic is missing the default stays */
 	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
 	if (o->rcvbuf_bytes)
@@ -112,7 +99,7 @@ static void choose_isn(int fd, uint32_t isn)
 	    setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, &queue, sizeof(queue)) ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, &isn, sizeof(isn)) ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)))
-		fail("TCP_REPAIR");
+		program_fail("TCP_REPAIR");
 }
 
 static void watch(int epoll, struct xfer_conn *c, const struct xfer_opts *o, uint64_t *wake_us)
@@ -159,11 +146,11 @@ static bool open_one(const struct xfer_opts *o, struct xfer_result *r)
 	struct xfer_conn *c;
 
 	if (o->bind_len && bind(fd, (const struct sockaddr *)&o->bind, o->bind_len))
-		fail("bind");
+		program_fail("bind");
 	if (o->isn)
 		choose_isn(fd, o->isn);
 	if (o->fast_open && setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof(one)))
-		fail("TCP_FASTOPEN_CONNECT");
+		program_fail("TCP_FASTOPEN_CONNECT");
 	/* the same port again, while the last packet of the connection before is under way */
 	while ((rc = connect(fd, (const struct sockaddr *)&o->addr, o->addr_len)) &&
 	       errno == EADDRNOTAVAIL && patience_ms--)
@@ -204,7 +191,7 @@ static void run(int listener, const struct xfer_opts *o, struct xfer_result *r)
 
 	if (listener >= 0)
 		epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
-	while (!stop && r->done < o->connections) {
+	while (!program_stop && r->done < o->connections) {
 		uint64_t wake_us = moved_us + o->timeout_s * 1000000ull, now_us;
 
 		for (; listener < 0 && open < o->concurrency && opened < o->connections; opened++)
@@ -234,7 +221,7 @@ static void run(int listener, const struct xfer_opts *o, struct xfer_result *r)
 	}
 	for (i = 0; i < conns_high; i++) {
 		if (conns[i].state != XFER_FREE)
-			conn_end(&conns[i], stop ? "stopped" : "timeout", r);
+			conn_end(&conns[i], program_stop ? "stopped" : "timeout", r);
 	}
 	close(epoll);
 }
@@ -368,8 +355,7 @@ int main(int argc, char **argv)
 	}
 	o.server = strcmp(argv[1], "server") == 0;
 	read_options(argc - 1, argv + 1, &o);
-	signal(SIGTERM, on_signal);
-	signal(SIGINT, on_signal);
+	program_stops_by_signal();
 	if (o.pings)
 		return xfer_ping(&o);
 	if (o.server) {
@@ -378,12 +364,12 @@ int main(int argc, char **argv)
 		    (!o.mptcp &&
 		     setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &qlen, sizeof(qlen))) ||
 		    listen(listener, CONNS_MAX))
-			fail("listen");
+			program_fail("listen");
 		printf("ready\n");
 		fflush(stdout);
 	}
 	r.start_us = xfer_now_us();
 	run(listener, &o, &r);
 	print(&r, &o);
-	return r.done < o.connections && !stop;
+	return r.done < o.connections && !program_stop;
 }

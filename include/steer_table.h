@@ -6,6 +6,7 @@
 #ifndef MPGATE_STEER_TABLE_H
 #define MPGATE_STEER_TABLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -44,5 +45,34 @@ struct steer_value {
 	uint16_t state; /* enum steer_state */
 	uint16_t side;  /* enum steer_side: where such packets come from */
 };
+
+/* Of the TCP header. */
+#define STEER_FIN 0x01
+#define STEER_SYN 0x02
+#define STEER_RST 0x04
+#define STEER_ACK 0x10
+
+/*
+ * The mark of a segment that comes in on `side`; 0: none of ours. `state`: as its tuple stands in
+ * the table, 0 if it does not; `options`: it has some. With *again its ports are used again, and
+ * there may be no daemon that sees it: the entry is to go.
+ */
+static inline __attribute__((always_inline)) uint32_t
+steer_mark(uint16_t state, enum steer_side side, uint8_t flags, bool options, bool *again)
+{
+	*again = (flags & STEER_SYN) && state == STEER_IS_OVER;
+	if (flags & STEER_SYN) {
+		if (state == STEER_IS_OWN && (flags & STEER_ACK))
+			return STEER_CONVERTED;
+		/* An MPTCP option may be there: raw PREROUTING looks. */
+		return side == STEER_NET && !(flags & (STEER_ACK | STEER_RST | STEER_FIN)) &&
+				       options
+			       ? STEER_SHOWN
+			       : 0;
+	}
+	if (state == 0)
+		return 0;
+	return state == STEER_IS_HALF ? STEER_HALF : STEER_CONVERTED;
+}
 
 #endif

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "app/claimed.h"
 #include "io/log.h"
 
 /* Entries are 64 bytes of kernel memory, taken as they are needed. */
@@ -32,16 +33,11 @@ static enum steer_side side_of(unsigned from)
 
 static int tell_table(struct daemon *d, const struct engine_claim *claim)
 {
-	static const enum steer_state states[] = {
-		[ENGINE_CLAIM_HALF] = STEER_IS_HALF,
-		[ENGINE_CLAIM_CONVERTED] = STEER_IS_CONVERTED,
-		[ENGINE_CLAIM_OWN] = STEER_IS_OWN,
-		[ENGINE_CLAIM_OVER] = STEER_IS_OVER,
-	};
+	unsigned state = claimed_state((enum engine_claim_kind)claim->kind);
 
-	if (claim->kind == ENGINE_CLAIM_RELEASED || claim->kind == ENGINE_CLAIM_ENDED)
+	if (!state)
 		return steer_rm(d->steer, &claim->tuple);
-	return steer_put(d->steer, side_of(claim->from), &claim->tuple, states[claim->kind]);
+	return steer_put(d->steer, side_of(claim->from), &claim->tuple, (enum steer_state)state);
 }
 
 static void tell_conntrack(struct daemon *d, const struct engine_claim *claim)

@@ -4,11 +4,10 @@
  * does with captures and tests do with packets of their own. The outcome is a function of the
  * configuration, the seed and the packets (I8).
  *
- * The host is imitated as the rules set it up: a SYN and a SYN/ACK are met in place, all else is
- * stolen; what is marked plain, and what comes from the net on a connection that is not marked
- * converted, is let go without a visit to the engine. A SYN from the net is met twice: stolen, when
- * it carries an MPTCP option, for it may be an MP_JOIN, and then in place on its way to the guest.
- * Addresses are never translated.
+ * The host is imitated as it is set up (claimed.h): what the engine claims is stolen, handshakes of
+ * a guest's connections are met in place, all else is let go without a visit to the engine. A SYN
+ * from the net with an MPTCP option is met twice: stolen, for it may be an MP_JOIN, and then in
+ * place on its way to the guest. Addresses are never translated.
  */
 #ifndef MPGATE_APP_REPLAY_H
 #define MPGATE_APP_REPLAY_H
@@ -87,12 +86,14 @@ struct replay_packet {
 	struct flow_tuple tuple; /* family 0: not even the addresses could be read */
 	bool tcp;                /* ports and flags are good */
 	bool partial;            /* the checksum holds only the pseudo-header's sum */
-	bool mptcp;              /* an option of that kind is there */
+	bool options, mptcp;     /* there are any; one of that kind */
 	uint8_t ip_bytes;
 	uint8_t flags;
 	uint32_t seq;
 	/* The sender's, of an MP_CAPABLE (version 1) with both keys or on a SYN/ACK; else 0. */
 	uint64_t key;
+	/* Of an ICMP "packet too big": the packet meant, as it was sent; family 0: it is none. */
+	struct flow_tuple about;
 };
 
 void replay_packet_read(struct replay_packet *p, const uint8_t *data, uint32_t len_bytes);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+#include "app/claimed.h"
 #include "app/replay.h"
 
 #define OUT_PKTS 128
@@ -22,7 +23,6 @@ struct replay_conn {
 	uint8_t path;
 	bool path_known;
 	bool syn_fed;
-	uint8_t mark; /* enum engine_mark: what the kernel would remember */
 	uint32_t isn; /* of the last SYN fed */
 	/* Keys of the gate, one for each connection that used this tuple, in their order. */
 	unsigned n_keys, next_key;
@@ -38,6 +38,7 @@ struct replay_host {
 struct replay {
 	struct engine *engine;
 	void *region;
+	struct claimed *claimed; /* what the kernel would know of the engine's claims */
 	struct replay_hooks hooks;
 	struct replay_conn *conns;
 	struct replay_host *guests; /* addresses that sent a SYN, or a SYN/ACK */
@@ -75,7 +76,8 @@ struct replay *replay_new(const struct engine_cfg *cfg, uint64_t seed,
 	own.seed[1] = splitmix64(&r->random_state);
 	r->region = aligned_alloc(REGION_ALIGN, rounded);
 	r->engine = r->region ? engine_init(r->region, rounded, &own) : NULL;
-	if (!r->engine)
+	r->claimed = claimed_new();
+	if (!r->engine || !r->claimed)
 		goto fail;
 	r->hooks = *hooks;
 	r->cfg = own;
@@ -110,6 +112,7 @@ void replay_del(struct replay *r)
 		HASH_DEL(r->guests, h);
 		free(h);
 	}
+	claimed_del(r->claimed);
 	free(r->region);
 	free(r);
 }
@@ -254,9 +257,10 @@ static void on_segment(void *ctx, const uint8_t *data, uint32_t len_bytes)
 			      len_bytes);
 }
 
-/* What one call put out. */
+/* What one call put out; before it, what it claims. */
 static void deliver(struct replay *r)
 {
+	claimed_fetch(r->claimed, r->engine);
 	for (unsigned i = 0; i < r->outs.n_event; i++) {
 		if (r->hooks.on_event)
 			r->hooks.on_event(r->hooks.ctx, r->now_us, &r->event[i]);
@@ -314,9 +318,9 @@ static enum replay_fate sort(const struct replay *r, enum engine_side side,
 	if (p->tcp && !*conn)
 		*conn = conn_find(r, &reverse);
 	to_guest = !from_guest && *conn;
-	/* Nobody could sort out what has not even addresses: the gate would meet it too. */
-	if (!*conn && !p->tuple.family)
-		return REPLAY_FED;
+	/* No kernel forwards what has not even addresses. */
+	if (!p->tuple.family)
+		return REPLAY_UNRELATED;
 	/* What is no TCP, and on the paths, where there are more subflows than the guest sees. */
 	if (!*conn && (!p->tcp || (side == ENGINE_NET && r->cfg.n_paths))) {
 		from_guest = is_guest(r, &p->tuple.src) || is_path(r, &p->tuple, &p->tuple.src);
@@ -327,15 +331,13 @@ static enum replay_fate sort(const struct replay *r, enum engine_side side,
 	return (side == ENGINE_GUEST) == from_guest ? REPLAY_FED : REPLAY_OTHER_WAY;
 }
 
-/* A new SYN on a plain connection's tuple is a new connection to conntrack as well. */
+/* A new SYN on a tuple is a new connection. */
 static void on_syn(struct replay_conn *c, const struct replay_packet *p)
 {
 	if (c->syn_fed && c->isn == p->seq)
 		return;
 	if (c->syn_fed)
 		c->next_key++;
-	if (c->mark == ENGINE_MARK_PLAIN)
-		c->mark = ENGINE_MARK_NONE;
 	c->syn_fed = true;
 	c->isn = p->seq;
 }
@@ -343,35 +345,6 @@ static void on_syn(struct replay_conn *c, const struct replay_packet *p)
 static bool is_first_syn(const struct replay_packet *p)
 {
 	return (p->flags & 0x17) == 0x02;
-}
-
-/* Whether the host's rules would show this packet to the engine. */
-static bool visits(struct replay_conn *c, const struct engine_pkt *in,
-		   const struct replay_packet *p)
-{
-	if (!c)
-		return true;
-	if (c->from_net && in->from == ENGINE_NET && is_first_syn(p) && !p->mptcp &&
-	    c->mark == ENGINE_MARK_NONE)
-		c->mark = ENGINE_MARK_PLAIN;
-	if (c->mark == ENGINE_MARK_PLAIN)
-		return false;
-	return in->from == ENGINE_GUEST || in->hook == ENGINE_IN_PLACE ||
-	       c->mark == ENGINE_MARK_CONVERTED || c->mark == ENGINE_MARK_HALF;
-}
-
-static uint8_t hook_of(const struct replay_conn *c, enum engine_side side,
-		       const struct replay_packet *p)
-{
-	/* Of a subflow that the guest does not see. */
-	if (!c)
-		return ENGINE_STEAL;
-	if (p->flags & 0x02)
-		return ENGINE_IN_PLACE;
-	/* A RST meets the engine on the host's road as long as the connection has no mark. */
-	return (p->flags & 0x04) && side == ENGINE_NET && c->mark == ENGINE_MARK_NONE
-		       ? ENGINE_IN_PLACE
-		       : ENGINE_STEAL;
 }
 
 /* The packet itself goes to the other side. */
@@ -406,39 +379,67 @@ static struct engine_result call(struct replay *r, const struct engine_pkt *in)
 	return res;
 }
 
-/* A SYN from the net may be an MP_JOIN: looked at before it is routed. True: the engine has it. */
-static bool taken_as_join(struct replay *r, struct engine_pkt in, const struct replay_packet *p)
+/*
+ * One visit to the engine. True: the packet goes on, as it is. `last`: it will not be met again, so
+ * that this verdict is to be told.
+ */
+static bool show(struct replay *r, const struct engine_pkt *in, bool last)
 {
 	struct engine_result res;
-
-	if (in.from != ENGINE_NET || !is_first_syn(p) || !p->mptcp || in.hook != ENGINE_IN_PLACE)
-		return false;
-	in.hook = ENGINE_STEAL;
-	res = call(r, &in);
-	if (res.verdict == ENGINE_ACCEPT)
-		return false;
-	if (r->hooks.on_verdict)
-		r->hooks.on_verdict(r->hooks.ctx, r->now_us, &in, &res);
-	deliver(r);
-	return true;
-}
-
-static void show(struct replay *r, const struct engine_pkt *in, const struct replay_packet *p,
-		 struct replay_conn *c)
-{
-	struct engine_result res = call(r, in);
 	bool to_net = in->from == ENGINE_GUEST;
 
-	if (c && res.mark != ENGINE_MARK_NONE)
-		c->mark = res.mark;
-	if (r->hooks.on_verdict)
+	fill(r);
+	res = call(r, in);
+	if (res.reason == REASON_DROP_ORPHAN)
+		claimed_orphan(r->claimed, &res.ask);
+	if (r->hooks.on_verdict && (last || res.verdict != ENGINE_ACCEPT))
 		r->hooks.on_verdict(r->hooks.ctx, r->now_us, in, &res);
-	if (res.verdict == ENGINE_ACCEPT)
-		pass(r, in, p, in->path);
 	if (res.verdict == ENGINE_REPLACE && r->hooks.on_packet)
 		r->hooks.on_packet(r->hooks.ctx, r->now_us, to_net ? ENGINE_NET : ENGINE_GUEST,
 				   to_net ? in->path : 0, res.replacement, res.replacement_bytes);
+	return res.verdict == ENGINE_ACCEPT;
+}
+
+/*
+ * A packet's way through the host: raw PREROUTING by the mark of the program at ingress, then, for
+ * handshakes of a guest's own connections, security FORWARD. False: it met the engine nowhere.
+ */
+static bool walk(struct replay *r, struct engine_pkt *in, const struct replay_packet *p, bool own)
+{
+	const struct claimed_segment s = {.tuple = p->tuple,
+					  .side = in->from == ENGINE_GUEST ? STEER_GUEST
+									   : STEER_NET,
+					  .flags = p->flags,
+					  .options = p->options,
+					  .mptcp = p->mptcp};
+	bool forwarded = own && claimed_forwarded(&s), on = true;
+	uint32_t mark = 0;
+
+	if (p->tcp)
+		mark = claimed_ingress(r->claimed, &s);
+	else if (p->about.family && in->from == ENGINE_NET)
+		mark = claimed_too_big(r->claimed, &p->about);
+	if (claimed_stolen(mark, p->tcp, p->mptcp)) {
+		in->hook = ENGINE_STEAL;
+		in->mark_converted = mark == STEER_CONVERTED;
+		in->mark_half = mark == STEER_HALF;
+		on = show(r, in, !forwarded);
+		if (!on || !forwarded) {
+			if (on)
+				pass(r, in, p, in->path);
+			deliver(r);
+			return true;
+		}
+		deliver(r);
+	}
+	if (!forwarded)
+		return false;
+	in->hook = ENGINE_IN_PLACE;
+	in->mark_converted = in->mark_half = false;
+	if (show(r, in, true))
+		pass(r, in, p, in->path);
 	deliver(r);
+	return true;
 }
 
 enum replay_fate replay_feed(struct replay *r, uint64_t time_us, enum engine_side side,
@@ -458,7 +459,6 @@ enum replay_fate replay_feed(struct replay *r, uint64_t time_us, enum engine_sid
 		r->now_us = time_us;
 	}
 	in.path = (uint8_t)(side == ENGINE_NET ? path : c ? c->path : 0);
-	in.hook = hook_of(c, side, &p);
 	in.csum_trusted = p.partial;
 	fill(r);
 	if (c && is_first_syn(&p) && c->from_net == (side == ENGINE_NET))
@@ -466,19 +466,14 @@ enum replay_fate replay_feed(struct replay *r, uint64_t time_us, enum engine_sid
 	/* The engine draws the gate's key for the guest: at its SYN, or at its SYN/ACK. */
 	if (c && side == ENGINE_GUEST && (p.flags & 0x02) && c->next_key < c->n_keys)
 		r->random.word[r->random.n - 1] = c->key[c->next_key];
-	in.mark_converted = c && c->mark == ENGINE_MARK_CONVERTED;
-	in.mark_half = c && c->mark == ENGINE_MARK_HALF;
-	if (!visits(c, &in, &p)) {
-		if (r->hooks.on_verdict)
-			r->hooks.on_verdict(r->hooks.ctx, r->now_us, &in, NULL);
+	if (walk(r, &in, &p, c != NULL))
+		return REPLAY_FED;
+	if (r->hooks.on_verdict)
+		r->hooks.on_verdict(r->hooks.ctx, r->now_us, &in, NULL);
+	/* To an address of a path, and of no guest's connection: the host's own. */
+	if (c || side == ENGINE_GUEST || !is_path(r, &p.tuple, &p.tuple.dst))
 		pass(r, &in, &p, in.path);
-		return REPLAY_KERNEL;
-	}
-	if (!taken_as_join(r, in, &p)) {
-		fill(r);
-		show(r, &in, &p, c);
-	}
-	return REPLAY_FED;
+	return REPLAY_KERNEL;
 }
 
 bool replay_finish(struct replay *r)

@@ -10,6 +10,10 @@
 
 #define TCP_FIN_PSH 0x09
 #define TCP_CWR 0x80
+#define ICMP_BYTES 8
+#define ICMP_UNREACHABLE 3
+#define ICMP_TOO_BIG 4
+#define ICMP6_TOO_BIG 2
 
 static unsigned be16(const uint8_t *p)
 {
@@ -80,25 +84,49 @@ static void read_mptcp(struct replay_packet *p, const uint8_t *options, unsigned
 	}
 }
 
-/* Addresses; the offset of what follows the header when that is TCP, else 0. */
-static unsigned ip_read(struct replay_packet *p, const uint8_t *data, uint32_t len)
+/* Addresses; the offset of what follows the header when that is `protocol`, else 0. */
+static unsigned ip_read(struct flow_tuple *t, const uint8_t *data, uint32_t len, unsigned protocol)
 {
 	unsigned bytes;
 
 	if (len >= 40 && is_v6(data)) {
-		p->tuple.family = FLOW_IPV6;
-		memcpy(p->tuple.src.b, data + 8, 16);
-		memcpy(p->tuple.dst.b, data + 24, 16);
-		return data[6] == IPPROTO_TCP ? 40 : 0;
+		t->family = FLOW_IPV6;
+		memcpy(t->src.b, data + 8, 16);
+		memcpy(t->dst.b, data + 24, 16);
+		return data[6] == protocol ? 40 : 0;
 	}
 	if (len < 20 || data[0] >> 4 != 4)
 		return 0;
-	p->tuple.family = FLOW_IPV4;
-	memcpy(p->tuple.src.b, data + 12, 4);
-	memcpy(p->tuple.dst.b, data + 16, 4);
+	t->family = FLOW_IPV4;
+	memcpy(t->src.b, data + 12, 4);
+	memcpy(t->dst.b, data + 16, 4);
 	bytes = (data[0] & 15) * 4U;
 	/* A later fragment has no ports. */
-	return data[9] == IPPROTO_TCP && bytes >= 20 && !(be16(data + 6) & 0x1fff) ? bytes : 0;
+	return data[9] == protocol && bytes >= 20 && !(be16(data + 6) & 0x1fff) ? bytes : 0;
+}
+
+static void ports_read(struct flow_tuple *t, const uint8_t *tcp)
+{
+	t->src_port = (uint16_t)be16(tcp);
+	t->dst_port = (uint16_t)be16(tcp + 2);
+}
+
+/* ICMP "fragmentation needed" (RFC 792, RFC 1191), ICMPv6 "packet too big" (RFC 4443). */
+static void too_big_read(struct replay_packet *p, const uint8_t *data, uint32_t len)
+{
+	struct flow_tuple t = {0}, sent = {0};
+	bool v6 = len > 0 && is_v6(data);
+	unsigned at = ip_read(&t, data, len, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP), next;
+
+	if (!at || len < at + ICMP_BYTES || data[at] != (v6 ? ICMP6_TOO_BIG : ICMP_UNREACHABLE) ||
+	    (!v6 && data[at + 1] != ICMP_TOO_BIG))
+		return;
+	at += ICMP_BYTES;
+	next = ip_read(&sent, data + at, len - at, IPPROTO_TCP);
+	if (!next || len < at + next + 4)
+		return;
+	ports_read(&sent, data + at + next);
+	p->about = sent;
 }
 
 void replay_packet_read(struct replay_packet *p, const uint8_t *data, uint32_t len)
@@ -107,17 +135,19 @@ void replay_packet_read(struct replay_packet *p, const uint8_t *data, uint32_t l
 	unsigned tcp_bytes;
 
 	memset(p, 0, sizeof(*p));
-	p->ip_bytes = (uint8_t)ip_read(p, data, len);
+	p->ip_bytes = (uint8_t)ip_read(&p->tuple, data, len, IPPROTO_TCP);
+	if (!p->ip_bytes)
+		too_big_read(p, data, len);
 	if (!p->ip_bytes || len < p->ip_bytes + 20U)
 		return;
 	tcp = data + p->ip_bytes;
 	p->tcp = true;
-	p->tuple.src_port = (uint16_t)be16(tcp);
-	p->tuple.dst_port = (uint16_t)be16(tcp + 2);
+	ports_read(&p->tuple, tcp);
 	p->seq = be32(tcp + 4);
 	p->flags = tcp[13];
 	p->partial = be16(tcp + 16) == fold(pseudo(data, len - p->ip_bytes));
 	tcp_bytes = (tcp[12] >> 4) * 4U;
+	p->options = tcp_bytes > 20;
 	if (tcp_bytes >= 20 && len >= p->ip_bytes + tcp_bytes)
 		read_mptcp(p, tcp + 20, tcp_bytes - 20);
 }

@@ -32,10 +32,6 @@
 #define ICMP_TOO_BIG 4
 #define ICMP6_TOO_BIG 2
 #define ICMP_HEADER_BYTES 8
-#define FIN 0x01
-#define SYN 0x02
-#define RST 0x04
-#define ACK 0x10
 #define NO_OPTIONS 0x50 /* data offset */
 #define HEADERS_BYTES 160
 
@@ -117,28 +113,18 @@ static __always_inline __u32 tcp(struct __sk_buff *skb, __u32 at, __u8 side, str
 {
 	const struct steer_value *value;
 	struct tcp_head t;
-	__u32 state;
+	bool again;
+	__u32 mark;
 
 	if (load(skb, at, &t, sizeof(t)))
 		return 0;
 	key->src_port = t.src_port;
 	key->dst_port = t.dst_port;
 	value = bpf_map_lookup_elem(&mpgate_tuples, key);
-	state = value ? value->state : 0;
-	if (t.flags & SYN) {
-		/* Its ports are used again, and there may be no daemon that sees it. */
-		if (state == STEER_IS_OVER)
-			bpf_map_delete_elem(&mpgate_tuples, key);
-		if (state == STEER_IS_OWN && (t.flags & ACK))
-			return STEER_CONVERTED;
-		/* An MPTCP option may be there: raw PREROUTING looks. */
-		return side == STEER_NET && !(t.flags & (ACK | RST | FIN)) && t.offset > NO_OPTIONS
-			       ? STEER_SHOWN
-			       : 0;
-	}
-	if (state == 0)
-		return 0;
-	return state == STEER_IS_HALF ? STEER_HALF : STEER_CONVERTED;
+	mark = steer_mark(value ? value->state : 0, side, t.flags, t.offset > NO_OPTIONS, &again);
+	if (again)
+		bpf_map_delete_elem(&mpgate_tuples, key);
+	return mark;
 }
 
 /* "Packet too big" about what left for one of the tuples: they stand there as it would come in. */

@@ -6,7 +6,9 @@
  */
 #include "engine/claims.h"
 
-#define ROOM (8 * (1 + ENGINE_SUBFLOWS_MAX)) /* more than one packet or timer can need */
+/* Of one connection: the guest's, each subflow's, and where it began. */
+#define OF_CONN_MAX (2 + ENGINE_SUBFLOWS_MAX)
+#define ROOM (8 * OF_CONN_MAX) /* more than one packet or timer can need */
 
 _Static_assert(ENGINE_CLAIM_OVER < 8 && ENGINE_CLAIM_RELEASED == 0, "conn.claimed has three bits");
 
@@ -62,13 +64,31 @@ static enum engine_claim_kind of_subflow(const struct subflow *s, enum engine_cl
 	return conn == ENGINE_CLAIM_CONVERTED && !s->initial ? ENGINE_CLAIM_OWN : conn;
 }
 
+/*
+ * Where the connection began. To the host that tuple stays the guest's: when the subflow is gone
+ * and the connection is not, what still comes there must not go on to the guest.
+ */
+static struct flow_tuple beginning(const struct conn *c)
+{
+	return (struct flow_tuple){.family = c->guest.family,
+				   .src_port = c->local_port,
+				   .dst_port = c->peer_port,
+				   .src = c->local_addr,
+				   .dst = c->peer_addr};
+}
+
 static void note_all(struct engine *e, const struct conn *c, enum engine_claim_kind kind)
 {
+	struct flow_tuple first = beginning(c);
+
 	note(e, ENGINE_GUEST, &c->guest, kind);
+	if (c->local_port != 0 && kind != ENGINE_CLAIM_HALF)
+		note(e, ENGINE_NET, &first, kind);
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
 
-		note(e, ENGINE_NET, &s->net, of_subflow(s, kind));
+		if (kind == ENGINE_CLAIM_HALF || !flow_tuple_equal(&s->net, &first))
+			note(e, ENGINE_NET, &s->net, of_subflow(s, kind));
 	}
 }
 
@@ -90,8 +110,12 @@ void claims_subflow_add(struct engine *e, const struct conn *c, const struct sub
 
 void claims_subflow_rm(struct engine *e, const struct conn *c, const struct subflow *s)
 {
-	if (c->claimed != ENGINE_CLAIM_RELEASED)
-		note(e, ENGINE_NET, &s->net, ENGINE_CLAIM_RELEASED);
+	struct flow_tuple first = beginning(c);
+
+	if (c->claimed == ENGINE_CLAIM_RELEASED ||
+	    (c->claimed != ENGINE_CLAIM_HALF && flow_tuple_equal(&s->net, &first)))
+		return;
+	note(e, ENGINE_NET, &s->net, ENGINE_CLAIM_RELEASED);
 }
 
 void claims_end(struct engine *e, struct conn *c, bool reused)
@@ -120,7 +144,7 @@ bool claims_full(const struct engine *e)
 static void renew(struct engine *e)
 {
 	while (e->claims_cursor < e->conns.n_touched &&
-	       e->n_claims + 1 + ENGINE_SUBFLOWS_MAX <= ENGINE_CLAIMS_MAX) {
+	       e->n_claims + OF_CONN_MAX <= ENGINE_CLAIMS_MAX) {
 		struct conn *c = conn_at(e, e->claims_cursor++);
 
 		c->claimed = wanted(e, c) & 7;

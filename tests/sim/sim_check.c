@@ -244,13 +244,14 @@ static void check_syn(struct gate *g, struct flow *f, const struct seg *was,
 static void check_syn_ack(struct gate *g, struct flow *f, const struct seg *was,
 			  const struct engine_result *r)
 {
+	bool converted = r->reason == REASON_SYNACK_CONVERTED;
 	struct seg is;
 
 	seg_parse(&is, r->replacement, r->replacement_bytes);
-	check_replacement(g->w, was, &is, r->mark == ENGINE_MARK_CONVERTED ? MPTCP_ROOM : 0);
+	check_replacement(g->w, was, &is, converted ? MPTCP_ROOM : 0);
 	if (is.mp.n_options)
 		sim_fail(g->w, "I4: the guest is shown an MPTCP option");
-	f->check.converted |= r->mark == ENGINE_MARK_CONVERTED;
+	f->check.converted |= converted;
 }
 
 static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
@@ -271,28 +272,33 @@ static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
 		 reason_name((enum reason)r->reason));
 }
 
+void check_unclaimed(struct gate *g, const struct flow *f, uint8_t flags)
+{
+	const struct check *c = &f->check;
+
+	if (c->converted && !c->fallback && !c->plain && !c->closed && !(flags & F_SYN))
+		sim_fail(g->w, "I6: a segment of a converted connection is not claimed");
+}
+
 void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
 		   enum engine_hook hook, const struct engine_result *r)
 {
-	struct check *c = &f->check;
+	struct check *c;
 	struct seg s;
 
-	f->check.checked++;
 	sim_log(g->w, "  verdict %u %s", r->verdict, reason_name((enum reason)r->reason));
 	if (r->reason == REASON_NONE || r->reason >= REASON_COUNT || r->verdict >= ENGINE_ASK)
 		sim_fail(g->w, "a packet got verdict %u for reason %u", r->verdict, r->reason);
+	if (!f)
+		return;
+	c = &f->check;
+	c->checked++;
 	if (r->verdict == ENGINE_REPLACE && hook != ENGINE_IN_PLACE &&
-	    !(c->responder && r->mark == ENGINE_MARK_CONVERTED))
+	    r->reason != REASON_THIRD_ACK_CONVERTED)
 		sim_fail(g->w, "a stolen packet was to be replaced in place");
 	if (r->verdict == ENGINE_DROP)
 		check_drop(g, f, p, r);
-	if (r->mark == ENGINE_MARK_PLAIN)
-		c->plain = true;
 	seg_parse(&s, p->data, p->len_bytes);
-	/* Nobody answers a RST without options: it may go where it likes. */
-	if (r->verdict == ENGINE_ACCEPT && hook == ENGINE_STEAL && c->converted && !c->fallback &&
-	    !c->plain && !(c->n_sub > 1 && (s.flags & F_RST)))
-		sim_fail(g->w, "I4: a segment of a converted connection leaked");
 	if (r->verdict != ENGINE_REPLACE)
 		return;
 	if (c->responder) {

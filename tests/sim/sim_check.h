@@ -93,7 +93,9 @@ struct check {
 /* Before the engine sees a packet; `b`: the subflow that it came on, null from a guest. */
 void check_in(struct gate *g, struct flow *f, struct check_sub *b, const struct pkt *p,
 	      enum engine_side from, enum engine_hook hook);
-/* Its verdict; with a replacement that too. */
+/* A packet of the connection that passes by the engine. */
+void check_unclaimed(struct gate *g, const struct flow *f, uint8_t flags);
+/* Its verdict; with a replacement that too. `f` may be null: nobody's. */
 void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
 		   enum engine_hook hook, const struct engine_result *r);
 /* Each packet it emits, checksum completed. */

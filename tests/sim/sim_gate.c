@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "app/claimed.h"
 #include "sim_flow.h"
 #include "sim_icmp.h"
 #include "sim_link.h"
@@ -15,7 +16,6 @@
 
 #define REGION_ALIGN 64
 #define TIMEOUT_ROUNDS_MAX 64
-#define MASQUERADE_PORT_SHIFT 1000
 
 unsigned gate_uplink(const struct gate *g, unsigned path)
 {
@@ -117,11 +117,13 @@ void gate_init(struct gate *g, struct sim *w, unsigned index, struct flow *flow)
 	assert(g->region_bytes);
 	g->region = region_new(g);
 	g->e = engine_init(g->region, g->region_bytes, &g->cfg);
-	assert(g->e);
+	g->claimed = claimed_new();
+	assert(g->e && g->claimed);
 }
 
 void gate_fini(struct gate *g)
 {
+	claimed_del(g->claimed);
 	free(g->region);
 	free(g->pkt);
 }
@@ -143,6 +145,12 @@ void gate_adopt(struct gate *g)
 	/* A daemon that starts tells the engine of all paths. */
 	for (unsigned i = 0; i < g->n_paths && g->w->sc.multi; i++)
 		engine_path_set(g->e, i, g->usable[i], &g->cfg.path[i]);
+	gate_claims(g);
+}
+
+void gate_claims(struct gate *g)
+{
+	claimed_fetch(g->claimed, g->e);
 }
 
 struct engine_tick gate_tick(struct gate *g)
@@ -186,14 +194,6 @@ struct flow *gate_flow_of_net(struct gate *g, const struct flow_tuple *gate_firs
 		if (g->ct[i].known && flow_tuple_equal(&g->ct[i].net, gate_first))
 			return &g->flow[i];
 	return NULL;
-}
-
-static void forward_to_net(struct gate *g, struct flow *f, struct pkt *p)
-{
-	struct conntrack *ct = &g->ct[f->index];
-
-	gate_translate(p, &ct->net);
-	link_send(gate_link(g, ct->path), p);
 }
 
 void gate_forward_to_guest(struct gate *g, struct flow *f, struct pkt *p)
@@ -281,6 +281,7 @@ void gate_take_outs(struct gate *g)
 		sim_fail(g->w, "I7: the engine wrote beyond its output arrays");
 		return;
 	}
+	gate_claims(g);
 	for (unsigned i = 0; i < g->outs.n_event; i++)
 		check_event(g, &g->event[i]);
 	for (unsigned i = 0; i < g->outs.n_pkt && !g->w->failed; i++)
@@ -289,108 +290,7 @@ void gate_take_outs(struct gate *g)
 	show(g);
 }
 
-/* ---- what goes in ---- */
-
-static struct engine_result ask(struct gate *g, struct flow *f, struct engine_result r)
-{
-	struct engine_tick t;
-
-	if (!flow_tuple_equal(&r.ask, &f->tuple))
-		sim_fail(g->w, "the engine asks for another connection's translation");
-	gate_take_outs(g);
-	t = gate_tick(g);
-	return engine_translation(g->e, r.conn, &g->ct[f->index].net, &t, &g->outs);
-}
-
-/*
- * One packet through the engine; true when `p` goes on (maybe with other bytes). `b`: the subflow
- * that it came on, null from the guest.
- */
-bool gate_through(struct gate *g, struct flow *f, struct check_sub *b, struct pkt **p,
-		  enum engine_side from, enum engine_hook hook)
-{
-	struct conntrack *ct = &g->ct[f->index];
-	struct engine_pkt in = {
-		.data = (*p)->data,
-		.len_bytes = (*p)->len_bytes,
-		.from = (uint8_t)from,
-		.hook = (uint8_t)hook,
-		.path = (uint8_t)ct->path,
-		.csum_trusted = g->w->sc.control.csum_trusted && !(*p)->corrupted,
-		.mark_converted = ct->mark == ENGINE_MARK_CONVERTED,
-		.mark_half = ct->mark == ENGINE_MARK_HALF,
-	};
-	struct engine_tick t = gate_tick(g);
-	struct engine_result r;
-	struct pkt *q;
-
-	if (!(*p)->forged)
-		check_in(g, f, b, *p, from, hook);
-	r = engine_packet(g->e, &in, &t, &g->outs);
-	if (r.verdict == ENGINE_ASK)
-		r = ask(g, f, r);
-	check_verdict(g, f, *p, from, hook, &r);
-	if (r.mark != ENGINE_MARK_NONE)
-		ct->mark = r.mark;
-	gate_take_outs(g);
-	if (r.verdict == ENGINE_ACCEPT)
-		return true;
-	if (r.verdict == ENGINE_REPLACE) {
-		q = pkt_new(r.replacement, r.replacement_bytes);
-		free(*p);
-		*p = q;
-		return true;
-	}
-	return false;
-}
-
-/* The path that the host's routing chooses: one that is up. */
-static unsigned route(const struct gate *g, unsigned n)
-{
-	for (unsigned i = 0; i < g->n_paths; i++)
-		if (!g->w->uplink[gate_uplink(g, (n + i) % g->n_paths)].down)
-			return (n + i) % g->n_paths;
-	return n % g->n_paths;
-}
-
-void gate_from_guest(struct gate *g, struct pkt *p)
-{
-	enum engine_hook hook;
-	struct conntrack *ct;
-	struct flow *f;
-	struct seg s;
-
-	if (!seg_parse(&s, p->data, p->len_bytes) && !p->corrupted)
-		sim_fail(g->w, "a guest's packet cannot be read: %s", s.bad);
-	f = flow_find(g, &s.tuple);
-	if (!f) {
-		free(p);
-		return;
-	}
-	ct = &g->ct[f->index];
-	if (!ct->known) {
-		ct->known = true;
-		ct->path = route(g, f->index);
-		ct->net = f->tuple;
-		if (g->w->sc.control.masquerade) {
-			ct->net.src = gate_path_addr(g, ct->path);
-			ct->net.src_port += MASQUERADE_PORT_SHIFT;
-		}
-	}
-	hook = s.flags & F_SYN ? ENGINE_IN_PLACE : ENGINE_STEAL;
-	if (g->dead) {
-		/* The queue is bypassed, but for what was converted. */
-		if (ct->mark == ENGINE_MARK_CONVERTED && hook == ENGINE_STEAL)
-			free(p);
-		else
-			forward_to_net(g, f, p);
-	} else if (!g->e || (ct->mark == ENGINE_MARK_PLAIN && hook == ENGINE_STEAL) ||
-		   gate_through(g, f, NULL, &p, ENGINE_GUEST, hook)) {
-		forward_to_net(g, f, p);
-	} else {
-		free(p);
-	}
-}
+/* ---- the clock ---- */
 
 uint64_t gate_next_us(const struct gate *g)
 {
@@ -446,8 +346,10 @@ void gate_path_told(struct gate *g, unsigned path)
 	*(g->w->sc.family == FLOW_IPV4 ? &p->addr4 : &p->addr6) = gate_path_addr(g, path);
 	g->usable[path] = usable;
 	sim_log(g->w, "the engine hears that path %u is %s", path, usable ? "up" : "down");
-	if (g->e && !g->dead)
-		engine_path_set(g->e, path, usable, p);
+	if (!g->e || g->dead)
+		return;
+	engine_path_set(g->e, path, usable, p);
+	gate_claims(g);
 }
 
 void gate_check_empty(struct gate *g)
@@ -458,4 +360,6 @@ void gate_check_empty(struct gate *g)
 		sim_fail(g->w, "I7: %u connections are left at the end", engine_connections(g->e));
 	if (!engine_audit(g->e))
 		sim_fail(g->w, "I7: a record leaked");
+	if (claimed_count(g->claimed) != 0)
+		sim_fail(g->w, "I6: %u tuples are claimed at the end", claimed_count(g->claimed));
 }

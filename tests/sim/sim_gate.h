@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * sim_gate.h - the gate's host: the engine, and around it the datapath as the real one behaves:
- * hooks, connection marks, NAT, segmentation on the way out.
+ * the table of claimed tuples, hooks, NAT, segmentation on the way out.
  */
 #ifndef MPGATE_SIM_GATE_H
 #define MPGATE_SIM_GATE_H
 
 #include "sim.h"
 
-/* What the kernel knows of a connection. */
+/* What the kernel's connection tracking knows. */
 struct conntrack {
 	bool known;
-	uint8_t mark; /* enum engine_mark */
 	unsigned path;
 	struct flow_tuple net; /* gate first: on the wire towards the net */
 };
@@ -31,6 +30,7 @@ struct gate {
 	struct engine_event event[64];
 	struct engine_outs outs;
 	struct conntrack ct[SIM_FLOWS_MAX]; /* by flow */
+	struct claimed *claimed;            /* the kernel's table; it outlives the process */
 	uint64_t adopt_us[3];               /* still to come, ascending */
 	bool usable[ENGINE_PATHS_MAX];      /* as the engine was told */
 	bool dead;                          /* between one process and the next */
@@ -67,9 +67,20 @@ struct link *gate_link(const struct gate *g, unsigned path);
  */
 struct engine_tick gate_tick(struct gate *g);
 void gate_take_outs(struct gate *g);
-struct check_sub;
-bool gate_through(struct gate *g, struct flow *f, struct check_sub *b, struct pkt **p,
-		  enum engine_side from, enum engine_hook hook);
+/* Of a packet that comes in, what the host's rules look at; true when it can be looked at. */
+struct claimed_segment;
+bool gate_look(struct claimed_segment *x, const struct pkt *p, enum engine_side from);
+/* A visit of the engine, of a packet met so. */
+struct visit {
+	struct flow *f;      /* whose it is; null: nobody's */
+	struct check_sub *b; /* the subflow that it came on, null from a guest */
+	enum engine_side from;
+	enum engine_hook hook;
+	unsigned path;
+	uint32_t mark; /* that the program at ingress gave it */
+};
+bool gate_visit(struct gate *g, const struct visit *v, struct pkt **p); /* true: it goes on */
+void gate_claims(struct gate *g);
 void gate_translate(struct pkt *p, const struct flow_tuple *t);
 struct flow *gate_flow_of_net(struct gate *g, const struct flow_tuple *gate_first);
 void gate_forward_to_guest(struct gate *g, struct flow *f, struct pkt *p);

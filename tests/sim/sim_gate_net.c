@@ -5,33 +5,31 @@
  */
 #include <stdlib.h>
 
+#include "app/claimed.h"
 #include "sim_flow.h"
 #include "sim_gate.h"
 #include "sim_icmp.h"
 #include "sim_link.h"
 
-/* An ICMP error of a router on the path: to the daemon if it is about a converted connection. */
-static void gate_icmp(struct gate *g, const struct too_big *m, struct pkt *p)
+/* An ICMP error of a router on the path: to the daemon if it is about what is claimed. */
+static void gate_icmp(struct gate *g, unsigned path, const struct too_big *m, struct pkt *p)
 {
-	struct flow *f = gate_flow_of_net(g, &m->about);
-	struct engine_pkt in = {.data = p->data,
-				.len_bytes = p->len_bytes,
-				.from = ENGINE_NET,
-				.hook = ENGINE_STEAL};
-	struct engine_result r = {.verdict = ENGINE_ACCEPT};
+	struct flow *f = gate_flow_of_net(g, &m->about), *of = f;
+	struct visit v = {.from = ENGINE_NET, .hook = ENGINE_STEAL, .path = path};
 	struct too_big out = *m;
-	struct engine_tick t;
+	bool on = true;
 
-	if (f && g->e && !g->dead && g->ct[f->index].mark == ENGINE_MARK_CONVERTED) {
-		in.path = (uint8_t)g->ct[f->index].path;
-		f->check.path_mtu = m->mtu_bytes;
-		t = gate_tick(g);
-		r = engine_packet(g->e, &in, &t, &g->outs);
-		check_verdict(g, f, p, ENGINE_NET, ENGINE_STEAL, &r);
-		gate_take_outs(g);
+	if (!of)
+		check_sub_find(g, &m->about, &of);
+	v.mark = g->e && !g->dead ? claimed_too_big(g->claimed, &m->about) : 0;
+	if (v.mark) {
+		if (of)
+			of->check.path_mtu = m->mtu_bytes;
+		v.f = of;
+		on = gate_visit(g, &v, &p);
 	}
 	free(p);
-	if (!f || r.verdict != ENGINE_ACCEPT)
+	if (!f || !on)
 		return;
 	out.about = f->tuple;
 	link_send(g->guest_link[1], too_big_build(&out));
@@ -73,95 +71,107 @@ static struct flow *asked(struct gate *g, unsigned path, const struct seg *s)
 }
 
 /*
- * What conntrack does not know: to a port of ours, with an MPTCP option, or in mid-connection; the
- * rules send it to the daemon. What that lets go is the host's own or a guest's: of a subflow of
- * ours neither may hear.
+ * Nobody's: the host's own stack answers for its own addresses (RFC 9293 section 3.10.7.1), whether
+ * there is a daemon or not.
  */
-static void own_subflow(struct gate *g, unsigned path, struct pkt *p, const struct flow_tuple *t)
+static void host_answers(struct gate *g, unsigned path, const struct seg *s)
 {
-	struct engine_pkt in = {.data = p->data,
-				.len_bytes = p->len_bytes,
-				.from = ENGINE_NET,
-				.hook = ENGINE_STEAL,
-				.path = (uint8_t)path,
-				.csum_trusted = g->w->sc.control.csum_trusted && !p->corrupted};
-	struct engine_result r;
-	struct engine_tick now;
-	struct flow *f = NULL;
-	struct check_sub *b;
+	struct ip_addr addr = gate_path_addr(g, path);
+	struct seg rst = {.tuple = flow_tuple_reverse(&s->tuple), .flags = F_RST};
+
+	if ((s->flags & F_RST) || !s->csum_ok || !ip_addr_equal(&addr, &s->tuple.dst))
+		return;
+	if (s->flags & F_ACK) {
+		rst.seq = s->ack;
+	} else {
+		rst.flags |= F_ACK;
+		rst.ack = s->seq + s->len_bytes + !!(s->flags & F_SYN) + !!(s->flags & F_FIN);
+	}
+	sim_log(g->w, "  the host itself resets: %s", seg_text(&rst));
+	link_send(gate_link(g, path), seg_build(&rst));
+}
+
+/*
+ * Before routing, by the mark of the program at ingress; true: it goes on. A SYN with MP_CAPABLE is
+ * met here too, but means nothing yet.
+ */
+static bool stolen(struct gate *g, struct visit *v, const struct flow_tuple *gate_first,
+		   struct pkt **p)
+{
+	struct flow *of = v->f;
 	struct seg s;
 
-	if (g->dead) {
-		free(p);
-		return;
-	}
-	now = gate_tick(g);
-	seg_parse(&s, p->data, p->len_bytes);
-	b = check_join_asked(g, t, path, &s, &f);
-	if (f)
-		check_in(g, f, b, p, ENGINE_NET, ENGINE_STEAL);
-	r = engine_packet(g->e, &in, &now, &g->outs);
-	if (f)
-		check_verdict(g, f, p, ENGINE_NET, ENGINE_STEAL, &r);
-	else if (r.reason == REASON_NONE || r.reason >= REASON_COUNT || r.verdict >= ENGINE_ASK)
-		sim_fail(g->w, "a packet got verdict %u for reason %u", r.verdict, r.reason);
-	if (r.verdict != ENGINE_STOLEN && r.verdict != ENGINE_DROP && (f || gate_owns(g, t)) &&
-	    !(s.flags & F_RST))
-		sim_fail(g->w, "I6: the host sees a segment of a port of ours");
-	gate_take_outs(g);
-	free(p);
+	seg_parse(&s, (*p)->data, (*p)->len_bytes);
+	v->hook = ENGINE_STEAL;
+	v->b = of ? &of->check.sub[0] : NULL;
+	if (!of && (s.mp.join || !(s.flags & F_SYN) || (s.flags & F_ACK)))
+		v->b = check_join_asked(g, gate_first, v->path, &s, &of);
+	v->f = (s.flags & (F_SYN | F_ACK)) == F_SYN && !s.mp.join ? NULL : of;
+	return gate_visit(g, v, p);
+}
+
+/* Through the host's rules before routing; false: it goes no further. */
+static bool ingress(struct gate *g, unsigned path, struct flow *f, struct pkt **p)
+{
+	struct visit v = {.f = f, .from = ENGINE_NET, .path = path};
+	struct claimed_segment x;
+	struct flow_tuple gate_first;
+
+	if (!g->e)
+		return true;
+	gate_look(&x, *p, ENGINE_NET);
+	v.mark = claimed_ingress(g->claimed, &x);
+	if (!v.mark && f)
+		check_unclaimed(g, f, x.flags);
+	if (g->dead)
+		return v.mark != STEER_CONVERTED;
+	gate_first = flow_tuple_reverse(&x.tuple);
+	return !claimed_stolen(v.mark, true, x.mptcp) || stolen(g, &v, &gate_first, p);
 }
 
 void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
 {
 	struct flow_tuple reverse, guest;
-	enum engine_hook hook;
-	struct conntrack *ct;
-	struct flow *f;
+	struct claimed_segment x;
+	struct visit v = {.from = ENGINE_NET, .hook = ENGINE_IN_PLACE, .path = path};
 	struct too_big icmp;
+	struct flow *f;
 	struct seg s;
 	bool ok = seg_parse(&s, p->data, p->len_bytes);
 
 	if (too_big_parse(&icmp, p->data, p->len_bytes)) {
-		gate_icmp(g, &icmp, p);
+		gate_icmp(g, path, &icmp, p);
 		return;
 	}
+	if (!ok && !p->corrupted && !g->w->sc.boxes)
+		sim_fail(g->w, "the peer's packet cannot be read: %s", s.bad);
 	reverse = flow_tuple_reverse(&s.tuple);
-	if (!g->w->ideal && g->w->sc.multi && !gate_is_here(g, path, &reverse)) {
+	if (!s.hdr_bytes || (!g->w->ideal && g->w->sc.multi && !gate_is_here(g, path, &reverse))) {
 		free(p);
 		return;
 	}
 	f = gate_flow_of_net(g, &reverse);
-	if (!f && ok && (s.flags & (F_SYN | F_ACK)) == F_SYN && !s.mp.join)
+	if (!ingress(g, path, f, &p)) {
+		free(p);
+		return;
+	}
+	if (!f && ok && (s.flags & (F_SYN | F_ACK)) == F_SYN)
 		f = asked(g, path, &s);
-	if (!f && g->e && ok && (gate_owns(g, &reverse) || g->flow[0].passive)) {
-		own_subflow(g, path, p, &reverse);
-		return;
-	}
-	if (!f || (!ok && !p->corrupted)) {
-		if (!ok && !p->corrupted && !g->w->sc.boxes)
-			sim_fail(g->w, "the peer's packet cannot be read: %s", s.bad);
+	if (!f) {
+		seg_parse(&s, p->data, p->len_bytes);
+		host_answers(g, path, &s);
 		free(p);
 		return;
 	}
-	ct = &g->ct[f->index];
-	hook = s.flags & F_SYN ? ENGINE_IN_PLACE : ENGINE_STEAL;
-	/* A refusal visits the daemon on the host's road. */
-	if ((s.flags & F_RST) && ct->mark == ENGINE_MARK_NONE)
-		hook = ENGINE_IN_PLACE;
-	if (g->dead && ct->mark == ENGINE_MARK_CONVERTED) {
-		free(p);
-		return;
-	}
-	if (hook == ENGINE_IN_PLACE) {
-		guest = flow_tuple_reverse(&f->tuple);
+	gate_look(&x, p, ENGINE_NET);
+	guest = flow_tuple_reverse(&f->tuple);
+	v.f = f;
+	if (g->e && !g->dead && claimed_forwarded(&x)) {
 		gate_translate(p, &guest);
+		if (!gate_visit(g, &v, &p)) {
+			free(p);
+			return;
+		}
 	}
-	if (!g->e || g->dead ||
-	    (ct->mark != ENGINE_MARK_CONVERTED && ct->mark != ENGINE_MARK_HALF &&
-	     hook == ENGINE_STEAL) ||
-	    gate_through(g, f, &f->check.sub[0], &p, ENGINE_NET, hook))
-		gate_forward_to_guest(g, f, p);
-	else
-		free(p);
+	gate_forward_to_guest(g, f, p);
 }

@@ -59,15 +59,8 @@ enum engine_verdict {
 			   engine_translation(), whose result is the verdict */
 };
 
-/*
- * What the connection is from this packet on; none: as it was. Half: a remote client asked for
- * MPTCP and the third ACK decides. What the kernel is to do about it comes as claims.
- */
-enum engine_mark { ENGINE_MARK_NONE, ENGINE_MARK_PLAIN, ENGINE_MARK_CONVERTED, ENGINE_MARK_HALF };
-
 struct engine_result {
 	uint8_t verdict; /* enum engine_verdict */
-	uint8_t mark;    /* enum engine_mark */
 	uint8_t reason;  /* enum reason */
 	uint8_t replacement_bytes;
 	conn_ref conn; /* ENGINE_NO_CONN when the packet belongs to none */

@@ -290,7 +290,7 @@ static bool checksum_ok(const struct step *st)
 
 static struct engine_result damaged(conn_ref ref)
 {
-	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_CHECKSUM, ref);
+	return verdict(ENGINE_DROP, REASON_DROP_BAD_CHECKSUM, ref);
 }
 
 /* For a subflow of ours that is gone: an address of a path and a port of our range. */
@@ -330,25 +330,20 @@ static struct engine_result stranger(struct step *st)
 	if (!checksum_ok(st))
 		return damaged(ENGINE_NO_CONN);
 	if (wrong_side(st))
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_WRONG_SIDE,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_DROP, REASON_DROP_WRONG_SIDE, ENGINE_NO_CONN);
 	/* The host's kernel is not asked: it knows nothing of the port (I6). */
 	if (!st->in->mark_converted &&
 	    (ours(st) || (st->in->from == ENGINE_NET && join_accept_stray(st)))) {
 		emit_rst_back(st, &gone, REASON_DROP_NO_SUBFLOW);
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_NO_SUBFLOW,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_DROP, REASON_DROP_NO_SUBFLOW, ENGINE_NO_CONN);
 	}
 	if (st->in->mark_converted && !(st->p.flags & TCP_SYN)) {
 		emit_rst_back(st, NULL, REASON_DROP_ORPHAN);
-		r = verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_ORPHAN, ENGINE_NO_CONN);
+		r = verdict(ENGINE_DROP, REASON_DROP_ORPHAN, ENGINE_NO_CONN);
 		r.ask = st->p.tuple;
 		return r;
 	}
-	return verdict(ENGINE_ACCEPT,
-		       st->in->from == ENGINE_GUEST || st->in->mark_half ? ENGINE_MARK_PLAIN
-									 : ENGINE_MARK_NONE,
-		       REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
+	return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
 }
 
 /*
@@ -363,7 +358,7 @@ static bool hops_left(struct step *st, const struct conn *c, const struct subflo
 
 	if (st->p.ttl > 1 || (s && !s->initial))
 		return true;
-	*r = verdict(forwarded ? ENGINE_ACCEPT : ENGINE_DROP, ENGINE_MARK_NONE, REASON_TTL_EXPIRED,
+	*r = verdict(forwarded ? ENGINE_ACCEPT : ENGINE_DROP, REASON_TTL_EXPIRED,
 		     conn_index(st->e, c));
 	return false;
 }
@@ -431,11 +426,11 @@ struct engine_result engine_packet(struct engine *e, const struct engine_pkt *pk
 	struct engine_result r;
 
 	if (status == PACKET_TRUNCATED || status == PACKET_BAD_HEADER) {
-		r = verdict(ENGINE_DROP, ENGINE_MARK_NONE, status_reason(status), ENGINE_NO_CONN);
+		r = verdict(ENGINE_DROP, status_reason(status), ENGINE_NO_CONN);
 	} else if (status == PACKET_NOT_TCP) {
 		r = pmtu_packet(&st);
 	} else if (status != PACKET_OK) {
-		r = verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, status_reason(status), ENGINE_NO_CONN);
+		r = verdict(ENGINE_ACCEPT, status_reason(status), ENGINE_NO_CONN);
 	} else if (pkt->hook == ENGINE_IN_PLACE && !checksum_ok(&st)) {
 		r = damaged(ENGINE_NO_CONN);
 	} else if (pkt->hook == ENGINE_IN_PLACE) {

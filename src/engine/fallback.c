@@ -122,8 +122,7 @@ struct engine_result fallback_packet(struct step *st, struct conn *c)
 	bool from_guest = st->in->from == ENGINE_GUEST;
 
 	if (!s || (!s->remapped && !s->shifted))
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_FALLBACK_PLAIN,
-			       conn_index(st->e, c));
+		return verdict(ENGINE_ACCEPT, REASON_FALLBACK_PLAIN, conn_index(st->e, c));
 	to_net = s->snd_nxt - (c->max_seq - c->guest_fin);
 	from_net = s->shift[s->n_shifts - 1].delta;
 	headers_from_packet(&h, &st->p);
@@ -145,6 +144,5 @@ struct engine_result fallback_packet(struct step *st, struct conn *c)
 	if (st->p.flags & TCP_RST)
 		conn_close(st, c, true,
 			   from_guest ? REASON_CLOSED_BY_GUEST_RST : REASON_CLOSED_BY_PEER_RST);
-	return verdict(ENGINE_STOLEN, ENGINE_MARK_NONE, REASON_FALLBACK_SEGMENT,
-		       conn_index(st->e, c));
+	return verdict(ENGINE_STOLEN, REASON_FALLBACK_SEGMENT, conn_index(st->e, c));
 }

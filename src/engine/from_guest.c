@@ -25,12 +25,12 @@
 
 static struct engine_result stolen(struct step *st, const struct conn *c, enum reason reason)
 {
-	return verdict(ENGINE_STOLEN, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
+	return verdict(ENGINE_STOLEN, reason, conn_index(st->e, c));
 }
 
 static struct engine_result drop(struct step *st, const struct conn *c, enum reason reason)
 {
-	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
+	return verdict(ENGINE_DROP, reason, conn_index(st->e, c));
 }
 
 bool from_guest_take_ack(struct conn *c, const struct packet *p)
@@ -366,8 +366,7 @@ struct engine_result from_guest(struct step *st, struct conn *c)
 		 * converted.
 		 */
 		conn_free(st, c, REASON_PLAIN_UNKNOWN);
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_PLAIN_UNKNOWN,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
 	case CONN_CLOSED:
 		return closed(st, c);
 	case CONN_FALLBACK:

@@ -28,12 +28,12 @@
 
 static struct engine_result stolen(struct step *st, const struct conn *c, enum reason reason)
 {
-	return verdict(ENGINE_STOLEN, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
+	return verdict(ENGINE_STOLEN, reason, conn_index(st->e, c));
 }
 
 static struct engine_result drop(struct step *st, const struct conn *c, enum reason reason)
 {
-	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, reason, conn_index(st->e, c));
+	return verdict(ENGINE_DROP, reason, conn_index(st->e, c));
 }
 
 static struct engine_result reset(struct step *st, struct conn *c, enum reason reason)

@@ -27,7 +27,7 @@ static struct engine_result plain(struct step *st, enum reason reason)
 	if (c)
 		conn_free(st, c, reason);
 	event(st, ENGINE_EVENT_PLAIN, NULL, reason);
-	return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, reason, ENGINE_NO_CONN);
+	return verdict(ENGINE_ACCEPT, reason, ENGINE_NO_CONN);
 }
 
 uint16_t handshake_mss(const struct step *st)
@@ -136,7 +136,7 @@ static struct engine_result syn_again(struct step *st, struct conn *c, struct en
 		return *r;
 	}
 	c->syn_plain = true;
-	return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_SYN_RETRIES, r->conn);
+	return verdict(ENGINE_ACCEPT, REASON_PLAIN_SYN_RETRIES, r->conn);
 }
 
 /*
@@ -146,16 +146,14 @@ static struct engine_result syn_again(struct step *st, struct conn *c, struct en
 static struct engine_result challenge(struct step *st, struct conn *c)
 {
 	emit_ack_guest(st, c, conn_subflow(st->e, c));
-	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_SYN_CHALLENGED,
-		       conn_index(st->e, c));
+	return verdict(ENGINE_DROP, REASON_DROP_SYN_CHALLENGED, conn_index(st->e, c));
 }
 
 static struct engine_result guest_syn(struct step *st)
 {
 	struct engine *e = st->e;
 	struct conn *c = conn_find(e, &st->p.tuple);
-	struct engine_result r =
-		verdict(ENGINE_REPLACE, ENGINE_MARK_NONE, REASON_SYN_MP_CAPABLE, ENGINE_NO_CONN);
+	struct engine_result r = verdict(ENGINE_REPLACE, REASON_SYN_MP_CAPABLE, ENGINE_NO_CONN);
 	struct options_writer w = {0};
 	struct mp_capable mpc = {.version = 1,
 				 .flags = MP_CAPABLE_HMAC_SHA256 |
@@ -163,7 +161,7 @@ static struct engine_result guest_syn(struct step *st)
 	enum reason reason = syn_check(st);
 
 	if (reason == REASON_DROP_BAD_OPTION)
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, reason, ENGINE_NO_CONN);
+		return verdict(ENGINE_DROP, reason, ENGINE_NO_CONN);
 	/* What stands already is not for a new rule to end, and less for a forged SYN. */
 	if (reason != REASON_NONE && c && c->state == CONN_ESTABLISHED &&
 	    !(c->guest_fin_acked && c->peer_fin_acked))
@@ -256,7 +254,7 @@ bool handshake_strip(struct step *st, bool lower, struct engine_result *r)
 
 static struct engine_result synack_plain(struct step *st, struct conn *c, enum reason reason)
 {
-	struct engine_result r = verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, reason, ENGINE_NO_CONN);
+	struct engine_result r = verdict(ENGINE_ACCEPT, reason, ENGINE_NO_CONN);
 
 	if (c->syn_plain)
 		blackhole_add(st->e, &c->guest, c->path, st->tick->now_us);
@@ -275,16 +273,13 @@ static struct engine_result net_synack(struct step *st)
 	struct engine_result r;
 
 	if (!c)
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_PLAIN_UNKNOWN,
-			       ENGINE_NO_CONN);
-	r = verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_DROP_STATE, conn_index(e, c));
+		return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
+	r = verdict(ENGINE_ACCEPT, REASON_DROP_STATE, conn_index(e, c));
 	if (st->p.ack != c->guest_isn + 1)
 		return r; /* of an older connection: the guest answers with RST */
 	if (c->state == CONN_ESTABLISHED) {
-		if (st->p.seq == c->peer_isn && handshake_strip(st, true, &r)) {
-			r.mark = ENGINE_MARK_CONVERTED;
+		if (st->p.seq == c->peer_isn && handshake_strip(st, true, &r))
 			r.reason = REASON_SYNACK_CONVERTED;
-		}
 		return r;
 	}
 	if (c->state != CONN_SYN_SENT)
@@ -300,7 +295,6 @@ static struct engine_result net_synack(struct step *st)
 	synack_remember(st, c);
 	blackhole_rm(e, &c->guest, c->path);
 	c->state = CONN_ASKED;
-	r.mark = ENGINE_MARK_CONVERTED;
 	r.reason = REASON_SYNACK_CONVERTED;
 	e->pending = r;
 	r.verdict = ENGINE_ASK;
@@ -320,7 +314,6 @@ struct engine_result handshake_translated(struct step *st, struct conn *c,
 
 	if (!s) {
 		/* The peer sees an ACK without MP_CAPABLE and falls back as well. */
-		r.mark = ENGINE_MARK_PLAIN;
 		r.reason = net ? REASON_PLAIN_TABLE_FULL : REASON_FALLBACK_TRANSLATION;
 		event(st, ENGINE_EVENT_PLAIN, c, (enum reason)r.reason);
 		conn_free(st, c, (enum reason)r.reason);
@@ -336,10 +329,9 @@ struct engine_result handshake_translated(struct step *st, struct conn *c,
 static struct engine_result net_rst(struct step *st, struct conn *c)
 {
 	if (!c || c->state != CONN_SYN_SENT || st->p.ack != c->guest_isn + 1)
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_UNKNOWN,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
 	conn_free(st, c, REASON_CLOSED_REFUSED);
-	return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_CLOSED_REFUSED, ENGINE_NO_CONN);
+	return verdict(ENGINE_ACCEPT, REASON_CLOSED_REFUSED, ENGINE_NO_CONN);
 }
 
 struct engine_result handshake_packet(struct step *st)
@@ -355,15 +347,13 @@ struct engine_result handshake_packet(struct step *st)
 	if (flags == (TCP_RST | TCP_ACK) && st->in->from == ENGINE_NET)
 		return net_rst(st, conn_find(st->e, &reverse));
 	if (!(flags & TCP_SYN) || (flags & (TCP_RST | TCP_FIN)))
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_FLAGS,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_DROP, REASON_DROP_BAD_FLAGS, ENGINE_NO_CONN);
 	if (st->in->from == ENGINE_GUEST)
 		return responder_synack(st);
 	c = conn_find(st->e, &reverse);
 	if (c && c->state == CONN_SYN_SENT) {
 		conn_free(st, c, REASON_PLAIN_SIMULTANEOUS_OPEN);
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_PLAIN_SIMULTANEOUS_OPEN,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_ACCEPT, REASON_PLAIN_SIMULTANEOUS_OPEN, ENGINE_NO_CONN);
 	}
 	return responder_syn(st, c);
 }

@@ -316,8 +316,7 @@ struct engine_result join_packet(struct step *st, struct conn *c, struct subflow
 	}
 	if (c->state == CONN_ESTABLISHED)
 		conn_deadline(st, c);
-	return verdict(reason == REASON_DROP_STATE ? ENGINE_DROP : ENGINE_STOLEN, ENGINE_MARK_NONE,
-		       reason, ref);
+	return verdict(reason == REASON_DROP_STATE ? ENGINE_DROP : ENGINE_STOLEN, reason, ref);
 }
 
 void join_timeout(struct step *st, struct conn *c, struct subflow *s)

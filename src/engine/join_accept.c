@@ -40,7 +40,7 @@
 
 static struct engine_result pass(enum reason reason)
 {
-	return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, reason, ENGINE_NO_CONN);
+	return verdict(ENGINE_ACCEPT, reason, ENGINE_NO_CONN);
 }
 
 static struct engine_result refuse(struct step *st, enum mp_tcprst_reason why, enum reason reason)
@@ -49,7 +49,7 @@ static struct engine_result refuse(struct step *st, enum mp_tcprst_reason why, e
 
 	emit_rst_back(st, &(struct mp_tcprst){.transient = transient, .reason = (uint8_t)why},
 		      reason);
-	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, reason, ENGINE_NO_CONN);
+	return verdict(ENGINE_DROP, reason, ENGINE_NO_CONN);
 }
 
 /* ---- where a join can be meant for nobody else ---- */
@@ -291,12 +291,12 @@ static struct engine_result again(struct step *st, struct subflow *s)
 		if (s->n_syn <= SYNACK_TRIES)
 			send_synack(st, c, s);
 		conn_deadline(st, c);
-		return verdict(ENGINE_STOLEN, ENGINE_MARK_NONE, REASON_JOIN_SUBFLOW, ref);
+		return verdict(ENGINE_STOLEN, REASON_JOIN_SUBFLOW, ref);
 	}
 	/* RFC 5961 section 4. */
 	if (s->state == SUBFLOW_ESTABLISHED && c->state == CONN_ESTABLISHED)
 		emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_DROP_SYN_CHALLENGED);
-	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_SYN_CHALLENGED, ref);
+	return verdict(ENGINE_DROP, REASON_DROP_SYN_CHALLENGED, ref);
 }
 
 struct engine_result join_accept_syn(struct step *st)
@@ -331,7 +331,7 @@ struct engine_result join_accept_syn(struct step *st)
 	join_accept_endpoint(st->e, &t, st->tick->now_us);
 	send_synack(st, c, s);
 	conn_deadline(st, c);
-	return verdict(ENGINE_STOLEN, ENGINE_MARK_NONE, REASON_JOIN_SUBFLOW, conn_index(st->e, c));
+	return verdict(ENGINE_STOLEN, REASON_JOIN_SUBFLOW, conn_index(st->e, c));
 }
 
 /* ---- third and fourth ACK ---- */
@@ -393,8 +393,8 @@ struct engine_result join_accept_packet(struct step *st, struct conn *c, struct 
 	/* Data that overtook the third ACK comes again: the peer awaits the fourth (section 3.2).
 	 */
 	conn_deadline(st, c);
-	return verdict(reason == REASON_JOIN_ACCEPTED ? ENGINE_STOLEN : ENGINE_DROP,
-		       ENGINE_MARK_NONE, reason, conn_index(st->e, c));
+	return verdict(reason == REASON_JOIN_ACCEPTED ? ENGINE_STOLEN : ENGINE_DROP, reason,
+		       conn_index(st->e, c));
 }
 
 void join_accept_timeout(struct step *st, struct conn *c, struct subflow *s)

@@ -28,7 +28,7 @@ static struct engine_result done(struct step *st, struct conn *c, enum reason re
 
 	if (c->state == CONN_ESTABLISHED)
 		conn_deadline(st, c);
-	return verdict(dropped ? ENGINE_DROP : ENGINE_STOLEN, ENGINE_MARK_NONE, reason, ref);
+	return verdict(dropped ? ENGINE_DROP : ENGINE_STOLEN, reason, ref);
 }
 
 struct engine_result multi_from_guest(struct step *st, struct conn *c)

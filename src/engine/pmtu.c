@@ -71,8 +71,7 @@ static bool tell_guest(struct step *st, const struct conn *c, const struct subfl
 
 struct engine_result pmtu_packet(struct step *st)
 {
-	struct engine_result pass =
-		verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_NOT_TCP, ENGINE_NO_CONN);
+	struct engine_result pass = verdict(ENGINE_ACCEPT, REASON_PLAIN_NOT_TCP, ENGINE_NO_CONN);
 	struct icmp_too_big m;
 	struct subflow *s;
 	struct conn *c;

@@ -9,13 +9,12 @@
  * TCP connection behind that needs nothing. Only the third ACK, which repeats our key, makes it
  * ours: what was never proved is never converted.
  *
- * R1  Until the third ACK the kernel's mark is HALF: the daemon sees the packets, but none waits
- *     for it (with the daemon dead they pass, and the connection is plain).
- * R2  Records in SYN_RECEIVED or SYNACK_SENT are at most 1/HALF_OPEN_SHARE of all, and live
- *     HALF_OPEN_US beyond the last SYN or SYN/ACK. A flood of SYNs fills this share and no more;
- *     at the bound new connections stay plain, with their SYN untouched, and are counted.
- * R3  The guest may use SYN cookies: nothing here depends on its state, and a SYN/ACK with another
- *     sequence number replaces the one before.
+ * R1  Until the third ACK the claim is HALF: the daemon sees the packets, but none waits for it
+ * (with the daemon dead they pass, and the connection is plain). R2  Records in SYN_RECEIVED or
+ * SYNACK_SENT are at most 1/HALF_OPEN_SHARE of all, and live HALF_OPEN_US beyond the last SYN or
+ * SYN/ACK. A flood of SYNs fills this share and no more; at the bound new connections stay plain,
+ * with their SYN untouched, and are counted. R3  The guest may use SYN cookies: nothing here
+ * depends on its state, and a SYN/ACK with another sequence number replaces the one before.
  */
 #include "engine/responder.h"
 
@@ -61,7 +60,7 @@ static struct engine_result plain(struct step *st, struct conn *c, enum reason r
 	event(st, ENGINE_EVENT_PLAIN, c, reason);
 	if (c)
 		conn_free(st, c, reason);
-	return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, reason, ENGINE_NO_CONN);
+	return verdict(ENGINE_ACCEPT, reason, ENGINE_NO_CONN);
 }
 
 /*
@@ -130,38 +129,32 @@ static struct engine_result challenge(struct step *st, struct conn *c)
 
 	if (s)
 		emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_DROP_SYN_CHALLENGED);
-	return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_SYN_CHALLENGED,
-		       conn_index(st->e, c));
+	return verdict(ENGINE_DROP, REASON_DROP_SYN_CHALLENGED, conn_index(st->e, c));
 }
 
 struct engine_result responder_syn(struct step *st, struct conn *c)
 {
 	struct engine *e = st->e;
 	struct flow_tuple guest = flow_tuple_reverse(&st->p.tuple);
-	struct engine_result r =
-		verdict(ENGINE_REPLACE, ENGINE_MARK_HALF, REASON_SYN_STRIPPED, ENGINE_NO_CONN);
+	struct engine_result r = verdict(ENGINE_REPLACE, REASON_SYN_STRIPPED, ENGINE_NO_CONN);
 	bool again = c && responder_half_open(c) && c->peer_isn == st->p.seq;
 	enum reason reason;
 
 	if (st->o.overrun)
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_OPTION,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_DROP, REASON_DROP_BAD_OPTION, ENGINE_NO_CONN);
 	if (st->o.mp.has_join) /* nobody took it on its way here: the guest's own, if anybody's */
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_JOIN_PASSED,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_ACCEPT, REASON_JOIN_PASSED, ENGINE_NO_CONN);
 	if (c && open(c))
 		return challenge(st, c);
 	if (c && c->state == CONN_FALLBACK) /* theirs alone: the guest judges */
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_FALLBACK_PLAIN,
-			       conn_index(e, c));
+		return verdict(ENGINE_ACCEPT, REASON_FALLBACK_PLAIN, conn_index(e, c));
 	/* What is there of the tuple is over, or will never be. A SYN again may be a plain one. */
 	if (c && !(again && st->o.mp.has_capable)) {
 		conn_free(st, c, again ? REASON_PLAIN_SYN_RETRIES : REASON_CLOSED_REUSED);
 		c = NULL;
 	}
 	if (!st->o.mp.any)
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_PLAIN, REASON_PLAIN_UNKNOWN,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
 	if (!c) {
 		reason = syn_check(st, &guest);
 		if (reason != REASON_NONE)
@@ -260,13 +253,11 @@ struct engine_result responder_synack(struct step *st)
 	if (c && c->responder && c->state == CONN_ESTABLISHED && st->p.seq == c->guest_isn) {
 		/* The third ACK got lost between here and the guest. */
 		emit_ack_guest(st, c, conn_subflow(e, c));
-		return verdict(ENGINE_STOLEN, ENGINE_MARK_NONE, REASON_ACK_TO_GUEST,
-			       conn_index(e, c));
+		return verdict(ENGINE_STOLEN, REASON_ACK_TO_GUEST, conn_index(e, c));
 	}
 	if (!c || !responder_half_open(c))
-		return verdict(ENGINE_ACCEPT, c ? ENGINE_MARK_NONE : ENGINE_MARK_PLAIN,
-			       REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
-	r = verdict(ENGINE_REPLACE, ENGINE_MARK_HALF, REASON_SYNACK_MP_CAPABLE, conn_index(e, c));
+		return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
+	r = verdict(ENGINE_REPLACE, REASON_SYNACK_MP_CAPABLE, conn_index(e, c));
 	if (st->p.ack != c->peer_isn + 1) {
 		r.verdict = ENGINE_ACCEPT; /* of an older connection: the client answers with RST */
 		return r;
@@ -340,8 +331,8 @@ static bool stands_first(const struct step *st, const struct subflow *s)
 static struct engine_result ack_in_place(struct step *st, const struct conn *c)
 {
 	static const uint8_t without[] = {TCPOPT_MPTCP, 0};
-	struct engine_result r = verdict(ENGINE_REPLACE, ENGINE_MARK_CONVERTED,
-					 REASON_THIRD_ACK_CONVERTED, conn_index(st->e, c));
+	struct engine_result r =
+		verdict(ENGINE_REPLACE, REASON_THIRD_ACK_CONVERTED, conn_index(st->e, c));
 	struct options_writer w = {0};
 	uint32_t seq = st->p.seq;
 	uint8_t flags = st->p.flags;
@@ -383,20 +374,17 @@ struct engine_result responder_third_ack(struct step *st, struct conn *c, struct
 	struct engine_result r;
 
 	if (st->o.overrun)
-		return verdict(ENGINE_DROP, ENGINE_MARK_NONE, REASON_DROP_BAD_OPTION,
-			       conn_index(st->e, c));
+		return verdict(ENGINE_DROP, REASON_DROP_BAD_OPTION, conn_index(st->e, c));
 	if (p->flags & TCP_RST) {
 		if (p->seq == s->rcv_nxt)
 			conn_free(st, c, REASON_CLOSED_REFUSED);
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_CLOSED_REFUSED,
-			       ENGINE_NO_CONN);
+		return verdict(ENGINE_ACCEPT, REASON_CLOSED_REFUSED, ENGINE_NO_CONN);
 	}
 	if ((p->flags & TCP_SYN) || !(p->flags & TCP_ACK) || p->ack != s->iss + 1)
-		return verdict(ENGINE_ACCEPT, ENGINE_MARK_NONE, REASON_PLAIN_UNKNOWN,
-			       conn_index(st->e, c));
+		return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, conn_index(st->e, c));
 	if (p->seq != s->irs + 1 && !(keys_valid(c, &st->o.mp) && stands_first(st, s)))
 		/* Later data overtook the third ACK: the client sends it again. */
-		return verdict(st->o.mp.any ? ENGINE_DROP : ENGINE_ACCEPT, ENGINE_MARK_NONE,
+		return verdict(st->o.mp.any ? ENGINE_DROP : ENGINE_ACCEPT,
 			       st->o.mp.any ? REASON_DROP_STATE : REASON_PLAIN_UNKNOWN,
 			       conn_index(st->e, c));
 	if (!keys_valid(c, &st->o.mp))

@@ -334,13 +334,10 @@ static inline bool subflow_joins(const struct subflow *s)
 	       s->state == SUBFLOW_JOIN_RECEIVED;
 }
 
-static inline struct engine_result verdict(enum engine_verdict v, enum engine_mark mark,
-					   enum reason reason, conn_ref conn)
+static inline struct engine_result verdict(enum engine_verdict v, enum reason reason, conn_ref conn)
 {
-	return (struct engine_result){.verdict = (uint8_t)v,
-				      .mark = (uint8_t)mark,
-				      .reason = (uint8_t)reason,
-				      .conn = conn};
+	return (struct engine_result){
+		.verdict = (uint8_t)v, .reason = (uint8_t)reason, .conn = conn};
 }
 
 /* engine.c */

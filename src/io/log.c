@@ -10,20 +10,14 @@
 
 #define LINE_BYTES 1024
 
-static enum log_level threshold = LOG_LEVEL_INFO;
-
-void log_init(enum log_level level)
-{
-	threshold = level;
-}
+/* The numbers are syslog's. */
+enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6 };
 
 static void write_line(enum log_level level, const char *fmt, va_list args)
 {
 	char line[LINE_BYTES];
 	int n = 0;
 
-	if (level > threshold)
-		return;
 	if (!isatty(STDERR_FILENO))
 		n = snprintf(line, sizeof(line), "<%d>", (int)level);
 	n += vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, args);
@@ -47,4 +41,3 @@ static void write_line(enum log_level level, const char *fmt, va_list args)
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
 LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
 LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
-LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)

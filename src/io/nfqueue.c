@@ -271,28 +271,16 @@ void nfqueue_drop(struct nfqueue *q, const struct nfqueue_packet *packet)
  * A verdict other than drop leaves at once. So whatever is still queued up to the id of the last
  * drop are drops, and one message about that id speaks for all of them.
  */
-static void single(struct nfqueue *q, const struct nfqueue_packet *packet, int verdict,
-		   uint32_t mark, const uint8_t *bytes, size_t n_bytes)
+void nfqueue_repeat(struct nfqueue *q, const struct nfqueue_packet *packet, uint32_t mark,
+		    const uint8_t *bytes, size_t n_bytes)
 {
 	struct nlmsghdr *msg = nfq_nlmsg_put(q->verdict, NFQNL_MSG_VERDICT, q->number);
 
-	nfq_nlmsg_verdict_put(msg, (int)packet->id, verdict);
+	nfq_nlmsg_verdict_put(msg, (int)packet->id, NF_REPEAT);
 	nfq_nlmsg_verdict_put_mark(msg, mark);
 	if (bytes && n_bytes <= VERDICT_BYTES - 256)
 		nfq_nlmsg_verdict_put_pkt(msg, bytes, (uint32_t)n_bytes);
 	send_verdict(q, msg);
-}
-
-void nfqueue_accept(struct nfqueue *q, const struct nfqueue_packet *packet, uint32_t mark,
-		    const uint8_t *bytes, size_t n_bytes)
-{
-	single(q, packet, NF_ACCEPT, mark, bytes, n_bytes);
-}
-
-void nfqueue_repeat(struct nfqueue *q, const struct nfqueue_packet *packet, uint32_t mark,
-		    const uint8_t *bytes, size_t n_bytes)
-{
-	single(q, packet, NF_REPEAT, mark, bytes, n_bytes);
 }
 
 void nfqueue_flush(struct nfqueue *q)

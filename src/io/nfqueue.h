@@ -3,8 +3,8 @@
  * nfqueue.h - packets out of the kernel's NFQUEUE, and verdicts back.
  *
  * Use: nfqueue_open(), then whenever the descriptor is readable nfqueue_receive() a batch, one of
- * the nfqueue_drop(), nfqueue_accept() or nfqueue_repeat() for every packet of it in their order,
- * and nfqueue_flush() after a few batches. Nothing is allocated after nfqueue_open().
+ * nfqueue_drop() and nfqueue_repeat() for every packet of it in their order, and nfqueue_flush()
+ * after a few batches. Nothing is allocated after nfqueue_open().
  */
 #ifndef MPGATE_IO_NFQUEUE_H
 #define MPGATE_IO_NFQUEUE_H
@@ -46,11 +46,9 @@ int nfqueue_receive(struct nfqueue *q, struct nfqueue_packet *packets);
 /* Drops are collected: one message for all of them, at nfqueue_flush(). */
 void nfqueue_drop(struct nfqueue *q, const struct nfqueue_packet *packet);
 
-/* On to the next table with this mark; with other bytes when `bytes` is not null. */
-void nfqueue_accept(struct nfqueue *q, const struct nfqueue_packet *packet, uint32_t mark,
-		    const uint8_t *bytes, size_t n_bytes);
-
-/* Through the chain of the same table once more, with this mark and perhaps other bytes. */
+/* Through the chain of the same table once more, with this mark; with other bytes when `bytes` is
+ * not null.
+ */
 void nfqueue_repeat(struct nfqueue *q, const struct nfqueue_packet *packet, uint32_t mark,
 		    const uint8_t *bytes, size_t n_bytes);
 

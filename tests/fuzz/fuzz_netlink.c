@@ -284,7 +284,7 @@ static void read_queue(uint8_t family)
 		if (i & 1)
 			nfqueue_drop(q, p);
 		else
-			nfqueue_accept(q, p, p->mark, p->data, p->len_bytes);
+			nfqueue_repeat(q, p, p->mark, p->data, p->len_bytes);
 	}
 	nfqueue_flush(q);
 	heal();

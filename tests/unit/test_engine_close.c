@@ -201,7 +201,7 @@ static void test_orphans(void)
 	w.guest.src_port++;
 	guest(&w, 0, 101, 1, 10);
 	CHECK_EQ(0, w.r.reason, REASON_PLAIN_UNKNOWN);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_RELEASED);
 	in.data = w.bytes;
 	in.len_bytes = 50;
 	w.outs.n_pkt = 0;

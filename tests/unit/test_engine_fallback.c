@@ -43,12 +43,12 @@ static void test_fallback(void)
 		net_sends(&w, ENGINE_STEAL, &s);
 		/* Both legs have the same numbers: the kernel takes over at once. */
 		CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
-		CHECK_EQ(i, w.r.mark, ENGINE_MARK_PLAIN);
+		CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_RELEASED);
 		CHECK_EQ(i, engine_counter(w.e, falls[i].want), 1);
 		/* What was queued meanwhile goes the same way, then the record is given back. */
 		guest(&w, 0, 101, 1, 10);
 		CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
-		CHECK_EQ(i, w.r.mark, ENGINE_MARK_PLAIN);
+		CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_RELEASED);
 		world_pass(&w, 6000000);
 		CHECK_EQ(i, engine_connections(w.e), 0);
 		CU_ASSERT(engine_audit(w.e));
@@ -117,7 +117,7 @@ static void test_mp_fail(void)
 	s.seq = 41;
 	net_sends(&w, ENGINE_STEAL, &s);
 	CHECK_EQ(2, w.r.verdict, ENGINE_ACCEPT);
-	CHECK_EQ(2, w.r.mark, ENGINE_MARK_PLAIN);
+	CHECK_EQ(2, world_claim(&w), ENGINE_CLAIM_RELEASED);
 	CHECK_EQ(2, engine_counter(w.e, REASON_FALLBACK_MP_FAIL), 1);
 	world_fini(&w);
 }
@@ -133,14 +133,14 @@ static void test_stripped_acks(void)
 
 		guest(&w, 0, 101 + 100 * i, 1, 100);
 		net_sends(&w, ENGINE_STEAL, &s);
-		CHECK_EQ(i, w.r.mark, ENGINE_MARK_NONE);
+		CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_CONVERTED);
 	}
 	/* Not at once: a proxy may be quicker than the peer itself. */
 	world_pass(&w, 600000);
 	guest(&w, 0, 301, 1, 100);
 	net_sends(&w, ENGINE_STEAL,
 		  &(struct seg){.flags = TCP_ACK, .seq = 1, .ack = 401, .window = 9});
-	CHECK_EQ(3, w.r.mark, ENGINE_MARK_PLAIN);
+	CHECK_EQ(3, world_claim(&w), ENGINE_CLAIM_RELEASED);
 	CHECK_EQ(3, engine_counter(w.e, REASON_FALLBACK_FIRST_ACK), 1);
 	world_fini(&w);
 }

@@ -16,7 +16,7 @@ static void test_convert(void)
 		world_handshake(&w);
 		/* The SYN/ACK as the guest sees it: no MPTCP, room for 28 bytes of options. */
 		CU_ASSERT(replaced(&w));
-		CHECK_EQ(family, w.r.mark, ENGINE_MARK_CONVERTED);
+		CHECK_EQ(family, world_claim(&w), ENGINE_CLAIM_CONVERTED);
 		CHECK_EQ(family, w.o.mp.any, false);
 		CHECK_EQ(family, w.o.mss, 1460 - 28);
 		CHECK_EQ(family, w.p.seq, PEER_ISN);
@@ -68,7 +68,7 @@ static void test_synack_again(void)
 	key = w.o.mp.capable.sender_key;
 	/* The SYN comes again (an old copy), the SYN/ACK comes again: nothing changes. */
 	world_handshake(&w);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_CONVERTED);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_CONVERTED);
 	CU_ASSERT(memcmp(first, w.r.replacement, w.r.replacement_bytes) == 0);
 	guest_sends(&w, ENGINE_STEAL, &s);
 	CU_ASSERT(out(&w, 0) && w.o.mp.has_capable);
@@ -116,8 +116,7 @@ static void test_syns(void)
 			CHECK_EQ(i, w.p.seq, GUEST_ISN);
 		} else {
 			CHECK_EQ(i, w.r.verdict, syns[i].dropped ? ENGINE_DROP : ENGINE_ACCEPT);
-			CHECK_EQ(i, w.r.mark,
-				 syns[i].dropped ? ENGINE_MARK_NONE : ENGINE_MARK_PLAIN);
+			CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_RELEASED);
 			CHECK_EQ(i, engine_connections(w.e), 0);
 		}
 		world_fini(&w);
@@ -155,7 +154,7 @@ static void test_synacks(void)
 		s.w.len_bytes += (uint8_t)unit_hex(s.w.buf + s.w.len_bytes, 30, synacks[i].mptcp);
 		net_sends(&w, ENGINE_IN_PLACE, &s);
 		CHECK_EQ(i, w.r.reason, synacks[i].want);
-		CHECK_EQ(i, w.r.mark, ENGINE_MARK_PLAIN);
+		CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_RELEASED);
 		CHECK_EQ(i, w.r.verdict, i == 0 ? ENGINE_ACCEPT : ENGINE_REPLACE);
 		if (i > 0)
 			CU_ASSERT(replaced(&w) && !w.o.mp.any && w.o.mss == 1460);
@@ -182,7 +181,7 @@ static void test_retries_and_blackhole(void)
 	s.flags = TCP_SYN | TCP_ACK;
 	s.ack = 1;
 	net_sends(&w, ENGINE_IN_PLACE, &s);
-	CHECK_EQ(4, w.r.mark, ENGINE_MARK_PLAIN);
+	CHECK_EQ(4, world_claim(&w), ENGINE_CLAIM_RELEASED);
 	/* The destination is remembered, for an hour, on this path. */
 	w.guest.src_port++;
 	s.flags = TCP_SYN;

@@ -101,7 +101,7 @@ static void responder_open(struct world *w)
 	s = (struct seg){.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
 	mp_capable_encode(&s.w, &k);
 	net_sends(w, ENGINE_STEAL, &s);
-	CU_ASSERT_EQUAL(w->r.mark, ENGINE_MARK_CONVERTED);
+	CU_ASSERT_EQUAL(w->r.reason, REASON_THIRD_ACK_CONVERTED);
 	crypto_key_derive(PEER_KEY, &token, &w->idsn_peer);
 	crypto_key_derive(w->key_local, &token, &w->idsn_local);
 }

@@ -15,7 +15,7 @@ static void test_convert(void)
 
 		inbound_start(&w, (uint8_t)family);
 		client_syn(&w, "1e040101");
-		CHECK_EQ(family, w.r.mark, ENGINE_MARK_HALF);
+		CHECK_EQ(family, world_claim(&w), ENGINE_CLAIM_HALF);
 		CU_ASSERT_FATAL(replaced(&w));
 		CHECK_EQ(family, w.o.mp.any, false);
 		CHECK_EQ(family, w.o.mss, 1460 - 28);
@@ -23,7 +23,7 @@ static void test_convert(void)
 		CU_ASSERT(w.o.has_timestamps && w.o.has_sack_permitted && w.o.has_wscale);
 
 		guest_synack(&w);
-		CHECK_EQ(family, w.r.mark, ENGINE_MARK_HALF);
+		CHECK_EQ(family, world_claim(&w), ENGINE_CLAIM_HALF);
 		CU_ASSERT(w.o.mp.has_capable && w.o.mp.capable.n_keys == 1);
 		CHECK_EQ(family, w.o.mp.capable.version, 1);
 		CHECK_EQ(family, w.o.mp.capable.flags, MP_CAPABLE_HMAC_SHA256);
@@ -32,7 +32,7 @@ static void test_convert(void)
 		CU_ASSERT(w.key_local != 0);
 
 		client_acks(&w, w.key_local, 0);
-		CHECK_EQ(family, w.r.mark, ENGINE_MARK_CONVERTED);
+		CHECK_EQ(family, world_claim(&w), ENGINE_CLAIM_CONVERTED);
 		CHECK_EQ(family, w.r.reason, REASON_THIRD_ACK_CONVERTED);
 		CU_ASSERT(replaced(&w) && !w.o.mp.any && w.o.has_timestamps);
 		CHECK_EQ(family, w.p.ack, GUEST_ISN + 1);
@@ -120,7 +120,7 @@ static void test_first_data_cut(void)
 		CHECK_EQ(instead, w.r.verdict, instead ? ENGINE_REPLACE : ENGINE_STOLEN);
 		if (instead) {
 			CU_ASSERT(replaced(&w) && w.p.seq == PEER_ISN + 1);
-			CHECK_EQ(instead, w.r.mark, ENGINE_MARK_CONVERTED);
+			CHECK_EQ(instead, world_claim(&w), ENGINE_CLAIM_CONVERTED);
 		}
 		CU_ASSERT_FATAL(out(&w, 0));
 		CHECK_EQ(instead, w.p.seq, PEER_ISN + 101);
@@ -170,7 +170,7 @@ static void test_syns(void)
 			CHECK_EQ(i, w.o.mp.capable.flags, i == 3 ? 0x81 : 0x01);
 		} else {
 			CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
-			CHECK_EQ(i, w.r.mark, ENGINE_MARK_PLAIN);
+			CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_RELEASED);
 			CHECK_EQ(i, engine_connections(w.e), 0);
 		}
 		world_fini(&w);
@@ -217,7 +217,7 @@ static void test_again(void)
 	CHECK_EQ(0, w.key_local, key);
 	CHECK_EQ(0, engine_connections(w.e), 1);
 	client_acks(&w, key, 0);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_CONVERTED);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_CONVERTED);
 	/* The guest did not get it: its SYN/ACK is answered here. */
 	guest_synack(&w);
 	CHECK_EQ(0, w.r.verdict, ENGINE_STOLEN);
@@ -235,11 +235,11 @@ static void test_retries(void)
 	inbound_start(&w, FLOW_IPV4);
 	client_syn(&w, "1e040101");
 	client_syn(&w, "");
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_RELEASED);
 	CHECK_EQ(0, engine_connections(w.e), 0);
 	guest_synack(&w);
 	CHECK_EQ(0, w.r.verdict, ENGINE_ACCEPT);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_RELEASED);
 	world_fini(&w);
 }
 
@@ -298,7 +298,7 @@ static void test_first_data_stripped(void)
 	inbound_open(&w, FLOW_IPV4);
 	net_sends(&w, ENGINE_STEAL, &s);
 	CHECK_EQ(0, w.r.verdict, ENGINE_ACCEPT);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_RELEASED);
 	CHECK_EQ(0, engine_counter(w.e, REASON_FALLBACK_FIRST_DATA), 1);
 	world_fini(&w);
 }

@@ -50,7 +50,7 @@ static void test_guest_refuses(void)
 	CHECK_EQ(0, w.outs.n_pkt, 0);
 	/* Later than we cared to wait: plain, and the kernel need not ask again. */
 	guest_synack(&w);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_PLAIN);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_RELEASED);
 	CU_ASSERT(engine_audit(w.e));
 	world_fini(&w);
 }
@@ -82,7 +82,7 @@ static void test_flood(void)
 	CHECK_EQ(0, w.r.reason, REASON_SYN_STRIPPED);
 	guest_synack(&w);
 	client_acks(&w, w.key_local, 0);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_CONVERTED);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_CONVERTED);
 	world_fini(&w);
 }
 
@@ -138,7 +138,7 @@ static void test_reuse(void)
 	CHECK_EQ(0, w.r.reason, REASON_SYN_STRIPPED);
 	guest_synack(&w);
 	client_acks(&w, w.key_local, 0);
-	CHECK_EQ(0, w.r.mark, ENGINE_MARK_CONVERTED);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_CONVERTED);
 	CHECK_EQ(0, engine_connections(w.e), 1);
 	CU_ASSERT(engine_audit(w.e));
 	world_fini(&w);

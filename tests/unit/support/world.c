@@ -226,3 +226,16 @@ void put_peer_map(struct world *w, struct options_writer *o, uint32_t data_acked
 
 	dss_encode(o, &d);
 }
+
+enum engine_claim_kind world_claim(struct world *w)
+{
+	struct engine_claim claim[ENGINE_CLAIMS_MAX];
+	unsigned n;
+
+	while ((n = engine_claims(w->e, claim)) > 0)
+		for (unsigned i = 0; i < n; i++)
+			if (claim[i].from == ENGINE_GUEST &&
+			    flow_tuple_equal(&claim[i].tuple, &w->guest))
+				w->claim = claim[i].kind;
+	return (enum engine_claim_kind)w->claim;
+}

@@ -28,6 +28,7 @@ struct world {
 	struct engine_out pkt[WORLD_OUT_MAX];
 	struct engine_event event[WORLD_OUT_MAX];
 	struct engine_result r;
+	uint8_t claim;           /* as world_claim() knows it */
 	struct flow_tuple guest; /* guest first */
 	struct flow_tuple net;   /* gate first: as translated */
 	uint32_t guest_isn, peer_isn;
@@ -80,6 +81,9 @@ void world_open(struct world *w);
 
 /* Lets time pass and runs what is due. */
 void world_pass(struct world *w, uint64_t us);
+
+/* What the engine claims of the guest's tuple; from the first call on, call it for every tuple. */
+enum engine_claim_kind world_claim(struct world *w);
 
 /* Data acknowledgement / mapping of the peer as an option. */
 void put_peer_ack(struct world *w, struct options_writer *o, uint32_t data_acked);

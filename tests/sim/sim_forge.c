@@ -44,14 +44,12 @@ static void forge_options(struct rng *r, struct seg *s)
 /* Nothing wrong but the DATA_ACK: of what was never sent (RFC 8684 section 3.3.2: ignored). */
 static void beyond(struct rng *r, const struct flow *f, struct seg *s)
 {
-	const struct tcp *t = &f->peer.sub[0].t;
-
 	s->flags = F_ACK;
 	s->seq = f->check.sub[0].irs + ranges_seen_next(&f->check.sub[0].rx);
 	s->ack = f->check.sub[0].iss + 1;
 	s->window = 0;
 	s->len_bytes = 0;
-	s->has_ts = t->ts;
+	s->has_ts = f->check.ts;
 	s->tsval = f->check.peer_tsval;
 	s->tsecr = f->check.guest_tsval;
 	s->mp = (struct mp){.dss = true,
@@ -59,6 +57,25 @@ static void beyond(struct rng *r, const struct flow *f, struct seg *s)
 			    .ack64 = true,
 			    .data_ack = f->check.idsn_gate + 1 + (uint64_t)f->check.guest_sent +
 					rng_range(r, 10, 1u << 30)};
+}
+
+/* How far one of the ends has come on the first subflow; false: it is not open. */
+struct numbers {
+	uint32_t max, rcv_nxt;
+};
+
+static bool numbers_of(const struct flow *f, bool guest, struct numbers *n)
+{
+	const struct tcp *t = guest ? &f->guest.t : &f->peer.sub[0].t;
+	const struct check_sub *b;
+
+	if (!guest && f->far) {
+		b = &f->far->check.sub[0];
+		*n = (struct numbers){b->iss + b->max, b->irs + ranges_seen_next(&b->rx)};
+		return f->far->check.converted && f->far->guest.t.state == TCP_OPEN;
+	}
+	*n = (struct numbers){t->max, t->rcv_nxt};
+	return t->state == TCP_OPEN && (guest || f->peer.n_sub);
 }
 
 void forge(struct sim *w, struct rng *r)
@@ -69,20 +86,20 @@ void forge(struct sim *w, struct rng *r)
 	struct flow *f = &w->flow[rng_range(r, 0, w->sc.n_flows - 1)];
 	struct conntrack *ct = &w->gate[0]->ct[f->index];
 	bool from_guest = rng_chance(r, 50);
-	const struct tcp *t = from_guest ? &f->guest.t : &f->peer.sub[0].t;
 	struct seg s = {.has_ts = rng_chance(r, 50)};
+	struct numbers n;
 	struct pkt *p;
 
 	/* While it closes, a SYN may be the guest's next connection. */
 	if (f->check.fallback || f->check.plain || f->peer.fallback)
 		return;
-	if (!f->check.converted || !f->check.confirmed || !f->peer.n_sub || t->state != TCP_OPEN ||
+	if (!f->check.converted || !f->check.confirmed || !numbers_of(f, from_guest, &n) ||
 	    f->guest.t.fin_sent)
 		return;
 	s.tuple = from_guest ? f->tuple : flow_tuple_reverse(&ct->net);
 	s.flags = flags[rng_range(r, 0, sizeof(flags) - 1)];
-	s.seq = far(r, t->max);
-	s.ack = rng_chance(r, 50) ? far(r, t->rcv_nxt) : t->rcv_nxt;
+	s.seq = far(r, n.max);
+	s.ack = rng_chance(r, 50) ? far(r, n.rcv_nxt) : n.rcv_nxt;
 	s.window = (uint16_t)rng_next(r);
 	s.tsval = (uint32_t)rng_next(r);
 	s.payload = junk;
@@ -91,8 +108,8 @@ void forge(struct sim *w, struct rng *r)
 		forge_options(r, &s);
 	/* Who sees the connection knows everything; others have one number wrong at least. */
 	if (!(s.flags & (F_SYN | F_RST)) && rng_chance(r, 30)) {
-		s.seq = t->max;
-		s.ack = t->rcv_nxt + (uint32_t)rng_range(r, 1u << 24, (1u << 31) - (1u << 24));
+		s.seq = n.max;
+		s.ack = n.rcv_nxt + (uint32_t)rng_range(r, 1u << 24, (1u << 31) - (1u << 24));
 	}
 	if (!from_guest && f->check.confirmed && rng_chance(r, 15))
 		beyond(r, f, &s);

@@ -47,25 +47,36 @@ static void make_flow(struct scenario *sc, struct rng *r, struct flow_script *f)
 	f->peer_subflows_max = 16;
 }
 
-/* Uplinks go and come back, or die without a word; the first one stays (liveness needs one). */
+/* Any uplink of either gate. */
+static unsigned any_uplink(const struct scenario *sc, struct rng *r)
+{
+	return scenario_uplink(sc, (unsigned)rng_range(r, 0, sc->n_paths + sc->n_far_paths - 1));
+}
+
+/* Uplinks go and come back, or die without a word; one of each gate stays (liveness needs it). */
 static void path_faults(struct scenario *sc, struct rng *r)
 {
 	struct control_script *k = &sc->control;
 	uint64_t at_us = START_US + rng_range(r, 0, 1000) * MS;
 	unsigned n = (unsigned)rng_range(r, 1, 3),
-		 spared = (unsigned)rng_range(r, 0, sc->n_paths - 1);
+		 spared = (unsigned)rng_range(r, 0, sc->n_paths - 1), far = SIM_UPLINKS_MAX;
 
 	if (k->n_events)
 		return;
+	if (sc->n_far_paths)
+		far = scenario_uplink(sc,
+				      sc->n_paths + (unsigned)rng_range(r, 0, sc->n_far_paths - 1));
 	sc->lossy = sc->breaks_subflows = sc->path_faults = true;
 	/* A peer that has said its last word need not let anybody join. */
-	for (unsigned i = 0; i < sc->n_flows; i++)
+	for (unsigned i = 0; i < sc->n_flows; i++) {
 		sc->flow[i].guest_app.close = sc->flow[i].peer_app.close = CLOSE_WHEN_BOTH;
+		sc->flow[i].peer_rejoins = true;
+	}
 	for (unsigned i = 0; i < n; i++) {
-		uint8_t path = (uint8_t)rng_range(r, 0, sc->n_paths - 1);
+		uint8_t path = (uint8_t)any_uplink(sc, r);
 		bool silent = rng_chance(r, 30), back = rng_chance(r, 70);
 
-		if (path == spared)
+		if (path == spared || path == far)
 			continue;
 		if (rng_chance(r, 25)) {
 			k->event[k->n_events++] = (struct path_event){
@@ -109,15 +120,9 @@ static void peer_faults(struct scenario *sc, struct rng *r)
 	}
 }
 
-/* Any uplink of either gate. */
-static unsigned any_uplink(const struct scenario *sc, struct rng *r)
-{
-	return scenario_uplink(sc, (unsigned)rng_range(r, 0, sc->n_paths + sc->n_far_paths - 1));
-}
-
 static void one_fault(struct scenario *sc, struct rng *r)
 {
-	switch (rng_range(r, 0, sc->seed < SIM_HARD_SEEDS || sc->role ? 4 : 9)) {
+	switch (rng_range(r, 0, sc->hard ? 9 : 4)) {
 	case 0:
 	case 1:
 	case 2:

@@ -22,22 +22,32 @@ uint64_t paths_next_us(const struct sim *w)
 	return us;
 }
 
+/* The end that asks: the only one that joins. */
+static bool heard_dss(const struct flow *f)
+{
+	return f->far ? f->far->check.confirmed : f->peer.heard_dss;
+}
+
 /*
  * Lawfully stuck: the path that carries all that is known of the connection went before there was
  * a second subflow, and either the peer has no keys yet, or nothing tells the gate, or it was told
- * to use this path alone.
+ * to use this path alone. Or the path is that of who is asked, who joins nobody, and the other
+ * knows no further address of his.
  */
-static void excuse(struct sim *w, unsigned path, bool told)
+static void excuse(struct sim *w, unsigned uplink, bool told)
 {
+	struct gate *g = w->gate[uplink / SIM_PATHS_MAX];
+	bool bound = w->sc.control.mode == ENGINE_NDIFFPORTS && w->sc.role != ROLE_RESPONDER;
+
 	for (unsigned i = 0; i < w->sc.n_flows; i++) {
 		struct flow *f = &w->flow[i];
-		const struct conntrack *ct = &w->gate[0]->ct[i];
-		bool alone = !f->check.multi || w->sc.control.mode == ENGINE_NDIFFPORTS;
+		const struct conntrack *ct = &g->ct[i];
+		bool asked = g->flow[i].passive, alone = !f->check.multi || bound;
 
-		if (!ct->known || ct->path != path || !f->guest.started)
+		if (!ct->known || ct->path != uplink % SIM_PATHS_MAX ||
+		    !(f->guest.started || f->peer.started))
 			continue;
-		if (!f->check.confirmed || !f->peer.heard_dss || (alone && !told) ||
-		    w->sc.control.mode == ENGINE_NDIFFPORTS)
+		if (!f->check.confirmed || !heard_dss(f) || (alone && (!told || asked)) || bound)
 			f->excused = true;
 	}
 }
@@ -66,7 +76,8 @@ void paths_run(struct sim *w)
 	for (unsigned i = 0; i < w->n_events; i++)
 		if (w->tell_us[i] <= w->now_us) {
 			w->tell_us[i] = NEVER;
-			gate_path_told(w->gate[0], k->event[i].path);
+			gate_path_told(w->gate[k->event[i].path / SIM_PATHS_MAX],
+				       k->event[i].path % SIM_PATHS_MAX);
 		}
 	while (w->n_events < k->n_events && k->event[w->n_events].at_us <= w->now_us) {
 		happen(w, w->n_events);

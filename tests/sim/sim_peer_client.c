@@ -16,6 +16,7 @@
 #define FLAG_H 0x01
 #define FLAG_CSUM 0x80
 #define JOIN_PORT 50100
+#define REJOINS_MAX 90
 
 /* ---- MP_CAPABLE ---- */
 
@@ -149,12 +150,27 @@ static void join(struct peer *p, const struct peer_target *to)
 	send_join(p, s);
 }
 
+static unsigned n_living(const struct peer *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->n_sub; i++)
+		n += p->sub[i].t.state == TCP_SYN_SENT || peer_living(p, &p->sub[i]);
+	return n;
+}
+
 void peer_join_more(struct peer *p)
 {
+	const struct flow_script *k = p->f->script;
+
 	p->join_at_us = NEVER;
 	if (!peer_multipath(p) || !p->open || p->reset || p->linger_at_us != NEVER ||
-	    p->n_joins >= p->f->script->peer_joins || p->n_targets == 0)
+	    p->n_joins >= (k->peer_rejoins ? REJOINS_MAX : k->peer_joins) || p->n_targets == 0)
 		return;
+	if (k->peer_rejoins && (n_living(p) >= 2 || p->n_sub == PEER_SUBFLOWS_MAX)) {
+		p->join_at_us = p->w->now_us + rng_range(&p->rng, 1, 400) * 1000;
+		return;
+	}
 	join(p, &p->target[rng_range(&p->rng, 0, p->n_targets - 1)]);
 	p->join_at_us = p->w->now_us + rng_range(&p->rng, 1, 400) * 1000;
 }
@@ -165,7 +181,7 @@ void peer_confirmed(struct peer *p)
 	struct peer_sub *s = &p->sub[0];
 
 	p->target[p->n_targets++] = (struct peer_target){.addr = s->t.tuple.dst, .path = s->path};
-	if (p->f->script->peer_joins)
+	if (p->f->script->peer_joins || p->f->script->peer_rejoins)
 		p->join_at_us = p->w->now_us + rng_range(&p->rng, 0, 300) * 1000;
 }
 

@@ -295,6 +295,7 @@ static void make(struct scenario *sc, uint64_t seed)
 		make_flow(sc, i);
 	sc->clean = true;
 	make_role(sc);
+	sc->hard = seed >= SIM_HARD_SEEDS && (!sc->role || seed % SIM_MULTI_SEEDS >= SIM_HARD_HALF);
 	if (sc->multi) {
 		multi_make(sc);
 		return;

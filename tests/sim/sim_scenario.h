@@ -22,6 +22,8 @@
 #define SIM_BOTH_SEEDS 4000000u
 /* Middleboxes on several subflows, in all roles. */
 #define SIM_BOX_SEEDS 5000000u
+/* In each of the last three the upper half of the million has the hard faults as well. */
+#define SIM_HARD_HALF 500000u
 
 /* Who has a gate: the end that opens the connections, the one that is asked, or both. */
 enum role { ROLE_INITIATOR, ROLE_RESPONDER, ROLE_BOTH };
@@ -61,6 +63,7 @@ struct flow_script {
 	uint8_t peer_resets_percent;        /* of subflows, some time after they joined */
 	uint8_t peer_announces;             /* words about its addresses and priorities */
 	uint8_t peer_joins;                 /* where it asks: so many times at most */
+	bool peer_rejoins;                  /* ... whenever it has fewer than two subflows */
 };
 
 struct link_script {
@@ -109,7 +112,7 @@ enum path_change { PATH_DOWN, PATH_UP, PATH_READDRESSED, PATH_DEAD, PATH_ALIVE }
 
 struct path_event {
 	uint64_t at_us, lag_us;
-	uint8_t path, change; /* enum path_change; dead and alive are never told */
+	uint8_t path, change; /* uplink; enum path_change; dead and alive are never told */
 };
 
 struct control_script {
@@ -134,6 +137,7 @@ struct scenario {
 	uint8_t family;
 	uint8_t role;   /* enum role */
 	bool multi;     /* several subflows */
+	bool hard;      /* with paths that go, scarce memory, new processes, forged segments */
 	bool published; /* who is asked stands behind an address of its gate's */
 	bool lwip;      /* is what the guest runs, not the model */
 	unsigned n_flows, n_paths;

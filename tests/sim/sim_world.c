@@ -245,7 +245,7 @@ static bool both_reset_over(const struct flow *f)
 	const struct tcp *near = &f->guest.t, *far = &f->far->guest.t;
 	bool any = near->state == TCP_RESET || far->state == TCP_RESET;
 
-	if (w->sc.lossy && (f->check.gave_up || f->far->check.gave_up) &&
+	if ((w->sc.path_faults || (w->sc.lossy && (f->check.gave_up || f->far->check.gave_up))) &&
 	    app_complete(&f->guest.app) && app_complete(&f->far->guest.app))
 		return true;
 	return any && (w->sc.lossy || w->sc.scarce);

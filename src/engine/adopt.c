@@ -70,15 +70,17 @@ static void move_records(struct engine *e, const struct moves *m)
 static void move_paths(struct engine *e, const struct moves *m,
 		       struct engine_path_cfg old[ENGINE_PATHS_MAX])
 {
-	uint64_t pkts[ENGINE_PATHS_MAX][2], bytes[ENGINE_PATHS_MAX][2];
+	uint64_t pkts[ENGINE_PATHS_MAX][2], bytes[ENGINE_PATHS_MAX][2], heard_us[ENGINE_PATHS_MAX];
 	bool usable[ENGINE_PATHS_MAX];
 	uint8_t newest = 0;
 
 	memcpy(pkts, e->path_pkts, sizeof(pkts));
 	memcpy(bytes, e->path_bytes, sizeof(bytes));
 	memcpy(usable, e->path_usable, sizeof(usable));
+	memcpy(heard_us, e->path_heard_us, sizeof(heard_us));
 	memset(e->path_pkts, 0, sizeof(pkts));
 	memset(e->path_bytes, 0, sizeof(bytes));
+	memset(e->path_heard_us, 0, sizeof(heard_us));
 	memset(e->path_usable, 0, sizeof(usable));
 	for (unsigned i = 0; i < OWN_ADDRESSES_MAX; i++)
 		if (e->address_generation[i] > newest)
@@ -88,6 +90,7 @@ static void move_paths(struct engine *e, const struct moves *m,
 
 		old[to] = e->cfg.path[i];
 		e->path_usable[to] = usable[i];
+		e->path_heard_us[to] = heard_us[i];
 		memcpy(e->path_pkts[to], pkts[i], sizeof(pkts[i]));
 		memcpy(e->path_bytes[to], bytes[i], sizeof(bytes[i]));
 	}

@@ -413,6 +413,7 @@ static struct engine_result steal_from_net(struct step *st)
 	c = conn_at(e, s->conn);
 	if (!admit(st, c, &r) || !hops_left(st, c, s, &r))
 		return r;
+	e->path_heard_us[s->path] = st->tick->now_us;
 	e->path_pkts[s->path][ENGINE_GUEST]++;
 	e->path_bytes[s->path][ENGINE_GUEST] += st->p.payload_bytes;
 	return from_net(st, c, s);

@@ -24,14 +24,18 @@ void silence_arrival(struct step *st, struct multi *m)
 	m->came_us = now_us;
 }
 
-/* Has the subflow brought nothing since then, although it did before? */
+/*
+ * Has the subflow brought nothing since then, although it did before? While its path brings
+ * something for others, what it carries stands in a queue there.
+ */
 static bool silent(struct step *st, const struct subflow *s, uint64_t since_us)
 {
 	uint64_t us =
 		SILENT_US + (s->sender == NONE ? 0 : 2ull * sender_at(st->e, s->sender)->srtt_us);
+	uint64_t now_us = st->tick->now_us;
 
-	return s->data_us && s->early == NONE && s->data_us + us <= st->tick->now_us &&
-	       since_us + us <= st->tick->now_us;
+	return s->data_us && s->early == NONE && s->data_us + us <= now_us &&
+	       since_us + us <= now_us && st->e->path_heard_us[s->path] + us <= now_us;
 }
 
 /*

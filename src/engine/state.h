@@ -278,9 +278,11 @@ struct engine {
 	uint32_t heap_n;
 	uint32_t n_half_open;  /* records of responder.c that wait for a third ACK */
 	uint32_t n_half_joins; /* subflows in JOIN_RECEIVED */
+	uint32_t n_checked;    /* records of struct multi whose connection has checksums */
 	uint32_t port_count;   /* joins so far: where the choice of a port goes on */
 	uint64_t counter[REASON_COUNT];
 	uint64_t path_pkts[ENGINE_PATHS_MAX][2], path_bytes[ENGINE_PATHS_MAX][2];
+	uint64_t path_heard_us[ENGINE_PATHS_MAX]; /* when a subflow's segment came there last */
 	bool path_usable[ENGINE_PATHS_MAX];
 	/* Two for each path, IPv4 and IPv6: grows when the address is lost, and so is its id. */
 	uint8_t address_generation[OWN_ADDRESSES_MAX];

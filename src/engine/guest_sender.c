@@ -120,13 +120,11 @@ static void sample(struct guest_sender *g, uint32_t rtt_us)
 /* Bytes SACKed, and the end of the last ones. */
 static uint32_t sacked_bytes(struct engine *e, const struct guest_sender *g, uint32_t *last)
 {
-	uint32_t start, end, bytes = 0;
+	uint32_t bytes = 0;
 
-	for (uint32_t list = g->sacked; spans_first(e, list, &start, &end);
-	     list = spans_next(e, list)) {
-		bytes += end - start;
-		*last = end;
-	}
+	for (uint32_t at = spans_begin(e, g->sacked); at != NONE; at = spans_next(e, at))
+		bytes += spans_at(e, at)->end - spans_at(e, at)->start;
+	spans_end(e, g->sacked, last);
 	return bytes;
 }
 
@@ -155,16 +153,13 @@ static void fill(struct step *st, struct conn *c, uint32_t budget_bytes)
 	g->rtt_at_us = 0;
 	g->rtx_seq = seq_max(g->rtx_seq, c->acked_seq);
 	while (budget_bytes > 0 && seq_lt(g->rtx_seq, end)) {
-		uint32_t list = g->sacked;
-
-		stop = end;
-		while (spans_first(e, list, &start, &stop) && seq_le(stop, g->rtx_seq))
-			list = spans_next(e, list);
-		if (list != NONE && seq_le(start, g->rtx_seq)) {
+		if (!spans_above(e, g->sacked, g->rtx_seq, &start, &stop))
+			start = stop = end;
+		if (seq_le(start, g->rtx_seq)) {
 			g->rtx_seq = stop;
 			continue;
 		}
-		stop = list != NONE ? seq_min(start, end) : end;
+		stop = seq_min(start, end);
 		if (stop - g->rtx_seq > budget_bytes)
 			stop = g->rtx_seq + budget_bytes;
 		budget_bytes -= stop - g->rtx_seq;

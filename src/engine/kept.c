@@ -8,19 +8,25 @@
 
 #include "base/seq.h"
 
-void kept_init(struct kept *x, uint32_t seq, bool stream)
+void kept_init(struct kept *x, uint32_t seq, uint8_t aside_chunks)
 {
 	*x = (struct kept){.base_seq = seq,
 			   .end_seq = seq,
 			   .head = NONE,
 			   .tail = NONE,
 			   .cursor = NONE,
-			   .stream = stream};
+			   .aside_chunks = aside_chunks};
+}
+
+uint32_t kept_aside(const struct conn *c)
+{
+	return 2 + (c->checksum ? KEPT_MAPPING_CHUNKS : 0);
 }
 
 uint32_t kept_available(const struct engine *e)
 {
-	uint32_t left = e->chunks.n_records - e->chunks.n_used, aside = 2 * e->multis.n_used;
+	uint32_t left = e->chunks.n_records - e->chunks.n_used;
+	uint32_t aside = 2 * e->multis.n_used + KEPT_MAPPING_CHUNKS * e->n_checked;
 
 	return left > aside ? left - aside : 0;
 }
@@ -34,9 +40,12 @@ uint64_t kept_share_bytes(const struct engine *e)
 static uint32_t chunks_more(const struct engine *e, const struct kept *x)
 {
 	uint32_t more = kept_available(e), most = KEPT_MAX_BYTES / KEPT_CHUNK_BYTES - x->n_chunks;
+	uint32_t left = e->chunks.n_records - e->chunks.n_used, due = 0;
 
-	if (x->stream && x->n_chunks == 0 && more == 0)
-		more = e->chunks.n_records - e->chunks.n_used > 0;
+	if (x->n_chunks < x->aside_chunks)
+		due = x->aside_chunks - x->n_chunks;
+	if (more < due)
+		more = due < left ? due : left;
 	return more < most ? more : most;
 }
 
@@ -198,5 +207,5 @@ void kept_free(struct engine *e, struct kept *x)
 		x->head = chunk_at(e, i)->next;
 		pool_free(&e->chunks, e, i);
 	}
-	kept_init(x, x->base_seq, x->stream);
+	kept_init(x, x->base_seq, x->aside_chunks);
 }

@@ -7,8 +7,9 @@
  *     without gaps; which bytes of that were really written is the user's to know.
  * S2  Below that only what kept_prune() was told to spare is readable: a dead path may miss bytes
  *     for long that everybody else has, and they must not hold all that came after them.
- * S3  Each of a connection's two streams can always keep one chunk: so many are set aside as there
- *     are streams, and only a stream that holds none takes of them. So what comes in order goes on
+ * S3  Each of a connection's two streams can always keep one chunk, and the mapping that it waits
+ *     for, where there are checksums, KEPT_MAPPING_CHUNKS (verify.h): so many are set aside, and
+ *     only who holds fewer than is set aside for it takes of them. So what comes in order goes on
  *     however full the memory is, and what is kept gets free again.
  */
 #ifndef MPGATE_ENGINE_KEPT_H
@@ -16,8 +17,13 @@
 
 #include "engine/state.h"
 
-/* An empty stream that begins at `seq`; one of a connection's two, or something besides. */
-void kept_init(struct kept *x, uint32_t seq, bool stream);
+#define KEPT_MAPPING_CHUNKS 4 /* 65535 bytes */
+
+/* An empty stream that begins at `seq`, of those for which so many chunks are set aside. */
+void kept_init(struct kept *x, uint32_t seq, uint8_t aside_chunks);
+
+/* Chunks that are set aside for a connection with several subflows. */
+uint32_t kept_aside(const struct conn *c);
 
 /* Chunks that anybody may take. */
 uint32_t kept_available(const struct engine *e);

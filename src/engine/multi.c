@@ -18,6 +18,7 @@
 #include "engine/kept.h"
 #include "engine/to_guest.h"
 #include "engine/to_net.h"
+#include "engine/verify.h"
 
 static uint32_t millis(uint64_t since_us, uint64_t now_us)
 {
@@ -27,8 +28,8 @@ static uint32_t millis(uint64_t since_us, uint64_t now_us)
 bool multi_new(struct step *st, struct conn *c)
 {
 	struct engine *e = st->e;
-	/* Two chunks are set aside for it (kept.h, S3). */
-	uint32_t i = kept_available(e) < 2 ? NONE : pool_new(&e->multis, e);
+	bool room = kept_available(e) >= kept_aside(c) && (!c->checksum || verify_room(e));
+	uint32_t i = room ? pool_new(&e->multis, e) : NONE;
 	struct subflow *s;
 	struct multi *m;
 
@@ -37,6 +38,8 @@ bool multi_new(struct step *st, struct conn *c)
 	m = multi_at(e, i);
 	memset(m, 0, sizeof(*m));
 	m->conn = conn_index(e, c);
+	m->checked = c->checksum;
+	e->n_checked += m->checked;
 	m->early = m->again = m->spans = NONE;
 	m->hand_seq = m->end_seq = m->nxt_seq = c->max_seq - c->guest_fin;
 	m->told_seq = c->told_guest_edge_seq;
@@ -44,14 +47,14 @@ bool multi_new(struct step *st, struct conn *c)
 	m->round_guest_seq = c->max_seq;
 	m->round_guest_bytes = m->most_guest_bytes = c->max_seq - c->una_seq;
 	m->rx_told_seq = c->told_peer_edge_seq;
-	m->pruned_seq = c->una_seq;
+	m->pruned_seq = m->recover_seq = c->una_seq;
 	m->rx_hand_seq = m->rx_nxt_seq = c->sent_seq - c->peer_fin;
 	m->fin_out = c->guest_fin;
 	if (c->guest_fin && !c->guest_fin_acked)
 		m->fin_at_us = st->tick->now_us + 1;
 	m->last_to = -1;
-	kept_init(&m->tx, c->una_seq, true);
-	kept_init(&m->rx, m->rx_nxt_seq, true);
+	kept_init(&m->tx, c->una_seq, 1);
+	kept_init(&m->rx, m->rx_nxt_seq, 1);
 	guest_sender_init(c, m);
 	for (uint32_t k = c->subflow; k != NONE; k = s->next) {
 		s = subflow_at(e, k);
@@ -102,6 +105,7 @@ void multi_free(struct engine *e, struct conn *c)
 	spans_free(e, &m->again);
 	spans_free(e, &m->spans);
 	spans_free(e, &m->guest.sacked);
+	e->n_checked -= m->checked;
 	pool_free(&e->multis, e, c->multi);
 	c->multi = NONE;
 }
@@ -174,7 +178,7 @@ static unsigned sack_blocks(struct step *st, const struct conn *c, struct subflo
 	struct engine *e = st->e;
 	bool unkept = owes_unkept(e, c, s);
 	uint32_t from = unkept ? sender_at(e, s->sender)->hand_ssn : s->rcv_nxt;
-	uint32_t list = s->early, newest = 0, start, end;
+	uint32_t newest = 0, start, end;
 	unsigned n = 0;
 
 	if (max > OPTIONS_SACK_MAX)
@@ -190,9 +194,13 @@ static unsigned sack_blocks(struct step *st, const struct conn *c, struct subflo
 		newest = start;
 		b[n++] = (struct sack_block){start, end};
 	}
-	for (; n < max && spans_first(e, list, &start, &end); list = spans_next(e, list))
-		if (start != newest && seq_le(from, start))
-			b[n++] = (struct sack_block){start, end};
+	for (uint32_t at = spans_begin(e, s->early); n < max && at != NONE;
+	     at = spans_next(e, at)) {
+		const struct span *x = spans_at(e, at);
+
+		if (x->start != newest && seq_le(from, x->start))
+			b[n++] = (struct sack_block){x->start, x->end};
+	}
 	return n;
 }
 
@@ -236,13 +244,12 @@ static void sack_guest(struct engine *e, const struct conn *c, struct options_wr
 {
 	const struct multi *m = multi_at(e, c->multi);
 	struct sack_block b[OPTIONS_SACK_MAX];
-	uint32_t list = m->early;
 	unsigned n = 0;
 
 	if (!c->sack || c->una_seq != m->end_seq)
 		return;
-	for (; n < 3 && spans_first(e, list, &b[n].start, &b[n].end); list = spans_next(e, list))
-		n++;
+	for (uint32_t at = spans_begin(e, m->early); n < 3 && at != NONE; at = spans_next(e, at))
+		b[n++] = (struct sack_block){spans_at(e, at)->start, spans_at(e, at)->end};
 	if (n > 0)
 		options_put_sack(w, b, n);
 }

@@ -60,18 +60,25 @@ struct sender {
 		rate_until_us; /* most delivered, now and in the time before */
 	struct cc cc;
 
-	/* from_net: mappings that wait for their checksum; what stood below came before that */
-	uint32_t partials, hand_ssn;
+	/* from_net: mappings that wait for their checksum; V3 and V2 of verify.h */
+	uint32_t partials, hand_ssn, void_ssn;
 	uint32_t refused_ssn; /* what found no memory last, out of the data's order */
 	bool refused, starved;
 	uint32_t told_ack; /* what was acknowledged without data last, and how often before */
 	uint8_t n_same_ack;
 };
 
-/* A stretch of the peer's data that came out of order, in the sequence the guest sees. */
+/* A stretch of sequence numbers (spans.h). */
 struct span {
 	uint32_t pool_link, next;
 	uint32_t start, end;
+};
+
+/* What a list of them begins with: its last one, the one that was touched last, how many. */
+struct span_list {
+	uint32_t last; /* the pool's while free */
+	uint32_t first;
+	uint32_t cursor, n;
 };
 
 #define KEPT_CHUNK_BYTES 16384
@@ -89,7 +96,7 @@ struct kept {
 	uint32_t end_seq;  /* where the next chunk begins */
 	uint32_t n_chunks;
 	uint32_t head, tail, cursor;
-	bool stream; /* of a connection: may take the last chunks (kept.h, S3) */
+	uint8_t aside_chunks; /* may be taken of what is set aside (kept.h, S3) */
 };
 
 /* A mapping of the peer that is not whole yet (verify.h). */
@@ -97,7 +104,6 @@ struct partial {
 	uint32_t pool_link, next;
 	uint32_t ssn, seq, bytes; /* seq: as the guest sees it */
 	uint16_t sum;             /* of the pseudo-header and the checksum, folded */
-	bool given_up;            /* its bytes are kept no more */
 	struct kept kept;         /* by ssn */
 };
 
@@ -140,6 +146,7 @@ struct multi {
 	bool fin_out;
 	uint64_t fin_at_us, data_at_us; /* DATA_FIN again; the data level's own timer */
 	uint64_t ack_guest_at_us;       /* when the guest is told more; 0: nothing is held back */
+	uint32_t recover_seq; /* below, what nobody carries goes again as soon as it is first */
 	uint8_t n_fin, n_data;
 	uint8_t n_slow_rounds; /* of the guest's, in a row, in which its window did not grow */
 	uint32_t pruned_seq;   /* una_seq when memory was last given back */
@@ -169,6 +176,7 @@ struct multi {
 	uint64_t ts_since_us;
 
 	uint8_t n_altered;  /* wrong checksums on the only subflow left */
+	bool checked;       /* counted in n_checked */
 	uint32_t last_from; /* subflow that brought data last */
 	int last_to;
 	struct sched sched;

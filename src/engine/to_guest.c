@@ -341,19 +341,43 @@ static enum reason take_whole(struct step *st, struct conn *c, struct subflow *s
 }
 
 /*
- * The mapping holds what comes next: what came early makes room for it. It was acknowledged on its
- * subflows only, so the peer's data level sends it again. False: there is nothing to give up.
+ * V4: the mapping holds what comes next, and what came early makes room for it. That was
+ * acknowledged on its subflows only, so the peer's data level sends it again. False: it does not.
  */
-static bool make_room(struct step *st, struct conn *c, const struct stretch *x)
+static bool make_room(struct step *st, struct conn *c, const struct subflow *s,
+		      const struct stretch *x)
 {
-	struct multi *m = multi_of(st->e, c);
+	struct engine *e = st->e;
+	struct multi *m = multi_of(e, c);
+	uint32_t begin = x->partial ? x->partial->seq : x->seq - (x->ssn - x->map->ssn);
+	bool any = m->spans != NONE;
 
-	if (seq_lt(m->rx_nxt_seq, x->seq) || m->spans == NONE)
+	if (seq_lt(m->rx_nxt_seq, begin))
 		return false;
-	spans_free(st->e, &m->spans);
-	kept_cut(st->e, &m->rx, m->rx_nxt_seq);
-	count(st->e, REASON_DATA_DISCARDED);
+	spans_free(e, &m->spans);
+	kept_cut(e, &m->rx, m->rx_nxt_seq);
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		any |= verify_yield(e, subflow_at(e, k), subflow_at(e, k) == s, x->ssn);
+	if (any)
+		count(e, REASON_DATA_DISCARDED);
 	return true;
+}
+
+/* The piece goes to its mapping, if there is memory for it or something can be done for some. */
+static enum verified verify(struct step *st, struct conn *c, struct subflow *s,
+			    const struct stretch *x)
+{
+	struct engine *e = st->e;
+	enum verified v = verify_piece(e, c, s, x->map, x->ssn, x->payload, x->bytes, false);
+
+	if (v != VERIFY_NO_MEMORY)
+		return v;
+	if (make_room(st, c, s, x))
+		return verify_piece(e, c, s, x->map, x->ssn, x->payload, x->bytes, true);
+	if (!discard(st, c, s, x))
+		return VERIFY_NO_MEMORY;
+	verify_give_up(e, s, x->map, x->ssn);
+	return VERIFY_KNOWN;
 }
 
 /* With DSS checksums: nothing goes on before its mapping was verified (verify.h). */
@@ -361,24 +385,24 @@ static enum reason take_checked(struct step *st, struct conn *c, struct subflow 
 				const struct stretch *x, bool *sent)
 {
 	struct engine *e = st->e;
+	enum reason reason;
 	struct partial *p;
 
 	if (s->sender == NONE)
 		return REASON_DROP_STATE;
-	switch (verify_piece(e, c, s, x->map, x->ssn, x->payload, x->bytes)) {
+	switch (verify(st, c, s, x)) {
 	case VERIFY_GOOD:
-		return take_mapped(st, c, s, x, sent);
+		reason = take_mapped(st, c, s, x, sent);
+		/* Only a part found room: the rest would not be known again in other pieces. */
+		if (reason != REASON_DATA_TO_GUEST)
+			verify_give_up(e, s, x->map, x->ssn);
+		return reason;
 	case VERIFY_BAD:
 		return wrong(st, c, s, x->seq - (x->ssn - x->map->ssn), false);
 	case VERIFY_TOO_LATE:
 		return wrong(st, c, s, x->seq, true);
 	case VERIFY_NO_MEMORY:
-		if (!make_room(st, c, x) &&
-		    !(discard(st, c, s, x) && verify_give_up(e, c, s, x->map)))
-			return REASON_DROP_NO_PAYLOAD_MEMORY;
-		if (verify_piece(e, c, s, x->map, x->ssn, x->payload, x->bytes) == VERIFY_NO_MEMORY)
-			return REASON_DROP_NO_PAYLOAD_MEMORY;
-		break;
+		return REASON_DROP_NO_PAYLOAD_MEMORY;
 	case VERIFY_KNOWN:
 	case VERIFY_HELD:
 		break;
@@ -386,9 +410,7 @@ static enum reason take_checked(struct step *st, struct conn *c, struct subflow 
 	if (!received(e, s, x->ssn, x->ssn + x->bytes))
 		return REASON_DROP_NO_PAYLOAD_MEMORY;
 	p = verify_find(e, s, x->ssn);
-	if (!p || p->given_up)
-		return REASON_DATA_TO_GUEST;
-	switch (verify_whole(e, s, p)) {
+	switch (p ? verify_whole(e, s, p) : VERIFY_HELD) {
 	case VERIFY_GOOD:
 		return take_whole(st, c, s, p, sent);
 	case VERIFY_BAD:

@@ -24,13 +24,11 @@ static uint32_t *list_of(struct engine *e, const struct subflow *s)
 void verify_begin(struct engine *e, const struct conn *c, struct subflow *s)
 {
 	struct sender *x = sender_at(e, s->sender);
-	uint32_t start, end;
 
 	x->partials = NONE;
 	x->hand_ssn = s->rcv_nxt;
-	for (uint32_t list = s->early; spans_first(e, list, &start, &end);
-	     list = spans_next(e, list))
-		x->hand_ssn = end;
+	spans_end(e, s->early, &x->hand_ssn);
+	x->void_ssn = s->rcv_nxt;
 	/* What came early and could not be remembered was passed on all the same. */
 	if (s->initial)
 		x->hand_ssn = seq_max(x->hand_ssn, receive_ssn(s, c->sent_seq - c->peer_fin));
@@ -88,14 +86,7 @@ static bool received(struct engine *e, const struct subflow *s, uint32_t ssn, ui
 /* ... or something of it. */
 static bool overlaps(struct engine *e, const struct subflow *s, uint32_t ssn, uint32_t end)
 {
-	uint32_t from, to;
-
-	if (seq_lt(ssn, s->rcv_nxt))
-		return true;
-	for (uint32_t list = s->early; spans_first(e, list, &from, &to); list = spans_next(e, list))
-		if (seq_lt(ssn, to) && seq_lt(from, end))
-			return true;
-	return false;
+	return seq_lt(ssn, s->rcv_nxt) || spans_overlap(e, s->early, ssn, end);
 }
 
 static uint64_t header(const struct subflow *s, const struct peer_map *m)
@@ -104,10 +95,15 @@ static uint64_t header(const struct subflow *s, const struct peer_map *m)
 	       dss_sum_header(m->dsn, m->ssn - s->irs, (uint16_t)(m->len_bytes + m->data_fin));
 }
 
-static struct partial *hold(struct engine *e, const struct conn *c, struct subflow *s,
-			    const struct peer_map *m)
+bool verify_room(const struct engine *e)
 {
-	uint32_t *at = list_of(e, s), i = pool_new(&e->partials, e);
+	return e->partials.n_records - e->partials.n_used > e->n_checked;
+}
+
+static struct partial *hold(struct engine *e, const struct conn *c, struct subflow *s,
+			    const struct peer_map *m, bool due)
+{
+	uint32_t *at = list_of(e, s), i = due || verify_room(e) ? pool_new(&e->partials, e) : NONE;
 	struct partial *p;
 
 	if (i == NONE)
@@ -117,7 +113,7 @@ static struct partial *hold(struct engine *e, const struct conn *c, struct subfl
 			      .seq = seq_of_peer_dsn(c, m->dsn),
 			      .bytes = m->len_bytes,
 			      .sum = csum_fold(header(s, m))};
-	kept_init(&p->kept, m->ssn, false);
+	kept_init(&p->kept, m->ssn, 0);
 	while (*at != NONE && seq_lt(partial_at(e, *at)->ssn, m->ssn))
 		at = &partial_at(e, *at)->next;
 	p->next = *at;
@@ -125,18 +121,38 @@ static struct partial *hold(struct engine *e, const struct conn *c, struct subfl
 	return p;
 }
 
-bool verify_give_up(struct engine *e, const struct conn *c, struct subflow *s,
-		    const struct peer_map *m)
+/* V2 */
+static void forget(struct engine *e, const struct subflow *s, uint32_t end)
 {
-	struct partial *p = m ? verify_find(e, s, m->ssn) : NULL;
+	struct sender *x = sender_at(e, s->sender);
 
-	if (m && !p)
-		p = hold(e, c, s, m);
-	if (!p)
-		return false;
-	kept_free(e, &p->kept);
-	p->given_up = true;
-	return true;
+	x->void_ssn = seq_max(seq_max(x->void_ssn, s->rcv_nxt), end);
+}
+
+void verify_give_up(struct engine *e, struct subflow *s, const struct peer_map *m, uint32_t ssn)
+{
+	struct partial *p = verify_find(e, s, ssn);
+
+	forget(e, s, p ? p->ssn + p->bytes : m->ssn + m->len_bytes);
+	if (p)
+		verify_drop(e, s, p);
+}
+
+bool verify_yield(struct engine *e, struct subflow *s, bool spare, uint32_t ssn)
+{
+	bool any = false;
+
+	for (uint32_t i = s->sender == NONE ? NONE : *list_of(e, s), next; i != NONE; i = next) {
+		struct partial *p = partial_at(e, i);
+
+		next = p->next;
+		if (spare && ssn - p->ssn < p->bytes)
+			continue;
+		forget(e, s, p->ssn + p->bytes);
+		verify_drop(e, s, p);
+		any = true;
+	}
+	return any;
 }
 
 /* V3: as on a single path, which cannot sum what overlaps. */
@@ -158,46 +174,71 @@ static enum verified old(struct engine *e, const struct subflow *s, struct peer_
 }
 
 /* All of it went to the guest and is kept for it; what was passed on unkept it may have lost. */
-static bool useless(struct engine *e, const struct conn *c, const struct peer_map *m)
+static bool useless(struct engine *e, const struct conn *c, uint32_t seq, uint32_t bytes)
 {
 	const struct multi *x = multi_at(e, c->multi);
-	uint32_t seq = seq_of_peer_dsn(c, m->dsn);
 
-	return seq_le(seq + m->len_bytes, x->rx_nxt_seq) &&
-	       (seq_le(x->rx_hand_seq, seq) || seq_le(seq + m->len_bytes, acked_data_seq(c)));
+	return seq_le(seq + bytes, x->rx_nxt_seq) &&
+	       (seq_le(x->rx_hand_seq, seq) || seq_le(seq + bytes, acked_data_seq(c)));
+}
+
+/* Of a mapping of which something was received before, or which comes in pieces. */
+static enum verified held(struct engine *e, struct subflow *s, struct partial *p, uint32_t ssn,
+			  const uint8_t *payload, uint32_t bytes, bool due)
+{
+	bool kept;
+
+	p->kept.aside_chunks = due ? KEPT_MAPPING_CHUNKS : 0;
+	kept = kept_write(e, &p->kept, ssn, payload, bytes);
+	p->kept.aside_chunks = 0;
+	if (!kept && p->kept.n_chunks == 0)
+		verify_drop(e, s, p);
+	return kept ? VERIFY_HELD : VERIFY_NO_MEMORY;
+}
+
+/* The segment holds the mapping, and it is right. */
+static bool whole(const struct subflow *s, const struct peer_map *m, const uint8_t *payload,
+		  uint32_t bytes)
+{
+	return bytes == m->len_bytes &&
+	       csum_fold(header(s, m) + dss_sum_bytes(0, payload, bytes)) == 0xffff;
 }
 
 enum verified verify_piece(struct engine *e, const struct conn *c, struct subflow *s,
-			   struct peer_map *m, uint32_t ssn, const uint8_t *payload, uint32_t bytes)
+			   struct peer_map *m, uint32_t ssn, const uint8_t *payload, uint32_t bytes,
+			   bool due)
 {
 	struct partial *p = verify_find(e, s, ssn);
-	uint64_t sum;
+	const struct sender *x = sender_at(e, s->sender);
+	bool known;
 
-	if (p) {
-		if (p->given_up)
-			return VERIFY_KNOWN;
-		return kept_write(e, &p->kept, ssn, payload, bytes) ? VERIFY_HELD
-								    : VERIFY_NO_MEMORY;
-	}
-	if (seq_lt(m->ssn, sender_at(e, s->sender)->hand_ssn))
-		return old(e, s, m, ssn, payload, bytes);
-	if (received(e, s, ssn, ssn + bytes) || useless(e, c, m))
+	if (p && useless(e, c, p->seq, p->bytes)) {
+		verify_give_up(e, s, m, ssn);
 		return VERIFY_KNOWN;
-	/* V1, V2: something of it came under another mapping. */
-	if (overlaps(e, s, m->ssn, m->ssn + m->len_bytes))
-		return VERIFY_BAD;
-	if (bytes == m->len_bytes) {
-		sum = header(s, m) + dss_sum_bytes(0, payload, bytes);
-		return csum_fold(sum) == 0xffff ? VERIFY_GOOD : VERIFY_BAD;
 	}
-	p = hold(e, c, s, m);
-	if (!p)
-		return VERIFY_NO_MEMORY;
-	if (!kept_write(e, &p->kept, ssn, payload, bytes)) {
+	if (p && m && m->ssn == p->ssn && bytes == p->bytes && whole(s, m, payload, bytes)) {
 		verify_drop(e, s, p);
-		return VERIFY_NO_MEMORY;
+		return VERIFY_GOOD;
 	}
-	return VERIFY_HELD;
+	if (p)
+		return held(e, s, p, ssn, payload, bytes, due);
+	if (seq_lt(m->ssn, x->hand_ssn))
+		return old(e, s, m, ssn, payload, bytes);
+	if (received(e, s, ssn, ssn + bytes) ||
+	    useless(e, c, seq_of_peer_dsn(c, m->dsn), m->len_bytes))
+		return VERIFY_KNOWN;
+	/* V1, V2: something of it came under another mapping, or was thrown away. */
+	known = overlaps(e, s, m->ssn, m->ssn + m->len_bytes);
+	if (known && !seq_lt(m->ssn, x->void_ssn))
+		return VERIFY_BAD;
+	if (whole(s, m, payload, bytes))
+		return VERIFY_GOOD;
+	if (known)
+		return VERIFY_KNOWN;
+	if (bytes == m->len_bytes)
+		return VERIFY_BAD;
+	p = hold(e, c, s, m, due);
+	return p ? held(e, s, p, ssn, payload, bytes, due) : VERIFY_NO_MEMORY;
 }
 
 enum verified verify_whole(struct engine *e, const struct subflow *s, const struct partial *p)

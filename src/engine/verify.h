@@ -11,11 +11,19 @@
  * V1  A partial holds a mapping of which the subflow received something, but not yet all; they are
  *     ascending by ssn and do not overlap. Who sends another mapping for the same bytes has the
  *     first one checked.
- * V2  What the subflow received and no partial holds was verified, or was given up for lack of
- *     memory: then it was never DATA_ACKed, and the peer's data level sends it again.
+ * V2  What the subflow received and no partial holds was verified, or belongs to a mapping below
+ *     `void_ssn` that was given up for lack of memory: it was never DATA_ACKed, the peer's data
+ *     level sends it again, and what else comes of such a mapping is thrown away.
  * V3  Below `hand_ssn` stands what was passed on while there was one subflow, as it came. A mapping
  *     that begins there is finished likewise; when it proves wrong, the guest has wrong bytes that
  *     nobody can take back, and the connection is reset.
+ * V4  Of a mapping nothing can go on before all of it is here, so whoever begins to send one that
+ *     holds the data's next byte must be able to finish it, whatever the memory. For each
+ *     connection one record and the chunks of the longest mapping are set aside (kept.h, S3). The
+ *     mapping that holds the next byte takes them when nothing else is left, and then all other
+ *     partials of the connection are given up: one mapping for the next byte displaces another
+ *     only where the peer sends that byte twice, and the last of them is finished unless its
+ *     subflow dies, after which the peer sends it elsewhere.
  */
 #ifndef MPGATE_ENGINE_VERIFY_H
 #define MPGATE_ENGINE_VERIFY_H
@@ -35,13 +43,16 @@ enum verified {
 void verify_begin(struct engine *e, const struct conn *c, struct subflow *s);
 void verify_end(struct engine *e, struct subflow *s);
 
+/* Is there a record left that can be set aside for one more connection (V4)? */
+bool verify_room(const struct engine *e);
+
 /*
  * The stretch [ssn, ssn + bytes) of the mapping `m` (or of the partial at ssn, then m may be null),
- * before it counts as received.
+ * before it counts as received. `due`: V4 holds, it may take what is set aside.
  */
 enum verified verify_piece(struct engine *e, const struct conn *c, struct subflow *s,
-			   struct peer_map *m, uint32_t ssn, const uint8_t *payload,
-			   uint32_t bytes);
+			   struct peer_map *m, uint32_t ssn, const uint8_t *payload, uint32_t bytes,
+			   bool due);
 
 /* The mapping of a kept piece at ssn; null when none is kept. */
 struct partial *verify_find(struct engine *e, const struct subflow *s, uint32_t ssn);
@@ -49,9 +60,11 @@ struct partial *verify_find(struct engine *e, const struct subflow *s, uint32_t 
 /* After the piece counts as received: VERIFY_HELD while some is missing, then GOOD or BAD. */
 enum verified verify_whole(struct engine *e, const struct subflow *s, const struct partial *p);
 
-/* From here on what comes of the mapping is thrown away. False: no record was free for that. */
-bool verify_give_up(struct engine *e, const struct conn *c, struct subflow *s,
-		    const struct peer_map *m);
+/* From here on what comes of the mapping (or the partial at ssn) is thrown away. */
+void verify_give_up(struct engine *e, struct subflow *s, const struct peer_map *m, uint32_t ssn);
+
+/* Gives up all partials of the subflow but the one at `ssn`, if `spare`. False: there were none. */
+bool verify_yield(struct engine *e, struct subflow *s, bool spare, uint32_t ssn);
 
 /* Gives the partial back. */
 void verify_drop(struct engine *e, struct subflow *s, struct partial *p);

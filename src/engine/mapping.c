@@ -62,10 +62,11 @@ static bool joins(const struct mapping *m, const struct mapping_view *v)
 	       end_seq(m) == v->seq && m->ssn + span(m) == v->ssn;
 }
 
-/* Puts a record behind `before` (NONE: at the head). */
-static struct mapping *insert(struct engine *e, struct subflow *s, uint32_t before)
+/* Puts a record behind `before` (NONE: at the head). `due`: M5 holds. */
+static struct mapping *insert(struct engine *e, struct subflow *s, uint32_t before, bool due)
 {
-	uint32_t i = pool_new(&e->mappings, e);
+	uint32_t left = e->mappings.n_records - e->mappings.n_used;
+	uint32_t i = due || left > e->conns.n_records ? pool_new(&e->mappings, e) : NONE;
 	struct mapping *m;
 
 	if (i == NONE)
@@ -95,7 +96,7 @@ bool mapping_add(struct engine *e, struct subflow *s, const struct mapping_view 
 		mapping_at(e, before)->count++;
 		return true;
 	}
-	m = insert(e, s, before);
+	m = insert(e, s, before, v->seq == conn_at(e, s->conn)->una_seq);
 	if (!m)
 		return false;
 	m->seq = v->seq;
@@ -137,7 +138,7 @@ bool mapping_rm(struct engine *e, struct subflow *s, uint32_t seq)
 		return true;
 	}
 	if (nth > 0 && nth + 1 < m->count) {
-		rest = insert(e, s, i);
+		rest = insert(e, s, i, false);
 		if (!rest)
 			return false;
 		rest->seq = m->seq + (nth + 1) * m->len_bytes;

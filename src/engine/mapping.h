@@ -16,6 +16,9 @@
  *     the subflow (the peer took them at subflow level but never DATA_ACKed them).
  * M4  What lies between two records was never seen here (lost before the gate): its ssn follows
  *     from the record before.
+ * M5  For each connection one record is set aside, for the mapping of the first byte that the peer
+ *     lacks: when that was lost before the gate, all that the connection's other records hold
+ *     waits for it, and would wait for ever.
  */
 #ifndef MPGATE_ENGINE_MAPPING_H
 #define MPGATE_ENGINE_MAPPING_H
@@ -39,8 +42,8 @@ bool mapping_find(struct engine *e, const struct subflow *s, uint32_t seq, struc
 		  uint32_t *ssn, uint32_t *until);
 
 /*
- * Remembers a mapping that overlaps no other. False when no record is free. `lone` forbids sharing
- * a record (it has a checksum or a DATA_FIN of its own).
+ * Remembers a mapping that overlaps no other. False when no record is free (M5). `lone` forbids
+ * sharing a record (it has a checksum or a DATA_FIN of its own).
  */
 bool mapping_add(struct engine *e, struct subflow *s, const struct mapping_view *m, bool lone);
 

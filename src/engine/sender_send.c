@@ -177,7 +177,11 @@ void sender_retransmit(struct step *st, struct conn *c, struct subflow *s)
 		if (room < mss)
 			room = mss;
 		room -= room % mss;
-		if (t->bytes > room && !scoreboard_cut(st->e, x, t, room))
+		/*
+		 * Without a record to cut it, it goes whole when nothing else is on its way: what
+		 * holds the records may be waiting for it.
+		 */
+		if (t->bytes > room && !scoreboard_cut(st->e, x, t, room) && x->in_flight_bytes > 0)
 			return;
 		if (!sender_transmit(st, c, s, t))
 			return;

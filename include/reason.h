@@ -222,6 +222,9 @@
 	X(SUBFLOW_PATH_DOWN, "subflow_path_down", "A subflow ended because its path went down.")   \
 	X(SUBFLOW_SILENT, "subflow_silent",                                                        \
 	  "A subflow ended because it was silent while all waited for what it carried.")           \
+	X(SUBFLOW_SPLIT, "subflow_split",                                                          \
+	  "With DSS checksums the guest repeats only a part of what it had sent as one segment, "  \
+	  "which the peer cannot acknowledge: another subflow carries it.")                        \
 	X(SUBFLOW_LOST, "subflow_lost", "The last subflow is gone: waiting for a path to rejoin.") \
 	X(DROP_OUTPUT_FULL, "drop_output_full",                                                    \
 	  "The caller's output array was full: the sender will send again.")                       \
@@ -251,7 +254,7 @@
 	  "on the only subflow left: the connection was reset.")                                   \
 	X(CLOSED_SPLIT, "closed_split",                                                            \
 	  "With DSS checksums the guest sent again and again only a part of what it had sent as "  \
-	  "one segment: the peer can never acknowledge that, so the connection was reset.")        \
+	  "one segment, and no other subflow could be had to carry it: the connection was reset.") \
 	X(CLOSED_NO_FALLBACK, "closed_no_fallback",                                                \
 	  "Options vanished after a FIN had become DATA_FIN: the connection was reset.")           \
 	X(CLOSED_SHUTDOWN, "closed_shutdown",                                                      \

@@ -42,6 +42,10 @@ struct engine_result multi_from_guest(struct step *st, struct conn *c)
 	if (st->o.has_timestamps && c->una_seq == c->max_seq)
 		m->ts_echo = st->o.tsval;
 	reason = to_net_take(st, c);
+	if (reason == REASON_CLOSED_SPLIT) {
+		conn_reset(st, c, reason);
+		return done(st, c, REASON_RST_TO_GUEST);
+	}
 	multi_push(st, c);
 	to_guest_acked(st, c, old_acked, old_edge);
 	conn_close_check(st, c);

@@ -10,7 +10,8 @@
 #include "engine/pmtu.h"
 
 #define MAP_MAX_BYTES 65534 /* with DATA_FIN it still fits into 16 bits */
-#define AGAIN_MAX 6         /* of a timer that doubles from 200 ms: 13 s */
+#define LEAVE_AGAIN 2
+#define AGAIN_MAX 6 /* of a timer that doubles from 200 ms: 13 s */
 
 /* Before the peer's first DSS, what stands at ISN+1 carries the keys. */
 bool piece_capable_again(const struct conn *c, const struct subflow *s, uint32_t ssn)
@@ -60,19 +61,24 @@ static bool must_remap(const struct conn *c, struct subflow *s, struct piece *x)
 	return x->second_round;
 }
 
-/*
- * With checksums the peer acknowledges a mapping only whole. A guest that makes its segments
- * smaller than they were, and whose timer runs out, sends the same part of it again and again: the
- * rest cannot follow before that part is acknowledged, and that would not be true (I1).
- */
-static bool tail_missing(const struct conn *c, struct subflow *s, const struct piece *x)
+/* The peer has this part on the subflow, and lacks a later one. */
+static bool tail_missing(const struct conn *c, const struct subflow *s, const struct piece *x)
 {
-	if (!c->checksum || !seq_lt(s->snd_una, x->map.ssn + x->map.len_bytes))
-		return false;
-	if (s->again_seq != x->seq)
+	return c->checksum && seq_lt(s->snd_una, x->map.ssn + x->map.len_bytes);
+}
+
+bool piece_split(struct conn *c, struct subflow *s, uint32_t seq)
+{
+	if (s->again_seq != seq)
 		s->n_again = 0;
-	s->again_seq = x->seq;
-	return ++s->n_again >= AGAIN_MAX;
+	s->again_seq = seq;
+	if (s->n_again < UINT8_MAX)
+		s->n_again++;
+	if (s->n_again >= LEAVE_AGAIN && !s->leaving) {
+		s->leaving = REASON_SUBFLOW_SPLIT;
+		c->join_at_us = 0;
+	}
+	return s->n_again >= AGAIN_MAX;
 }
 
 /*
@@ -107,7 +113,7 @@ bool piece_place(struct step *st, struct conn *c, struct subflow *s, struct piec
 		x->ssn = x->map.ssn + (x->seq - x->map.seq);
 		s->retransmits++;
 		again = seq_le(x->ssn + x->bytes, s->snd_una);
-		x->stuck = again && tail_missing(c, s, x);
+		x->stuck = again && tail_missing(c, s, x) && piece_split(c, s, x->seq);
 		if (!again || !must_remap(c, s, x))
 			return true;
 		if (!mapping_rm(st->e, s, x->seq))

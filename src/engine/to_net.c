@@ -11,6 +11,7 @@
 #include "base/seq.h"
 #include "engine/emit.h"
 #include "engine/multi.h"
+#include "engine/piece.h"
 #include "engine/scoreboard.h"
 #include "engine/sender.h"
 #include "engine/spans.h"
@@ -114,16 +115,39 @@ static void echo_ts(struct multi *m, uint32_t una_seq)
 	m->n_tsmarks = (uint8_t)(m->n_tsmarks - i + 1u);
 }
 
+/* What a silent one carries was sent on others as well, which may have seen it thrown away. */
+static bool carries(struct engine *e, const struct subflow *s)
+{
+	return s->sender != NONE && e->path_usable[s->path] && !sender_at(e, s->sender)->stale;
+}
+
+/* The peer has the bytes at `seq` on the subflow, but only the guest has their mapping's rest. */
+static bool rest_missing(struct engine *e, const struct conn *c, const struct sender *x,
+			 uint32_t seq)
+{
+	const struct txseg *t = x->head == NONE ? NULL : txseg_at(e, x->head);
+
+	return c->checksum && t && t->foreign && seq - t->map_seq < t->map_len_bytes;
+}
+
+static bool others_carry(struct engine *e, const struct conn *c, const struct subflow *but)
+{
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		if (subflow_at(e, k) != but && carries(e, subflow_at(e, k)))
+			return true;
+	return false;
+}
+
 /* What the guest sent before the gate kept bytes and sends again: kept now. */
-static bool take_old(struct step *st, struct conn *c, uint32_t seq, const uint8_t *data,
-		     uint32_t bytes)
+static enum reason take_old(struct step *st, struct conn *c, uint32_t seq, const uint8_t *data,
+			    uint32_t bytes)
 {
 	struct engine *e = st->e;
 	struct multi *m = multi_of(e, c);
 
 	bytes = kept_fit(e, &m->tx, seq, bytes);
 	if (bytes == 0 || !kept_write(e, &m->tx, seq, data, bytes))
-		return false;
+		return REASON_DROP_NO_PAYLOAD_MEMORY;
 	/* Its own subflow must have it in its place (I4), and brings it, if it is alive. */
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		struct subflow *s = subflow_at(e, k);
@@ -131,11 +155,15 @@ static bool take_old(struct step *st, struct conn *c, uint32_t seq, const uint8_
 		if (s->sender == NONE || !s->initial || s->remapped)
 			continue;
 		if (scoreboard_adopt(e, sender_at(e, s->sender), seq, seq + bytes) > 0)
-			return true;
+			return REASON_DATA_TO_NET;
 		if (scoreboard_needs(e, sender_at(e, s->sender), seq, seq + bytes))
-			return true;
+			return REASON_DATA_TO_NET;
+		if (rest_missing(e, c, sender_at(e, s->sender), seq) && piece_split(c, s, seq) &&
+		    !others_carry(e, c, s))
+			return REASON_CLOSED_SPLIT;
 	}
-	return spans_add(e, &m->again, seq, seq + bytes);
+	return spans_add(e, &m->again, seq, seq + bytes) ? REASON_DATA_TO_NET
+							 : REASON_DROP_NO_PAYLOAD_MEMORY;
 }
 
 static enum reason take_new(struct step *st, struct conn *c, uint32_t seq, const uint8_t *data,
@@ -191,8 +219,9 @@ enum reason to_net_take(struct step *st, struct conn *c)
 	if (p->payload_bytes > 0 && seq_lt(seq, m->hand_seq)) {
 		uint32_t n = seq_min(end, m->hand_seq) - seq;
 
-		if (!take_old(st, c, seq, data, n))
-			return REASON_DROP_NO_PAYLOAD_MEMORY;
+		reason = take_old(st, c, seq, data, n);
+		if (reason != REASON_DATA_TO_NET)
+			return reason;
 		/*
 		 * RFC 7323 section 4.3: what fills the hole is echoed. The time stamp of its first
 		 * sending would make the guest's RTO as long as its recovery has taken so far.
@@ -201,7 +230,6 @@ enum reason to_net_take(struct step *st, struct conn *c)
 			m->ts_echo = seq_max(m->ts_echo, st->o.tsval);
 		data += n;
 		seq += n;
-		reason = REASON_DATA_TO_NET;
 	}
 	if (seq_lt(seq, end))
 		reason = take_new(st, c, seq, data, end - seq);
@@ -215,6 +243,38 @@ enum reason to_net_take(struct step *st, struct conn *c)
 		reason = REASON_KEEPALIVE;
 	}
 	return reason;
+}
+
+/* The end of what no subflow carries from una on; una itself when it is carried, or none could. */
+static uint32_t orphaned_end(struct engine *e, const struct conn *c, uint32_t una)
+{
+	uint32_t end = seq_min(multi_of(e, c)->nxt_seq, una + ORPHANS_MAX_BYTES);
+	bool any = false;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (!carries(e, s))
+			continue;
+		any = true;
+		for (uint32_t i = sender_at(e, s->sender)->head; i != NONE;
+		     i = txseg_at(e, i)->next) {
+			const struct txseg *t = txseg_at(e, i);
+
+			if (seq_lt(una, t->seq + t->bytes) && !t->sacked)
+				end = seq_min(end, seq_max(t->seq, una));
+		}
+	}
+	return any ? end : una;
+}
+
+static void send_orphans(struct engine *e, const struct conn *c, uint32_t una)
+{
+	struct multi *m = multi_of(e, c);
+	uint32_t end = orphaned_end(e, c, una);
+
+	if (seq_le(m->hand_seq, una) && seq_lt(una, end))
+		spans_add(e, &m->again, una, end);
 }
 
 /* May a subflow have to send something of [start, end) again (I4)? */
@@ -241,6 +301,11 @@ void to_net_acked(struct step *st, struct conn *c)
 	echo_ts(m, c->una_seq);
 	m->n_data = 0;
 	m->data_at_us = 0;
+	/* What the peer threw away it threw away in one go: no timer for each piece of it. */
+	if (seq_lt(data_una, m->recover_seq))
+		send_orphans(e, c, data_una);
+	else
+		m->recover_seq = data_una;
 	if (data_una - m->pruned_seq < KEPT_CHUNK_BYTES)
 		return;
 	m->pruned_seq = data_una;
@@ -272,25 +337,6 @@ void to_net_arm(struct step *st, struct conn *c)
 	m->data_at_us = st->tick->now_us + (us << (m->n_data < 6 ? m->n_data : 6));
 }
 
-/* The end of what no subflow carries from una on; una itself when it is carried. */
-static uint32_t orphaned_end(struct engine *e, const struct conn *c, uint32_t una)
-{
-	uint32_t end = seq_min(multi_of(e, c)->nxt_seq, una + ORPHANS_MAX_BYTES);
-
-	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
-		const struct subflow *s = subflow_at(e, k);
-
-		for (uint32_t i = s->sender == NONE ? NONE : sender_at(e, s->sender)->head;
-		     i != NONE; i = txseg_at(e, i)->next) {
-			const struct txseg *t = txseg_at(e, i);
-
-			if (seq_lt(una, t->seq + t->bytes) && !t->sacked)
-				end = seq_min(end, seq_max(t->seq, una));
-		}
-	}
-	return end;
-}
-
 /* Below what the peer expects: it answers with its window (RFC 9293 section 3.8.6.1). */
 static void ask_window(struct step *st, struct conn *c)
 {
@@ -316,7 +362,7 @@ void to_net_timeout(struct step *st, struct conn *c)
 {
 	struct engine *e = st->e;
 	struct multi *m = multi_of(e, c);
-	uint32_t una = c->una_seq - c->guest_fin_acked, end;
+	uint32_t una = c->una_seq - c->guest_fin_acked;
 
 	if (m->data_at_us == 0 || st->tick->now_us < m->data_at_us)
 		return;
@@ -327,7 +373,6 @@ void to_net_timeout(struct step *st, struct conn *c)
 		ask_window(st, c);
 		return;
 	}
-	end = orphaned_end(e, c, una);
-	if (seq_le(m->hand_seq, una) && seq_lt(una, end))
-		spans_add(e, &m->again, una, end);
+	m->recover_seq = m->nxt_seq;
+	send_orphans(e, c, una);
 }

@@ -329,6 +329,57 @@ static void test_data_timer(void)
 	world_fini(&b.w);
 }
 
+/* What has left now goes on: the joined subflow's end, and how far the stream came in one piece. */
+static void note(struct bench *b, uint32_t *ssn, uint32_t *end)
+{
+	for (unsigned k = 0; k < b->n; k++) {
+		*ssn = seq_max(*ssn, b->s[k].ssn + b->s[k].bytes);
+		if (seq_le(b->s[k].seq, *end))
+			*end = seq_max(*end, b->s[k].seq + b->s[k].bytes);
+	}
+}
+
+/* A lot of it: from the timer on as fast as the answers come, not by a timer for each piece. */
+static void test_data_recovery(void)
+{
+	const uint32_t last = 101 + 84 * 1400;
+	uint32_t ssn = 1, end = 101;
+	uint64_t from_us;
+	struct bench b;
+
+	open_bench(&b, false);
+	for (unsigned n = 4; b.seq < last; n += 4) {
+		for (unsigned i = 0; i < n && b.seq < last; i++) {
+			guest_writes(&b, 1400);
+			note(&b, &ssn, &end);
+		}
+		for (unsigned ms = 0; ms < RTT_MS; ms++) {
+			world_pass(&b.w, MS);
+			look(&b);
+			note(&b, &ssn, &end);
+		}
+		peer_acks(&b, ssn, 101, NULL, 0, 1);
+		note(&b, &ssn, &end);
+	}
+	CHECK_EQ(0, end, last);
+	CU_ASSERT_FATAL(wait_sent(&b));
+	CHECK_EQ(0, b.s[0].seq, 101);
+	end = 101;
+	from_us = b.w.tick.now_us;
+	for (unsigned i = 0; i < 100 && end < last; i++) {
+		for (unsigned ms = 0; ms < RTT_MS; ms++) {
+			note(&b, &ssn, &end);
+			world_pass(&b.w, MS);
+			look(&b);
+		}
+		note(&b, &ssn, &end);
+		peer_acks(&b, ssn, end, NULL, 0, 1);
+	}
+	CHECK_EQ(0, end, last);
+	CHECK_ROW(0, b.w.tick.now_us - from_us < 400 * MS);
+	world_fini(&b.w);
+}
+
 /* Large segments vanish while small ones pass: smaller ones are tried, in steps. */
 static void test_black_hole(void)
 {
@@ -359,9 +410,14 @@ static void test_black_hole(void)
 }
 
 static const struct unit_test tests[] = {
-	{"reinjection", test_reinjection},           {"tail loss probe", test_tail_loss_probe},
-	{"the probe's answer", test_probe_answer},   {"undo", test_undo},
-	{"pace of recovery", test_recovery_pace},    {"restart after idle", test_restart},
-	{"the data level's timer", test_data_timer}, {"black hole", test_black_hole},
+	{"reinjection", test_reinjection},
+	{"tail loss probe", test_tail_loss_probe},
+	{"the probe's answer", test_probe_answer},
+	{"undo", test_undo},
+	{"pace of recovery", test_recovery_pace},
+	{"restart after idle", test_restart},
+	{"the data level's timer", test_data_timer},
+	{"black hole", test_black_hole},
+	{"the data level's recovery", test_data_recovery},
 };
 UNIT_MAIN("engine/sender", tests)

@@ -311,4 +311,10 @@ bool engine_pool_info(const struct engine *e, unsigned i, struct engine_pool_inf
 /* True when every record is either free or reachable, and the lists agree; for tests. */
 bool engine_audit(const struct engine *e);
 
+/*
+ * With several subflows everything that is waited for has a timer, and the connection's deadline is
+ * not behind any of them. Null, or what has none; between two calls of the engine, for tests.
+ */
+const char *engine_audit_timers(const struct engine *e, uint64_t now_us);
+
 #endif

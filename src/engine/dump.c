@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * dump.c - looking into the engine: connections, paths, counters, and the audit of its records.
+ * dump.c - looking into the engine: connections, paths, counters.
  */
 #include "engine/responder.h"
 #include "engine/state.h"
@@ -133,98 +133,4 @@ bool engine_pool_info(const struct engine *e, unsigned i, struct engine_pool_inf
 	*info = (struct engine_pool_info){kinds[i].name, kinds[i].pool->n_used,
 					  kinds[i].pool->n_records};
 	return true;
-}
-
-/* What of the pools hangs on the connections; compared with what the pools gave out. */
-struct tally {
-	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, partials, chunks,
-		addresses;
-	uint32_t half_open, half_joins;
-};
-
-static uint32_t length(const struct engine *e, const struct pool *p, uint32_t i, uint32_t *total)
-{
-	uint32_t n = 0;
-
-	/* The records of every listed pool begin with the pool's link and their own. */
-	for (; i != NONE && n <= p->n_used; n++)
-		i = ((const uint32_t *)pool_at(p, e, i))[1];
-	*total += n;
-	return n;
-}
-
-static bool tally_partials(const struct engine *e, const struct sender *x, struct tally *t)
-{
-	const struct partial *p;
-
-	if (length(e, &e->partials, x->partials, &t->partials) > e->partials.n_used)
-		return false;
-	for (uint32_t i = x->partials; i != NONE; i = p->next) {
-		p = pool_at(&e->partials, e, i);
-		if (length(e, &e->chunks, p->kept.head, &t->chunks) != p->kept.n_chunks)
-			return false;
-	}
-	return true;
-}
-
-static bool tally_subflows(const struct engine *e, const struct conn *c, uint32_t conn,
-			   struct tally *t)
-{
-	uint32_t n = 0;
-
-	for (uint32_t k = c->subflow; k != NONE;) {
-		const struct subflow *s = pool_at(&e->subflows, e, k);
-		const struct sender *x;
-
-		if (k >= e->subflows.n_touched || s->conn != conn || ++n > e->subflows.n_used)
-			return false;
-		t->half_joins += s->state == SUBFLOW_JOIN_RECEIVED;
-		length(e, &e->mappings, s->map_head, &t->mappings);
-		length(e, &e->spans, s->early, &t->spans);
-		if (s->sender != NONE) {
-			x = pool_at(&e->senders, e, s->sender);
-			t->senders++;
-			length(e, &e->txsegs, x->head, &t->txsegs);
-			if (!tally_partials(e, x, t))
-				return false;
-		}
-		k = s->next;
-	}
-	t->subflows += n;
-	return n == c->n_subflows;
-}
-
-bool engine_audit(const struct engine *e)
-{
-	struct tally t = {0};
-
-	for (uint32_t i = 0; i < e->conns.n_touched; i++) {
-		const struct conn *c = pool_at(&e->conns, e, i);
-		const struct multi *m;
-
-		if (c->state == CONN_FREE)
-			continue;
-		t.conns++;
-		t.addresses += c->addresses != NONE;
-		t.half_open += responder_half_open(c);
-		if (!tally_subflows(e, c, i, &t))
-			return false;
-		if (c->multi == NONE)
-			continue;
-		m = pool_at(&e->multis, e, c->multi);
-		t.multis++;
-		length(e, &e->spans, m->early, &t.spans);
-		length(e, &e->spans, m->again, &t.spans);
-		length(e, &e->spans, m->spans, &t.spans);
-		length(e, &e->spans, m->guest.sacked, &t.spans);
-		if (length(e, &e->chunks, m->tx.head, &t.chunks) != m->tx.n_chunks ||
-		    length(e, &e->chunks, m->rx.head, &t.chunks) != m->rx.n_chunks)
-			return false;
-	}
-	return t.conns == e->conns.n_used && t.subflows == e->subflows.n_used &&
-	       t.mappings == e->mappings.n_used && t.multis == e->multis.n_used &&
-	       t.senders == e->senders.n_used && t.txsegs == e->txsegs.n_used &&
-	       t.spans == e->spans.n_used && t.partials == e->partials.n_used &&
-	       t.addresses == e->addresses.n_used && t.chunks == e->chunks.n_used &&
-	       t.half_open == e->n_half_open && t.half_joins == e->n_half_joins;
 }

@@ -463,8 +463,12 @@ void check_event(struct gate *g, const struct engine_event *ev)
 
 void check_engine(struct gate *g)
 {
+	const char *timeless = engine_audit_timers(g->e, g->w->now_us);
+
 	if (!engine_audit(g->e))
 		sim_fail(g->w, "I7: the audit of the engine's records failed");
+	else if (timeless)
+		sim_fail(g->w, "no timer runs for %s", timeless);
 }
 
 void check_fini(struct check *c)

@@ -110,6 +110,7 @@ static int open_engine(struct daemon *d, char *err, unsigned err_bytes)
 	}
 	if (old)
 		d->engine = engine_adopt(d->region, d->region_bytes, &d->engine_cfg, loop_now_us());
+	d->tracks = d->engine; /* conntrack may know the connections of the process before */
 	if (d->engine)
 		log_info("took over %u connections of the process before",
 			 engine_connections(d->engine));
@@ -251,6 +252,7 @@ static void end(struct daemon *d)
 
 	if (d->signal && d->engine && !d->reload)
 		daemon_shutdown(d, loop_now_us());
+	daemon_later_all(d);
 	if (d->rules_are_up && !d->reload && rules_down(err, sizeof(err)) < 0)
 		log_error("withdrawing the rules: %s", err);
 	daemon_steer_close(d);
@@ -280,6 +282,8 @@ static uint64_t wait_us(const struct daemon *d, uint64_t now_us)
 
 	if (d->again_at_us < at_us)
 		at_us = d->again_at_us;
+	if (daemon_later_us(d) < at_us)
+		at_us = daemon_later_us(d);
 	if (at_us == UINT64_MAX)
 		return UINT64_MAX;
 	return at_us > now_us ? at_us - now_us : 0;
@@ -296,6 +300,7 @@ static enum daemon_end run(struct daemon *d)
 			return DAEMON_FAILED;
 		}
 		daemon_timeouts(d, now_us);
+		daemon_later(d, now_us);
 		if (d->again_at_us <= now_us)
 			daemon_look_again(d);
 	}
@@ -311,6 +316,7 @@ static struct daemon *new (const struct config *cfg)
 	d->cfg = cfg;
 	d->state_fd = d->signals = d->monitor = d->loop.epoll = -1;
 	d->again_at_us = UINT64_MAX;
+	d->later_at_us = 0;
 	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++)
 		d->path_tun[i].fd = -1;
 	for (unsigned i = 0; i < CONFIG_GUESTS_MAX; i++)

@@ -7,15 +7,11 @@
  */
 #include "app/daemon_state.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <linux/netfilter.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "io/log.h"
 
-#define TOLD_PER_SECOND 20
 #define BATCHES 8       /* per wake-up, then the others get their turn */
 #define FLUSH_BATCHES 4 /* whose drops one message tells the kernel */
 
@@ -26,24 +22,9 @@ static void count(struct daemon *d, enum daemon_counter which)
 
 /* ---- what the engine needs with every call ---- */
 
-static void fill_random(struct daemon *d)
-{
-	while (d->random.n < ENGINE_RANDOM_WORDS) {
-		if (d->n_random == 0) {
-			/* Never short or interrupted up to 256 bytes; a part is taken as it is. */
-			ssize_t n = getrandom(d->random_pool, sizeof(d->random_pool), 0);
-
-			if (n < (ssize_t)sizeof(uint64_t))
-				return; /* the engine counts what it cannot do without */
-			d->n_random = (unsigned)n / sizeof(uint64_t);
-		}
-		d->random.word[d->random.n++] = d->random_pool[--d->n_random];
-	}
-}
-
 static struct engine_tick tick(struct daemon *d, uint64_t now_us)
 {
-	fill_random(d);
+	daemon_random(d);
 	d->outs.n_pkt = 0;
 	d->outs.n_event = 0;
 	return (struct engine_tick){.now_us = now_us, .random = &d->random};
@@ -69,56 +50,6 @@ static void emit(struct daemon *d)
 	}
 }
 
-static void tuple_text(const struct flow_tuple *t, char *text, size_t bytes)
-{
-	int af = t->family == FLOW_IPV4 ? AF_INET : AF_INET6;
-	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
-
-	inet_ntop(af, t->src.b, src, sizeof(src));
-	inet_ntop(af, t->dst.b, dst, sizeof(dst));
-	snprintf(text, bytes, af == AF_INET ? "%s:%u > %s:%u" : "[%s]:%u > [%s]:%u", src,
-		 t->src_port, dst, t->dst_port);
-}
-
-/* True when the log may take one more line in this second. */
-static bool may_tell(struct daemon *d, uint64_t now_us)
-{
-	if (d->tell_second != now_us / 1000000) {
-		d->tell_second = now_us / 1000000;
-		d->told = 0;
-	}
-	if (d->told++ < TOLD_PER_SECOND)
-		return true;
-	count(d, DAEMON_EVENTS_UNTOLD);
-	return false;
-}
-
-static void tell(struct daemon *d, const struct engine_event *ev, uint64_t now_us)
-{
-	static const char *const words[] = {
-		[ENGINE_EVENT_CONVERTED] = "is Multipath TCP",
-		[ENGINE_EVENT_PLAIN] = "stays plain",
-		[ENGINE_EVENT_FALLBACK] = "fell back to TCP",
-		[ENGINE_EVENT_CLOSED] = "closed",
-		[ENGINE_EVENT_SUBFLOW] = "subflow changed",
-		[ENGINE_EVENT_PROMOTED] = "may have more subflows",
-	};
-	const char *path = ev->path < d->cfg->n_paths ? d->cfg->path[ev->path].name : "no path";
-	char tuple[2 * INET6_ADDRSTRLEN + 32];
-
-	if (!may_tell(d, now_us))
-		return;
-	tuple_text(&ev->guest, tuple, sizeof(tuple));
-	log_info("%s (%s) %s: %s", tuple, path, words[ev->kind], reason_sentence(ev->reason));
-}
-
-static void tell_events(struct daemon *d, uint64_t now_us)
-{
-	for (unsigned i = 0; i < d->outs.n_event && i < d->outs.cap_event; i++) {
-		tell(d, &d->outs.event[i], now_us);
-	}
-}
-
 void daemon_shutdown(struct daemon *d, uint64_t now_us)
 {
 	bool more = true;
@@ -129,7 +60,7 @@ void daemon_shutdown(struct daemon *d, uint64_t now_us)
 		more = engine_shutdown(d->engine, &t, &d->outs);
 		daemon_claims(d);
 		emit(d);
-		tell_events(d, now_us);
+		daemon_events(d, now_us);
 	}
 }
 
@@ -142,7 +73,7 @@ void daemon_timeouts(struct daemon *d, uint64_t now_us)
 		engine_timeout(d->engine, &t, &d->outs);
 		daemon_claims(d);
 		emit(d);
-		tell_events(d, now_us);
+		daemon_events(d, now_us);
 	}
 }
 
@@ -197,18 +128,11 @@ static struct engine_result ask_conntrack(struct daemon *d, const struct engine_
 					  uint64_t now_us)
 {
 	struct flow_tuple net;
-	int err = ctnl_translation(&d->conntrack, &r->ask, &net);
+	int err = daemon_conntrack_ask(d, &r->ask, &net);
 	struct engine_tick t;
 
-	/* A host that tracks nothing translates nothing. */
-	if (err == -ENOENT) {
-		net = r->ask;
-		err = 0;
-	}
-	if (err)
-		count(d, DAEMON_CONNTRACK_FAILED);
 	emit(d);
-	tell_events(d, now_us);
+	daemon_events(d, now_us);
 	t = tick(d, now_us);
 	return engine_translation(d->engine, r->conn, err ? NULL : &net, &t, &d->outs);
 }
@@ -255,7 +179,7 @@ static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_
 	else
 		nfqueue_drop(d->queue, p);
 	emit(d);
-	tell_events(d, now_us);
+	daemon_events(d, now_us);
 }
 
 void daemon_on_queue(void *data)

@@ -2,7 +2,8 @@
 /*
  * daemon_state.h - what the parts of the daemon share: daemon.c (start, end), daemon_packets.c
  * (packets and events), daemon_host.c (interfaces, devices and what changes about them),
- * daemon_steer.c (which packets are the engine's).
+ * daemon_steer.c (which packets are the engine's), daemon_conntrack.c (the host's tracking),
+ * daemon_later.c (what can wait).
  */
 #ifndef MPGATE_APP_DAEMON_STATE_H
 #define MPGATE_APP_DAEMON_STATE_H
@@ -19,6 +20,8 @@
 #define DAEMON_OUTS 256
 #define DAEMON_EVENTS 256
 #define DAEMON_RANDOM_WORDS 512
+#define DAEMON_TELLINGS 64
+#define DAEMON_UNTOLD 20
 
 enum daemon_counter {
 	DAEMON_TRUNCATED,
@@ -29,6 +32,13 @@ enum daemon_counter {
 	DAEMON_CLAIM_FAILED,
 	DAEMON_EVENTS_UNTOLD,
 	DAEMON_COUNTERS
+};
+
+/* What conntrack is to be told of a connection. */
+struct daemon_telling {
+	struct flow_tuple guest; /* itself first */
+	uint64_t at_us;          /* not before */
+	bool over;               /* else: it is converted */
 };
 
 struct daemon {
@@ -44,6 +54,9 @@ struct daemon {
 	struct loop loop;
 	struct nfqueue *queue;
 	struct netlink conntrack;
+	bool tracks; /* it has known a connection of ours */
+	unsigned n_telling;
+	struct daemon_telling telling[DAEMON_TELLINGS];
 	struct steer *steer;
 	struct engine_claim claim[ENGINE_CLAIMS_MAX];
 	struct control control;
@@ -72,6 +85,9 @@ struct daemon {
 	struct engine_out out[DAEMON_OUTS];
 	struct engine_event event[DAEMON_EVENTS];
 	struct nfqueue_packet packet[NFQUEUE_BATCH];
+	uint64_t later_at_us; /* when what can wait has its turn; UINT64_MAX: nothing waits */
+	struct engine_event untold[DAEMON_UNTOLD];
+	unsigned n_untold;
 	uint64_t tell_second; /* of the clock, and lines told in it */
 	unsigned told;
 	bool emit_told, claim_told;
@@ -82,6 +98,32 @@ void daemon_on_queue(void *data);
 
 /* What the engine has claimed or released, told to the kernel. */
 void daemon_claims(struct daemon *d);
+
+/*
+ * The connection on the wire towards the net, the gate's side first; where nothing is translated,
+ * as the guest names it (`guest`: itself first). 0 or -errno.
+ */
+int daemon_conntrack_ask(struct daemon *d, const struct flow_tuple *guest, struct flow_tuple *net);
+
+/* Notes what conntrack is to be told of the claim. */
+void daemon_conntrack_claim(struct daemon *d, const struct engine_claim *claim);
+
+/* Tells what was due then, a few at a time; until_us UINT64_MAX: whatever there is. */
+void daemon_conntrack_tell(struct daemon *d, uint64_t until_us);
+
+/* When something is to be told; UINT64_MAX: nothing. */
+uint64_t daemon_conntrack_due_us(const struct daemon *d);
+
+/* Random numbers for a call of the engine. */
+void daemon_random(struct daemon *d);
+
+/* Notes the outputs' events for the log. */
+void daemon_events(struct daemon *d, uint64_t now_us);
+
+/* Does what waits and is due; all of it; when it is due (UINT64_MAX: never). */
+void daemon_later(struct daemon *d, uint64_t now_us);
+void daemon_later_all(struct daemon *d);
+uint64_t daemon_later_us(const struct daemon *d);
 
 /* A connection that a process before us converted, and nobody knows any more: was answered. */
 void daemon_orphan(struct daemon *d, enum engine_side from, const struct flow_tuple *tuple);

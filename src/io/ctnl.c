@@ -29,7 +29,7 @@ static struct nlmsghdr *message(char *buf, uint8_t type, uint16_t flags,
 	msg = mnl_nlmsg_put_header(buf);
 	header = mnl_nlmsg_put_extra_header(msg, sizeof(*header));
 	msg->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
-	msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+	msg->nlmsg_flags = NLM_F_REQUEST | flags;
 	header->nfgen_family = v4 ? AF_INET : AF_INET6;
 	header->version = NFNETLINK_V0;
 
@@ -109,7 +109,7 @@ static int on_entry(const struct nlmsghdr *msg, void *data)
 		else if (mnl_attr_get_type(attr) == CTA_TUPLE_REPLY)
 			decode_tuple(attr, &answer->reply);
 	}
-	return MNL_CB_OK;
+	return MNL_CB_STOP;
 }
 
 int ctnl_translation(struct netlink *nl, const struct flow_tuple *guest, struct flow_tuple *net)
@@ -143,7 +143,7 @@ static int set_state(struct netlink *nl, const struct flow_tuple *guest, uint8_t
 		     uint32_t timeout_s)
 {
 	_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES];
-	struct nlmsghdr *msg = message(buf, IPCTNL_MSG_CT_NEW, 0, guest);
+	struct nlmsghdr *msg = message(buf, IPCTNL_MSG_CT_NEW, NLM_F_ACK, guest);
 	const struct nf_ct_tcp_flags liberal = {
 		.flags = IP_CT_TCP_FLAG_BE_LIBERAL,
 		.mask = IP_CT_TCP_FLAG_BE_LIBERAL,

@@ -19,8 +19,8 @@ void netlink_close(struct netlink *nl);
 
 /*
  * Sends `msg` (its sequence number is set here) and gives every answer to `cb` until the dump's
- * end, the acknowledgement or an error. The flags must ask for one of them: NLM_F_DUMP or
- * NLM_F_ACK. 0 or -errno.
+ * end, the acknowledgement, an error, or MNL_CB_STOP of `cb`. The flags must ask for one of them,
+ * NLM_F_DUMP or NLM_F_ACK, unless `cb` stops. 0 or -errno.
  */
 int netlink_ask(struct netlink *nl, struct nlmsghdr *msg, mnl_cb_t cb, void *data);
 

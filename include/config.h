@@ -31,6 +31,7 @@ struct config {
 	char control[108];
 	char state[108]; /* file of the engine's region; empty: anonymous memory */
 	bool manage_host;
+	char emit[12]; /* "straight", "routed": by BPF past the host's routing and rules, or not */
 	bool checksum;
 	uint16_t queue; /* NFQUEUE number */
 	uint16_t port_min, port_max;

@@ -77,6 +77,11 @@ static void redirect(struct check *c, const struct tun *t)
 
 	if (t->fd < 0)
 		return;
+	if (rules_ask_routed(c->cfg)) {
+		c->no_redirect = true;
+		check_say(c, CHECK_OK, "redirect", "packets are routed, as the file says");
+		return;
+	}
 	error = bpf_redirect(t->index, if_nametoindex("lo"), 1);
 	c->no_redirect = error != 0;
 	if (error)
@@ -102,7 +107,7 @@ static void steer(struct check *c)
 	}
 	error = steer_attach(s, if_nametoindex("lo"), STEER_NET);
 	steer_close(s);
-	if (error)
+	if (error < 0)
 		check_say(c, CHECK_FAIL, "bpf",
 			  "a program cannot be put before an interface's ingress (%s); load the "
 			  "modules cls_bpf and sch_ingress or use a kernel with CONFIG_NET_CLS_BPF "

@@ -32,6 +32,7 @@ struct way {
 	uint32_t mark;
 	struct ip_addr from, to, gateway;
 	uint8_t family;
+	bool routed;
 	uint16_t port;
 };
 
@@ -42,7 +43,8 @@ static enum probe_result send_probe(const struct tun *tun, const struct way *w, 
 				    .src = w->from,
 				    .dst = w->to,
 				    .src_port = w->port,
-				    .dst_port = PORT_DISCARD}};
+				    .dst_port = PORT_DISCARD},
+			  .hops = w->routed ? 2 : 1};
 	enum probe_result result = PROBE_LOST;
 	int fd = probe_listen(w->ifindex);
 
@@ -102,7 +104,7 @@ static bool judge(struct check *c, const struct way *w, enum probe_result result
 	return false;
 }
 
-static bool probe(struct check *c, const struct way *w)
+static bool probe(struct check *c, struct way *w)
 {
 	enum probe_result result;
 	struct tun tun;
@@ -116,6 +118,7 @@ static bool probe(struct check *c, const struct way *w)
 	}
 	if (!c->no_redirect && bpf_redirect(tun.index, w->ifindex, w->mark) < 0)
 		c->no_redirect = true;
+	w->routed = c->no_redirect;
 	result = send_probe(&tun, w, &error);
 	good = judge(c, w, result, error);
 	tun_close(&tun);

@@ -3,13 +3,16 @@
  * check_settings.c - the host's settings that decide whether packets come and go: forwarding,
  * reverse path filters, ports, memory; and whether the names that the daemon takes are free.
  */
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "app/check.h"
 #include "io/control.h"
+#include "io/steer.h"
 
 /* An interface's name within a sysctl's: there a dot is written as a slash. */
 static const char *sysctl_name(const char *interface)
@@ -87,6 +90,33 @@ static void rp_filter(struct check *c)
 			  "net.ipv4.conf.all.rp_filter=0` and set 1 where it is wanted");
 	else if (!strict || c->cfg->n_paths == 1)
 		check_say(c, CHECK_OK, "rp_filter", "stands in nobody's way");
+}
+
+static void filters_of(struct check *c, const char *interface, unsigned index, unsigned *n_behind)
+{
+	unsigned priority = index ? steer_priority(index) : 1;
+
+	if (priority <= 1)
+		return;
+	check_say(c, CHECK_WARN, "filter",
+		  "other filters come first at the ingress of %s, ours gets priority %u: of what "
+		  "they accept nothing is converted, or worse, only one direction; give them a "
+		  "larger one, `tc filter show dev %s ingress` shows them",
+		  interface, priority, interface);
+	(*n_behind)++;
+}
+
+/* tc's, before which the program stands that finds our connections. */
+static void filters(struct check *c)
+{
+	unsigned n_behind = 0;
+
+	for (unsigned i = 0; i < c->cfg->n_guests; i++)
+		filters_of(c, c->cfg->guests[i], c->host.guests[i].index, &n_behind);
+	for (unsigned i = 0; i < c->cfg->n_paths; i++)
+		filters_of(c, c->cfg->path[i].interface, c->host.path[i].link.index, &n_behind);
+	if (!n_behind)
+		check_say(c, CHECK_OK, "filter", "nobody's filters come before ours");
 }
 
 /* Marks in `reserved` the ports that the kernel never chooses by itself. */
@@ -206,6 +236,24 @@ static void directory(struct check *c, const char *what, const char *file)
 		check_say(c, CHECK_OK, what, "%s can be made", file);
 }
 
+/* The engine's memory is a mapping of it: on a disk each first write to a page may wait. */
+static void state(struct check *c, const char *file)
+{
+	struct statfs fs;
+	char dir[128];
+	char *slash;
+
+	directory(c, "state", file);
+	snprintf(dir, sizeof(dir), "%s", file);
+	slash = strrchr(dir, '/');
+	slash[slash == dir] = '\0';
+	if (statfs(dir, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+		check_say(c, CHECK_WARN, "state",
+			  "%s is no file system in memory, and packets may wait for its disk; set "
+			  "state to a file in /run or /dev/shm",
+			  dir);
+}
+
 static void files(struct check *c)
 {
 	const char *control = c->cfg->control;
@@ -221,14 +269,14 @@ static void files(struct check *c)
 	else
 		directory(c, "control", control);
 	if (c->cfg->state[0])
-		directory(c, "state", c->cfg->state);
+		state(c, c->cfg->state);
 }
 
 /* With manage_host = false somebody else must have set up the rules; listing them changes nothing.
  */
 static void foreign_rules(struct check *c)
 {
-	const char *const list[] = {"iptables", "-w", "-t", "mangle", "-S", "MPGATE-PRE", NULL};
+	const char *const list[] = {"iptables", "-w", "-t", "raw", "-S", "MPGATE-PRE", NULL};
 	char out[4096];
 
 	if (c->cfg->manage_host || !c->root)
@@ -247,6 +295,7 @@ void check_settings(struct check *c)
 	foreign_rules(c);
 	forwarding(c);
 	rp_filter(c);
+	filters(c);
 	ports(c);
 	memory(c);
 	queue(c);

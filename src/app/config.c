@@ -212,6 +212,7 @@ static void defaults(struct config *cfg)
 		.control = "/run/mpgate.sock",
 		.state = STATE_BESIDE_CONTROL,
 		.manage_host = true,
+		.emit = "straight",
 		.queue = 61,
 		.port_min = 61000,
 		.port_max = 65000,

@@ -291,6 +291,7 @@ static int set_use(struct config_reader *r, const struct config_key *key, int li
 			   value);
 }
 
+static const char *const emits[] = {"straight", "routed", NULL};
 static const char *const schedulers[] = {"lowest-rtt", "blest", "redundant", "round-robin", NULL};
 static const char *const announces[] = {"responder", "always", "never", NULL};
 static const char *const congestions[] = {"lia", "olia", "balia", "cubic", "bbr", NULL};
@@ -303,6 +304,7 @@ const struct config_key config_keys[] = {
 	{"control", CONFIG_TOP, false, set_file, TOP(control), 1, 0, NULL},
 	{"state", CONFIG_TOP, false, set_file, TOP(state), 0, 0, NULL},
 	{"manage_host", CONFIG_TOP, false, set_bool, TOP(manage_host), 0, 0, NULL},
+	{"emit", CONFIG_TOP, false, set_word, TOP(emit), 0, 0, emits},
 	{"checksum", CONFIG_TOP, false, set_bool, TOP(checksum), 0, 0, NULL},
 	{"queue", CONFIG_TOP, false, set_uint, TOP(queue), 0, 65535, NULL},
 	{"ports", CONFIG_TOP, false, set_ports, TOP(port_min), 0, 0, NULL},

@@ -17,13 +17,15 @@
 #define AGAIN_US 500000
 
 /*
- * What comes out of `tun` goes straight to the interface `to`; false: there is no BPF, it is
- * routed.
+ * What comes out of `tun` goes straight to the interface `to`; false: there is no BPF, or the file
+ * says so: it is routed.
  */
 static bool redirect(struct daemon *d, const struct tun *tun, unsigned to, uint32_t mark)
 {
 	int err;
 
+	if (rules_ask_routed(d->cfg))
+		return false;
 	if (to == 0)
 		return true;
 	err = bpf_redirect(tun->index, to, mark);

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * daemon_steer.c - what the engine claims, told to the kernel: the table of the program at the
- * interfaces' ingress, and conntrack, where the host tracks connections.
- *
- * A claim is in the table before anything leaves that could be answered. To conntrack a converted
- * connection shows nothing more than its handshake, so its entry is made a lasting one, and ends
- * with the connection: a translated port is neither free too early nor kept for days.
+ * interfaces' ingress. A claim is there before anything leaves that could be answered.
  */
 #include "app/daemon_state.h"
 
@@ -40,20 +36,6 @@ static int tell_table(struct daemon *d, const struct engine_claim *claim)
 	return steer_put(d->steer, side_of(claim->from), &claim->tuple, (enum steer_state)state);
 }
 
-static void tell_conntrack(struct daemon *d, const struct engine_claim *claim)
-{
-	int err = 0;
-
-	if (claim->from != ENGINE_GUEST)
-		return;
-	if (claim->kind == ENGINE_CLAIM_CONVERTED)
-		err = ctnl_keep(&d->conntrack, &claim->tuple);
-	else if (claim->kind == ENGINE_CLAIM_ENDED || claim->kind == ENGINE_CLAIM_OVER)
-		err = ctnl_over(&d->conntrack, &claim->tuple);
-	if (err && err != -ENOENT)
-		d->counter[DAEMON_CONNTRACK_FAILED].value++;
-}
-
 void daemon_claims(struct daemon *d)
 {
 	unsigned n;
@@ -65,7 +47,7 @@ void daemon_claims(struct daemon *d)
 			/* Over, and taken out by a SYN meanwhile: the tuple is another's. */
 			if (err == -ENOENT)
 				continue;
-			tell_conntrack(d, &d->claim[i]);
+			daemon_conntrack_claim(d, &d->claim[i]);
 			if (!err)
 				continue;
 			d->counter[DAEMON_CLAIM_FAILED].value++;
@@ -86,15 +68,19 @@ void daemon_orphan(struct daemon *d, enum engine_side from, const struct flow_tu
 int daemon_steer_attach(struct daemon *d, const char *interface, unsigned index,
 			enum steer_side side)
 {
-	int err = index ? steer_attach(d->steer, index, side) : 0;
+	int priority = index ? steer_attach(d->steer, index, side) : 1;
 
-	if (err)
+	if (priority < 0)
 		log_error("%s: the program that finds our connections cannot be put before it: %s; "
-			  "what comes in there stays plain. It takes CONFIG_NET_CLS_BPF, "
-			  "CONFIG_NET_SCH_INGRESS, and no filter of another kind at priority 1 of "
-			  "tc's ingress",
-			  interface, strerror(-err));
-	return err;
+			  "what comes in there stays plain. It takes CONFIG_NET_CLS_BPF and "
+			  "CONFIG_NET_SCH_INGRESS",
+			  interface, strerror(-priority));
+	else if (priority > 1)
+		log_warning("%s: other filters come first at its ingress, ours has priority %d: "
+			    "what they accept never comes to us; give them a larger one (`tc "
+			    "filter show dev %s ingress`)",
+			    interface, priority, interface);
+	return priority < 0 ? priority : 0;
 }
 
 int daemon_steer_open(struct daemon *d, char *err, unsigned err_bytes)

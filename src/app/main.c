@@ -102,9 +102,11 @@ static int rules_main(int argc, char **argv)
 	else if (!cli_config(&cfg, in.file))
 		return CLI_FAILED;
 	else if (strcmp(in.verb, "up") == 0)
-		rc = rules_up(&cfg, NULL, bpf_check() != 0, err, sizeof(err));
+		rc = rules_up(&cfg, NULL, rules_ask_routed(&cfg) || bpf_check() != 0, err,
+			      sizeof(err));
 	else
-		rc = rules_print(&cfg, bpf_check() == -EINVAL, stdout, err, sizeof(err));
+		rc = rules_print(&cfg, rules_ask_routed(&cfg) || bpf_check() == -EINVAL, stdout,
+				 err, sizeof(err));
 	return rc == 0 ? CLI_GOOD : cli_fail("%s", err);
 }
 

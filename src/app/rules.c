@@ -18,6 +18,11 @@ bool rules_have_v6(void)
 	return access("/proc/sys/net/ipv6", F_OK) == 0;
 }
 
+bool rules_ask_routed(const struct config *cfg)
+{
+	return strcmp(cfg->emit, "routed") == 0;
+}
+
 static void build_chains(struct rules_list *list, const struct config *cfg, uint8_t family,
 			 bool routed)
 {

@@ -34,6 +34,9 @@ int rules_down(char *err, unsigned err_bytes);
 /* The commands of `up` as a shell script that says what each is for. 0 or -1 with a message. */
 int rules_print(const struct config *cfg, bool routed, FILE *out, char *err, unsigned err_bytes);
 
+/* Whether the file says that what we emit is to be routed. */
+bool rules_ask_routed(const struct config *cfg);
+
 /* Whether this kernel has IPv6. */
 bool rules_have_v6(void);
 

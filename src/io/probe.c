@@ -60,7 +60,7 @@ void probe_packet(const struct probe *probe, struct engine_out *out)
 	if (v4) {
 		ip[0] = 0x45;
 		put16(ip + 2, IPV4_BYTES + TCP_BYTES);
-		ip[8] = 1;
+		ip[8] = probe->hops;
 		ip[9] = IPPROTO_TCP;
 		memcpy(ip + 12, t->src.b, 4);
 		memcpy(ip + 16, t->dst.b, 4);
@@ -69,7 +69,7 @@ void probe_packet(const struct probe *probe, struct engine_out *out)
 		ip[0] = 0x60;
 		put16(ip + 4, TCP_BYTES);
 		ip[6] = IPPROTO_TCP;
-		ip[7] = 1;
+		ip[7] = probe->hops;
 		memcpy(ip + 8, t->src.b, 16);
 		memcpy(ip + 24, t->dst.b, 16);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * probe.h - a harmless packet that is sent through a device of ours and looked for where it has to
- * leave: a TCP RST of no connection, which its receiver ignores (RFC 9293 section 3.10.7.1), with a
- * hop limit of one.
+ * leave: a TCP RST of no connection, which its receiver ignores (RFC 9293 section 3.10.7.1), and
+ * which no router behind this host passes on.
  */
 #ifndef MPGATE_IO_PROBE_H
 #define MPGATE_IO_PROBE_H
@@ -17,6 +17,7 @@ enum probe_result {
 
 struct probe {
 	struct flow_tuple tuple;
+	uint8_t hops;      /* its limit: 1, or 2 where this host's own routing takes one */
 	uint32_t magic[2]; /* sequence and acknowledgement numbers, by which it is known again */
 };
 

@@ -2,9 +2,8 @@
 /*
  * steer.c - see steer.h. libbpf loads the object that the build has put into this program.
  *
- * A filter of ours is known by its priority and handle; of its two handles one says that clsact
- * came with it. The table of the process before is found through its filter: filter, program,
- * table, each by the other's number, which takes CAP_SYS_ADMIN. Without that right a new process
+ * The table of the process before is found through its filter: filter, program, table, each by the
+ * other's number, which takes CAP_SYS_ADMIN. Without that right a new process
  * has only what it adopts of the engine's state.
  */
 #include "io/steer.h"
@@ -13,19 +12,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/pkt_sched.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "io/netlink.h"
+#include "io/steer_filter.h"
 
-#define PRIORITY 1U                       /* what others accept there must have passed ours */
-#define HANDLE_GUEST_OF_QDISC 0x4d500001U /* clsact was there before */
-#define HANDLE_OWN_QDISC 0x4d500002U
-#define MESSAGE_BYTES 256
 #define TABLE "mpgate_tuples"
 
 /* The object file of src/bpf. */
@@ -88,90 +82,14 @@ int steer_rm(struct steer *s, const struct flow_tuple *tuple)
 
 /* ---- filters ---- */
 
-static struct bpf_tc_hook hook_of(unsigned ifindex)
-{
-	return (struct bpf_tc_hook){.sz = sizeof(struct bpf_tc_hook),
-				    .ifindex = (int)ifindex,
-				    .attach_point = BPF_TC_INGRESS};
-}
-
-/* Whether our filter is there; its handle and its program's number in *opts. */
-static bool find(unsigned ifindex, struct bpf_tc_opts *opts)
-{
-	struct bpf_tc_hook hook = hook_of(ifindex);
-
-	for (uint32_t handle = HANDLE_GUEST_OF_QDISC; handle <= HANDLE_OWN_QDISC; handle++) {
-		*opts = (struct bpf_tc_opts){
-			.sz = sizeof(*opts), .handle = handle, .priority = PRIORITY};
-		if (bpf_tc_query(&hook, opts) == 0)
-			return true;
-	}
-	return false;
-}
-
 int steer_attach(struct steer *s, unsigned ifindex, enum steer_side side)
 {
-	struct bpf_tc_hook hook = hook_of(ifindex);
-	struct bpf_tc_opts opts = {.sz = sizeof(opts)}, old;
-	int err = 0;
-
-	if (find(ifindex, &old)) {
-		opts.handle = old.handle;
-	} else {
-		err = bpf_tc_hook_create(&hook);
-		opts.handle = err == -EEXIST ? HANDLE_GUEST_OF_QDISC : HANDLE_OWN_QDISC;
-	}
-	if (err && err != -EEXIST)
-		return err;
-	opts.priority = PRIORITY;
-	opts.flags = BPF_TC_F_REPLACE;
-	opts.prog_fd = s->program[side];
-	return bpf_tc_attach(&hook, &opts);
+	return steer_filter_put(ifindex, s->program[side]);
 }
 
-static int on_filter(const struct nlmsghdr *msg, void *data)
+unsigned steer_priority(unsigned ifindex)
 {
-	bool *any = data;
-
-	*any |= msg->nlmsg_type == RTM_NEWTFILTER;
-	return MNL_CB_OK;
-}
-
-/* Whether somebody has filters there; true when it cannot be told. */
-static bool in_use(unsigned ifindex)
-{
-	static const uint32_t points[] = {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS};
-	bool any = false;
-	struct netlink nl;
-
-	if (netlink_open(&nl, NETLINK_ROUTE) < 0)
-		return true;
-	for (size_t i = 0; i < 2; i++) {
-		_Alignas(struct nlmsghdr) char buf[MESSAGE_BYTES] = {0};
-		struct nlmsghdr *msg = mnl_nlmsg_put_header(buf);
-		struct tcmsg *tc = mnl_nlmsg_put_extra_header(msg, sizeof(*tc));
-
-		msg->nlmsg_type = RTM_GETTFILTER;
-		msg->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-		tc->tcm_ifindex = (int)ifindex;
-		tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, points[i]);
-		any |= netlink_ask(&nl, msg, on_filter, &any) < 0;
-	}
-	netlink_close(&nl);
-	return any;
-}
-
-static int detach(unsigned ifindex, const struct bpf_tc_opts *found)
-{
-	struct bpf_tc_hook hook = hook_of(ifindex);
-	struct bpf_tc_opts opts = {
-		.sz = sizeof(opts), .handle = found->handle, .priority = PRIORITY};
-	int err = bpf_tc_detach(&hook, &opts);
-
-	if (err || found->handle != HANDLE_OWN_QDISC || in_use(ifindex))
-		return err;
-	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS; /* clsact itself */
-	return bpf_tc_hook_destroy(&hook);
+	return steer_filter_priority(ifindex);
 }
 
 /* ---- the table of a process before ---- */
@@ -208,12 +126,12 @@ static int table_of(uint32_t program_id)
 static int table_find(void)
 {
 	struct if_nameindex *all = if_nameindex();
-	struct bpf_tc_opts opts;
+	struct steer_filter own;
 	int table = -1;
 
 	for (struct if_nameindex *i = all; i && i->if_index && table < 0; i++)
-		if (find(i->if_index, &opts))
-			table = table_of(opts.prog_id);
+		if (steer_filter_find(i->if_index, &own))
+			table = table_of(own.program_id);
 	if_freenameindex(all);
 	return table;
 }
@@ -323,13 +241,12 @@ int steer_remove(steer_fn fn, void *data)
 {
 	struct if_nameindex *all = if_nameindex();
 	struct visit visit = {fn, data};
-	struct bpf_tc_opts opts;
 	int err = 0, table;
 
 	libbpf_set_print(NULL);
 	table = fn ? table_find() : -1;
 	for (struct if_nameindex *i = all; i && i->if_index; i++) {
-		int failed = find(i->if_index, &opts) ? detach(i->if_index, &opts) : 0;
+		int failed = steer_filter_rm(i->if_index);
 
 		err = err ? err : failed;
 	}

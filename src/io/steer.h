@@ -23,8 +23,14 @@ struct steer *steer_open(uint32_t tuples, char *err, unsigned err_bytes);
 /* Filters stay where they are. */
 void steer_close(struct steer *s);
 
-/* Puts the program before what comes in there, instead of an older one. 0 or -errno. */
+/*
+ * Puts the program before what comes in there, instead of an older one. 1 or -errno; more than 1
+ * when filters of others stand before it: what they accept, it does not see.
+ */
 int steer_attach(struct steer *s, unsigned ifindex, enum steer_side side);
+
+/* The priority that steer_attach() has found there, or would find. */
+unsigned steer_priority(unsigned ifindex);
 
 /*
  * What is to happen to the packets that come in on this side with this tuple, sender first. IS_OVER

@@ -3,4 +3,4 @@
 MODULES = ("oracles", "matrix", "ends", "quirks", "fallback", "host", "scale", "abuse",
            "responder", "gates", "paths", "paths_checksum", "paths_death", "paths_guest",
            "paths_modes",
-           "uplinks", "uplinks_host", "join", "check", "show", "web")
+           "uplinks", "uplinks_host", "join", "check", "datapath", "show", "web")

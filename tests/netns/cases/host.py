@@ -256,7 +256,7 @@ def raw_segments(path):
     return out
 
 
-def killed_amid(ctx, family, daemon, timeout_s=8):
+def killed_amid(ctx, family, daemon, timeout_s=8, while_dead=lambda: None):
     """kill -9 in mid-transfer, both ways; nothing raw passes; a new start. Both results."""
     server = ctx.serve(f"--timeout {timeout_s} --send 25M --chunk 4000", family)
     client = background(ctx, f"--send 25M --chunk 4000 --timeout {timeout_s}", family)
@@ -265,6 +265,7 @@ def killed_amid(ctx, family, daemon, timeout_s=8):
     daemon.kill()
     time.sleep(0.05)
     capture = ctx.capture(label=f"-{family}")
+    while_dead()
     ctx.plain_port(7003)
     time.sleep(1)
     leaked = raw_segments(capture.stop())

@@ -20,6 +20,7 @@ memory_mb = {memory_mb}
 {extra}
 """
 READY_S = 10
+MEMORY = "/dev/shm"     # as /run is on any host: the state file must not wait for a disk
 
 
 class Gate:
@@ -33,8 +34,13 @@ class Gate:
         self.directory = directory
         self.control = f"{directory}/{ns.PREFIX}{name}.sock"
         self.config = f"{directory}/{ns.PREFIX}{name}.conf"
+        self.state = None
         self.log = f"{directory}/{ns.PREFIX}{name}.log"
+        if "state =" not in extra and os.path.ismount(MEMORY):
+            self.state = f"{MEMORY}/{ns.PREFIX}{name}.state"
+            extra = f'state = "{self.state}"\n{extra}'
         self.process = None
+        self.wrap = []      # words before the program's name
         if os.path.exists(self.log):
             os.unlink(self.log)
         with open(self.config, "w", encoding="utf-8") as f:
@@ -57,7 +63,7 @@ class Gate:
 
     def argv(self, *argv):
         # "ip netns exec" gives a /sys of the namespace's own, which the daemon may read
-        return ["ip", "netns", "exec", self.ns.name, self.program, *argv]
+        return ["ip", "netns", "exec", self.ns.name, *self.wrap, self.program, *argv]
 
     def start(self):
         with open(self.log, "ab") as log:
@@ -110,6 +116,8 @@ class Gate:
         if self.process:
             ns.processes.stop(self.process)
             self.process = None
+        if self.state and os.path.exists(self.state):
+            os.unlink(self.state)
 
     def show(self, *what, check=True):
         done = subprocess.run(self.argv("show", *what, "--control", self.control),

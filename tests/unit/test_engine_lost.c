@@ -171,10 +171,79 @@ static void test_ends_in_reinjection(void)
 	world_fini(&w);
 }
 
+static void guest_repeats(struct world *w, uint32_t seq, uint16_t bytes)
+{
+	struct seg s = {.flags = TCP_ACK,
+			.seq = seq,
+			.ack = 1,
+			.window = 1000,
+			.payload_bytes = bytes,
+			.payload_first = (uint8_t)seq};
+
+	guest_sends(w, ENGINE_STEAL, &s);
+}
+
+/* The joined subflow carries [seq, seq + bytes) at ssn 1 + (seq - START), as a mapping. */
+static bool carried(struct world *w, const struct join *j, uint32_t seq, uint16_t bytes)
+{
+	for (unsigned i = 0; out(w, i); i++)
+		if (flow_tuple_equal(&w->p.tuple, &j->net) && w->p.payload_bytes == bytes &&
+		    w->p.seq == j->iss + 1 + (seq - START) && w->o.mp.dss.map_len == bytes &&
+		    (uint32_t)w->o.mp.dss.dsn == (uint32_t)w->idsn_local + seq)
+			return true;
+	return false;
+}
+
+/*
+ * DSS checksums: a mapping of which the guest repeats only a part cannot be finished where it is.
+ * Begun on the only subflow (row 0) or with another one that joins meanwhile (row 1), the part goes
+ * on the other.
+ */
+static void test_split(void)
+{
+	for (unsigned row = 0; row < 2; row++) {
+		struct seg half = {.flags = TCP_ACK, .seq = 1, .ack = START + 500, .window = 1000};
+		struct seg ack = {.flags = TCP_ACK, .seq = 1, .ack = 501, .window = 1000};
+		struct world w;
+		struct join j;
+
+		joins_init(&w, FLOW_IPV4);
+		w.peer_checksum = true;
+		w.cfg.after_bytes = row ? 1000 : 1u << 30;
+		CU_ASSERT_FATAL(!joins_open(&w, &j));
+		guest_repeats(&w, START, 1000);
+		put_peer_ack(&w, &half.w, START);
+		if (row == 0) {
+			net_sends(&w, ENGINE_STEAL, &half);
+			guest_repeats(&w, START, 500);
+			CHECK_EQ(row, joins_find(&w, &j, 1), 0);
+			guest_repeats(&w, START, 500);
+		}
+		CU_ASSERT_FATAL(joins_find(&w, &j, 1) == 1);
+		join_complete(&w, &j);
+		if (row == 1) {
+			CHECK_EQ(row, living(&w), 2);
+			net_sends(&w, ENGINE_STEAL, &half);
+		}
+		guest_repeats(&w, START, 500);
+		CHECK_ROW(row, carried(&w, &j, START, 500));
+		put_peer_ack(&w, &ack.w, START + 500);
+		join_sends(&w, &j, &ack);
+		guest_repeats(&w, START + 500, 500);
+		/* Where the first subflow lives, that is what it lacked. */
+		CHECK_EQ(row, carried(&w, &j, START + 500, 500), row == 0);
+		CHECK_EQ(row, living(&w), 1 + row);
+		CHECK_EQ(row, engine_counter(w.e, REASON_CLOSED_SPLIT), 0);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"reinjection", test_reinjection},
 	{"ends with a hole", test_ends_with_a_hole},
 	{"ends in reinjection", test_ends_in_reinjection},
+	{"a mapping that cannot be finished", test_split},
 };
 
 UNIT_MAIN("engine/lost", tests)

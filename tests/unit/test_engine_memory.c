@@ -177,10 +177,41 @@ static void test_no_room_for_more(void)
 	}
 }
 
+/*
+ * One subflow with checksums, where each mapping has a record of its own: the last one is for the
+ * first byte that the peer lacks (mapping.h, M5).
+ */
+static void test_mappings(void)
+{
+	struct seg s = {.flags = TCP_ACK, .ack = 1, .window = 1000, .payload_bytes = 100};
+	struct bench b;
+	struct pool *p;
+
+	memset(&b, 0, sizeof(b));
+	joins_init(&b.w, FLOW_IPV4);
+	b.w.peer_checksum = true;
+	b.w.cfg.mode = ENGINE_SINGLE;
+	world_start(&b.w);
+	world_open(&b.w);
+	p = &b.w.e->mappings;
+	while (p->n_records - p->n_used > b.w.e->conns.n_records + 1)
+		pool_new(p, b.w.e);
+	/* [101, 201) got lost before the gate. */
+	for (unsigned i = 1; i < 4; i++) {
+		s.seq = 101 + 100 * i;
+		guest_sends(&b.w, ENGINE_STEAL, &s);
+		CHECK_EQ(i, b.w.r.reason,
+			 i == 1 ? REASON_DATA_TO_NET : REASON_DROP_NO_MAPPING_MEMORY);
+	}
+	s.seq = 101;
+	guest_sends(&b.w, ENGINE_STEAL, &s);
+	CHECK_EQ(4, b.w.r.reason, REASON_DATA_TO_NET);
+	world_fini(&b.w);
+}
+
 static const struct unit_test tests[] = {
-	{"in order", test_in_order},
-	{"out of order", test_out_of_order},
-	{"window", test_window},
-	{"no room for a second subflow", test_no_room_for_more},
+	{"in order", test_in_order}, {"out of order", test_out_of_order},
+	{"window", test_window},     {"no room for a second subflow", test_no_room_for_more},
+	{"mappings", test_mappings},
 };
 UNIT_MAIN("engine/memory", tests)

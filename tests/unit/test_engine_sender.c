@@ -6,6 +6,7 @@
  * Numbers are relative: 101 is the guest's first byte here, 1 the joined subflow's.
  */
 #include "base/seq.h"
+#include "engine/state.h"
 #include "joins.h"
 #include "unit.h"
 
@@ -380,6 +381,29 @@ static void test_data_recovery(void)
 	world_fini(&b.w);
 }
 
+/* No record is left to cut what was lost: it goes whole, once nothing else is on its way. */
+static void test_no_record_to_cut(void)
+{
+	uint32_t ssn = 1;
+	struct bench b;
+
+	open_bench(&b, false);
+	for (unsigned i = 0; i < 3; i++)
+		ssn = round_trip(&b, ssn, 8);
+	guest_writes(&b, 8000);
+	CHECK_EQ(0, b.s[0].bytes, 8000);
+	while (pool_new(&b.w.e->txsegs, b.w.e) != POOL_NONE)
+		;
+	CU_ASSERT_FATAL(wait_sent(&b));
+	CHECK_EQ(1, b.n, 1);
+	CHECK_EQ(1, b.s[0].ssn, ssn);
+	CHECK_EQ(1, b.s[0].bytes, 8000);
+	peer_acks(&b, ssn + 8000, b.seq, NULL, 0, b.s[0].tsval);
+	guest_writes(&b, 1000);
+	CHECK_EQ(2, b.n, 1);
+	world_fini(&b.w);
+}
+
 /* Large segments vanish while small ones pass: smaller ones are tried, in steps. */
 static void test_black_hole(void)
 {
@@ -419,5 +443,6 @@ static const struct unit_test tests[] = {
 	{"the data level's timer", test_data_timer},
 	{"black hole", test_black_hole},
 	{"the data level's recovery", test_data_recovery},
+	{"no record to cut", test_no_record_to_cut},
 };
 UNIT_MAIN("engine/sender", tests)

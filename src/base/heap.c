@@ -100,3 +100,12 @@ uint32_t heap_first(const struct heap *h)
 {
 	return h->n > 0 ? h->entry[0].object : HEAP_NONE;
 }
+
+uint64_t heap_us(const struct heap *h, uint32_t object)
+{
+	uint32_t at;
+
+	assert(object < h->cap);
+	at = h->where[object];
+	return at == HEAP_NONE ? UINT64_MAX : h->entry[at].at_us;
+}

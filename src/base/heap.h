@@ -32,6 +32,9 @@ void heap_set(struct heap *h, uint32_t object, uint64_t at_us);
 /* The earliest deadline, UINT64_MAX when there is none. */
 uint64_t heap_first_us(const struct heap *h);
 
+/* The object's deadline, UINT64_MAX when it has none. */
+uint64_t heap_us(const struct heap *h, uint32_t object);
+
 /* The object of the earliest deadline, HEAP_NONE when there is none. */
 uint32_t heap_first(const struct heap *h);
 

@@ -167,6 +167,17 @@ static bool subflows_timeout(struct step *st, struct conn *c)
 	return true;
 }
 
+/*
+ * What is due and could not be done now (the output is full) must not turn in circles. A packet
+ * does not put off what is set already: packets that come one behind the other would for ever.
+ */
+static uint64_t overdue_us(const struct step *st, const struct conn *c)
+{
+	uint64_t at_us = st->tick->now_us + STEP_US, set_us = deadline_us(st->e, c);
+
+	return st->in && set_us < at_us ? set_us : at_us;
+}
+
 void conn_deadline(struct step *st, struct conn *c)
 {
 	struct engine *e = st->e;
@@ -184,9 +195,8 @@ void conn_deadline(struct step *st, struct conn *c)
 		at_us = c->alone_at_us;
 	if ((c->promoted || c->multi != NONE || c->addresses != NONE) && c->join_at_us < at_us)
 		at_us = c->join_at_us;
-	/* What is due and could not be done now (the output is full) must not turn in circles. */
 	if (at_us <= st->tick->now_us)
-		at_us = st->tick->now_us + STEP_US;
+		at_us = overdue_us(st, c);
 	deadline_set(e, c, at_us);
 }
 

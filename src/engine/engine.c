@@ -29,7 +29,7 @@
 #include "engine/path_manager.h"
 #include "engine/pmtu.h"
 
-#define MAGIC 0x6d70676174653032ull /* "mpgate02" */
+#define MAGIC 0x6d70676174653033ull /* "mpgate03" */
 #define MAPPINGS_PER_CONN_MIN 2
 #define MAPPINGS_MIN 4096
 #define ALIGN 64
@@ -65,39 +65,6 @@ void event(struct step *st, enum engine_event_kind kind, const struct conn *c, e
 	else if (st->in)
 		ev->guest = st->in->from == ENGINE_GUEST ? st->p.tuple
 							 : flow_tuple_reverse(&st->p.tuple);
-}
-
-/* The heap's arrays lie in the region; its handle is made afresh for each use. */
-static struct heap heap_of(const struct engine *e)
-{
-	char *base = (char *)(uintptr_t)e;
-
-	return (struct heap){.entry = (struct heap_entry *)(void *)(base + e->heap_entries),
-			     .where = (uint32_t *)(void *)(base + e->heap_where),
-			     .n = e->heap_n,
-			     .cap = e->cfg.max_connections};
-}
-
-void deadline_set(struct engine *e, const struct conn *c, uint64_t at_us)
-{
-	struct heap h = heap_of(e);
-
-	heap_set(&h, conn_index(e, c), at_us);
-	e->heap_n = h.n;
-}
-
-uint32_t deadline_first(const struct engine *e)
-{
-	struct heap h = heap_of(e);
-
-	return heap_first(&h);
-}
-
-uint64_t engine_deadline_us(const struct engine *e)
-{
-	struct heap h = heap_of(e);
-
-	return heap_first_us(&h);
 }
 
 static uint64_t take(uint64_t *at, uint64_t bytes)
@@ -200,7 +167,6 @@ static uint64_t cfg_hash(const struct engine *e)
 struct engine *engine_init(void *region, size_t bytes, const struct engine_cfg *cfg)
 {
 	struct engine *e = region;
-	struct heap h;
 
 	assert((uintptr_t)region % ALIGN == 0);
 	if (bytes < engine_region_bytes(cfg) || engine_region_bytes(cfg) == 0)
@@ -211,8 +177,7 @@ struct engine *engine_init(void *region, size_t bytes, const struct engine_cfg *
 	for (unsigned i = 0; i < cfg->n_paths; i++)
 		e->path_usable[i] = true;
 	flow_table_clear(e);
-	h = heap_of(e);
-	heap_init(&h, h.entry, h.where, h.cap);
+	deadlines_init(e);
 	memset(conn_at(e, 0), 0, e->conns.n_records * sizeof(struct conn));
 	memset(subflow_at(e, 0), 0, e->subflows.n_records * sizeof(struct subflow));
 	e->cfg_hash = cfg_hash(e);

@@ -345,7 +345,11 @@ static inline struct engine_result verdict(enum engine_verdict v, enum reason re
 /* engine.c */
 void count(struct engine *e, enum reason reason);
 void event(struct step *st, enum engine_event_kind kind, const struct conn *c, enum reason reason);
+
+/* deadline.c; UINT64_MAX: none */
+void deadlines_init(struct engine *e);
 void deadline_set(struct engine *e, const struct conn *c, uint64_t at_us);
+uint64_t deadline_us(struct engine *e, const struct conn *c);
 uint32_t deadline_first(const struct engine *e); /* index of the connection due next, or NONE */
 
 #endif

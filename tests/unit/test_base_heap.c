@@ -17,6 +17,7 @@ static void test_empty(void)
 	heap_init(&h, entries, where, N);
 	CHECK_EQ(0, heap_first_us(&h), UINT64_MAX);
 	CHECK_EQ(0, heap_first(&h), HEAP_NONE);
+	CHECK_EQ(0, heap_us(&h, 5), UINT64_MAX);
 	/* Taking out what is not in changes nothing. */
 	heap_set(&h, 5, UINT64_MAX);
 	CHECK_EQ(1, h.n, 0);
@@ -111,7 +112,8 @@ static void test_random(void)
 		CHECK_EQ(row, heap_first_us(&h), first == HEAP_NONE ? UINT64_MAX : at_us[first]);
 		for (uint32_t i = 0; i < N; i++) {
 			n += at_us[i] != UINT64_MAX;
-			if ((where[i] == HEAP_NONE) != (at_us[i] == UINT64_MAX))
+			if ((where[i] == HEAP_NONE) != (at_us[i] == UINT64_MAX) ||
+			    heap_us(&h, i) != at_us[i])
 				CHECK_ROW(row, !"where[] agrees");
 		}
 		CHECK_EQ(row, h.n, n);

@@ -196,6 +196,13 @@ static void tell(const struct config_path *path, const struct host_path *old,
 	tell_gateway(path, FLOW_IPV6, old, now);
 }
 
+static bool same_ways(const struct host_path *a, const struct host_path *b)
+{
+	return a->n_routes4 == b->n_routes4 && a->n_routes6 == b->n_routes6 &&
+	       memcmp(a->routes4, b->routes4, sizeof(a->routes4)) == 0 &&
+	       memcmp(a->routes6, b->routes6, sizeof(a->routes6)) == 0;
+}
+
 static void renew(struct daemon *d, unsigned i, bool lost)
 {
 	char err[256];
@@ -241,9 +248,10 @@ static void look_at_path(struct daemon *d, unsigned i)
 	d->engine_cfg.path[i].routed = d->path_routed[i];
 	if (lost || d->routes.unsure[i] || memcmp(&old, now, sizeof(old)) != 0)
 		renew(d, i, lost);
-	if (usable &&
-	    (!same_link(&old.link, &now->link) || !ip_addr_equal(&old.address4, &now->address4) ||
-	     !ip_addr_equal(&old.address6, &now->address6)))
+	/* Routes often come after link and address: what has gone nowhere is to be sent again. */
+	if (usable && (!same_link(&old.link, &now->link) || !same_ways(&old, now) ||
+		       !ip_addr_equal(&old.address4, &now->address4) ||
+		       !ip_addr_equal(&old.address6, &now->address6)))
 		engine_path_set(d->engine, i, true, &d->engine_cfg.path[i]);
 	if (memcmp(&old, now, sizeof(old)) != 0) {
 		d->routes_told[i] = false;

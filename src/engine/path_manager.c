@@ -257,6 +257,23 @@ void path_manager_check(struct step *st, struct conn *c)
 	conn_deadline(st, c);
 }
 
+/*
+ * What was sent before may have gone nowhere for want of a route: an unanswered SYN, or what a
+ * timer backs off for, goes again at once.
+ */
+static void ask_again(struct engine *e, struct subflow *s)
+{
+	struct sender *x = s->sender == NONE ? NULL : sender_at(e, s->sender);
+
+	if (s->state == SUBFLOW_JOIN_SYN) {
+		s->n_syn = 1;
+		s->rto_at_us = 1;
+	} else if (x && x->n_rto > 0 && x->rto_at_us) {
+		x->n_rto = 0;
+		x->rto_at_us = 1;
+	}
+}
+
 /* What the change means for the connection's subflows. True when it means anything. */
 static bool note(struct engine *e, struct conn *c, unsigned path, const struct engine_path_cfg *old)
 {
@@ -291,6 +308,8 @@ static bool note(struct engine *e, struct conn *c, unsigned path, const struct e
 		else if (e->path_usable[path] && s->leaving == REASON_SUBFLOW_PATH_DOWN &&
 			 !c->promoted)
 			s->leaving = REASON_NONE; /* plain TCP would not ask for more */
+		if (e->path_usable[path])
+			ask_again(e, s);
 	}
 	return any;
 }

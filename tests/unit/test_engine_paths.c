@@ -41,6 +41,52 @@ static void test_second_down(void)
 	world_fini(&w);
 }
 
+/* The peer acknowledges every 100 us, a timer is looked at a little late; how long until a SYN. */
+static uint64_t until_syn_us(struct world *w, struct join *j, uint64_t most_us)
+{
+	uint64_t begun_us = w->tick.now_us;
+
+	while (w->tick.now_us < begun_us + most_us) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 101, .window = 1000};
+
+		w->tick.now_us += 100;
+		put_peer_ack(w, &s.w, 101);
+		net_sends(w, ENGINE_STEAL, &s);
+		world_pass(w, 0);
+		if (joins_find(w, j, 1))
+			break;
+	}
+	return w->tick.now_us - begun_us;
+}
+
+/*
+ * A path that returned is joined; its SYN gets no answer. It goes again in time, however many
+ * packets come meanwhile, and at once when the path has got its route.
+ */
+static void test_syn_again(void)
+{
+	struct join j, first, again;
+	struct world w;
+
+	open_two(&w, FLOW_IPV4, &j);
+	engine_path_set(w.e, 1, false, NULL);
+	world_pass(&w, 1000);
+	engine_path_set(w.e, 1, true, NULL);
+	world_pass(&w, 1000);
+	CU_ASSERT_FATAL(joins_find(&w, &first, 1) == 1);
+	CHECK_EQ(0, until_syn_us(&w, &again, 3000000) / 10000, 50);
+	CHECK_EQ(1, until_syn_us(&w, &again, 3000000) / 10000, 100);
+	CHECK_EQ(1, again.iss, first.iss);
+	engine_path_set(w.e, 1, true, NULL);
+	CHECK_EQ(2, until_syn_us(&w, &again, 3000000) / 10000, 0);
+	CHECK_EQ(2, again.iss, first.iss);
+	CHECK_EQ(3, until_syn_us(&w, &again, 3000000) / 10000, 100);
+	join_complete(&w, &again);
+	CHECK_EQ(4, living(&w), 2);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
 /* The initial subflow's path goes: id 0. It moves: likewise, and the new address joins. */
 static void test_initial(void)
 {
@@ -359,11 +405,17 @@ static void test_policy(void)
 }
 
 static const struct unit_test tests[] = {
-	{"second path down", test_second_down}, {"initial path", test_initial},
-	{"routed guest", test_routed},          {"last one stays", test_last_stays},
-	{"break before make", test_alone},      {"no path for ever", test_alone_for_ever},
-	{"token unknown", test_alone_unknown},  {"thresholds", test_thresholds},
-	{"congestion", test_congestion},        {"policy", test_policy},
+	{"second path down", test_second_down},
+	{"SYN again", test_syn_again},
+	{"initial path", test_initial},
+	{"routed guest", test_routed},
+	{"last one stays", test_last_stays},
+	{"break before make", test_alone},
+	{"no path for ever", test_alone_for_ever},
+	{"token unknown", test_alone_unknown},
+	{"thresholds", test_thresholds},
+	{"congestion", test_congestion},
+	{"policy", test_policy},
 };
 
 UNIT_MAIN("engine/paths", tests)

@@ -9,7 +9,7 @@ import time
 
 from lib.case import case, expect
 from lib.topo import ADDR
-from lib.uplinks import (WITHIN_S, Moving, both_joined, paths, rules, said, subflows, table,
+from lib.uplinks import (AT_ONCE, WITHIN_S, Moving, both_joined, paths, rules, said, subflows, table,
                          uplinks)
 
 
@@ -41,6 +41,26 @@ def down_and_up(ctx):
     ctx.net.sh("ip link set dev b up")
     ctx.wait("carrier back", lambda: paths(ctx)["b"]["usable"], 2)
     expect(said(ctx, "path b: down because up-b lost its carrier"), ctx.daemon.log_tail())
+    moving.result()
+
+
+@case("uplinks:route-comes-late", fresh=True,
+      gate={"path_b": True, "extra": AT_ONCE})
+def route_late(ctx):
+    """A link returns with its address, its route comes seconds later: joined when that is there,
+    not when the SYN that went nowhere would be sent again."""
+    moving = Moving(ctx)
+    both_joined(ctx)
+    ctx.gate_ns.sh("ip link set up-b down")
+    ctx.wait("the subflow on b gone", lambda: not subflows(ctx, "b"), WITHIN_S)
+    ctx.gate_ns.sh("ip link set up-b up")
+    # SYNs at 0, 0.5, 1.5 and 3.5 s go nowhere; the fifth would be sent after ten
+    time.sleep(4)
+    expect(not subflows(ctx, "b"), "joined without a route")
+    ctx.gate_ns.sh("ip route add default via 10.77.12.1 dev up-b metric 20")
+    start = time.monotonic()
+    ctx.wait("a subflow on b again", lambda: subflows(ctx, "b"), 2)
+    ctx.note(f"joined {(time.monotonic() - start) * 1000:.0f} ms after the route came")
     moving.result()
 
 

@@ -8,13 +8,16 @@
 #include "engine/multi.h"
 
 #define ACKS_PER_ROUND 7
+#define APART_US 2500u
 #define OUT_MIN_BYTES 24576u /* Hybrid Start watches from 16 segments on */
 #define ROUNDS_WITHOUT_GROWTH 3
-#define HOLD_MIN_US 2000u
+#define HOLD_MIN_US APART_US
 #define HOLD_MAX_US 40000u /* what a delayed acknowledgement takes at least in Linux */
 
-void ack_guest_told(struct multi *m, const struct conn *c)
+void ack_guest_told(struct multi *m, const struct conn *c, uint64_t now_us)
 {
+	if (m->acked_guest_seq != c->una_seq)
+		m->acked_guest_us = now_us;
 	m->acked_guest_seq = c->una_seq;
 	m->ack_guest_at_us = 0;
 }
@@ -46,14 +49,18 @@ static void watch_growth(struct multi *m, const struct conn *c)
 	}
 }
 
+/* No reason to hold anything back. */
 static bool at_once(const struct multi *m, const struct conn *c)
 {
-	uint32_t new_bytes = c->una_seq - m->acked_guest_seq;
-
-	if (m->n_slow_rounds >= ROUNDS_WITHOUT_GROWTH || c->guest_fin || new_bytes == 0)
+	if (m->n_slow_rounds >= ROUNDS_WITHOUT_GROWTH || c->guest_fin ||
+	    c->una_seq == m->acked_guest_seq)
 		return true;
-	return m->round_guest_bytes < OUT_MIN_BYTES || c->una_seq == c->max_seq ||
-	       (uint64_t)new_bytes * ACKS_PER_ROUND >= m->round_guest_bytes;
+	return m->round_guest_bytes < OUT_MIN_BYTES || c->una_seq == c->max_seq;
+}
+
+static bool enough(const struct multi *m, const struct conn *c)
+{
+	return (uint64_t)(c->una_seq - m->acked_guest_seq) * ACKS_PER_ROUND >= m->round_guest_bytes;
 }
 
 /* Half of the longest round trip: as far as the guest is concerned, a path somewhat longer. */
@@ -73,13 +80,16 @@ static uint32_t hold_us(struct engine *e, const struct conn *c)
 void ack_guest(struct step *st, struct conn *c)
 {
 	struct multi *m = multi_at(st->e, c->multi);
+	uint64_t now_us = st->tick->now_us, apart_us = m->acked_guest_us + APART_US;
 
 	if (m->n_slow_rounds < ROUNDS_WITHOUT_GROWTH)
 		watch_growth(m, c);
-	if (at_once(m, c))
+	if (at_once(m, c) || (enough(m, c) && apart_us <= now_us))
 		multi_ack_guest(st, c);
+	else if (enough(m, c) && (m->ack_guest_at_us == 0 || apart_us < m->ack_guest_at_us))
+		m->ack_guest_at_us = apart_us;
 	else if (m->ack_guest_at_us == 0)
-		m->ack_guest_at_us = st->tick->now_us + hold_us(st->e, c);
+		m->ack_guest_at_us = now_us + hold_us(st->e, c);
 }
 
 void ack_guest_timeout(struct step *st, struct conn *c)

@@ -130,7 +130,7 @@ void multi_begin_guest(struct step *st, struct conn *c, struct headers *h, struc
 	h->flags = TCP_ACK;
 	h->seq = c->sent_seq;
 	h->window = to_net_window(st->e, c);
-	ack_guest_told(m, c);
+	ack_guest_told(m, c, st->tick->now_us);
 	w->len_bytes = 0;
 	if (c->timestamps)
 		options_put_timestamps(w, m->tsval_guest + millis(m->ts_since_us, st->tick->now_us),

@@ -66,6 +66,8 @@ struct sender {
 	bool refused, starved;
 	uint32_t told_ack; /* what was acknowledged without data last, and how often before */
 	uint8_t n_same_ack;
+	uint32_t gap_us[2]; /* longest between arrivals of data, now and in the time before */
+	uint64_t gap_until_us;
 };
 
 /* A stretch of sequence numbers (spans.h). */
@@ -155,6 +157,7 @@ struct multi {
 	uint32_t ts_echo; /* TSecr for the guest */
 	/* ack_guest.c: what the guest was told last; its round trip */
 	uint32_t acked_guest_seq;
+	uint64_t acked_guest_us;
 	uint32_t round_guest_seq;   /* acknowledged: a round trip as the guest sees it is over */
 	uint32_t round_guest_bytes; /* outstanding when it began */
 	uint32_t most_guest_bytes;  /* it had outstanding at the end of one */

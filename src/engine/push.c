@@ -339,7 +339,7 @@ static void unblock(struct step *st, struct conn *c)
 	if (!faster(st, c, x) || !place_again(st, c, on, t))
 		return;
 	if (shut && x->cc.cwnd_bytes > 4u * subflow_at(e, on)->mss &&
-	    !congestion_at(e->cfg.congestion)->model &&
+	    !congestion_slow_start(&x->cc) && !congestion_at(e->cfg.congestion)->model &&
 	    st->tick->now_us - x->penalised_us > x->srtt_us) {
 		x->penalised_us = st->tick->now_us;
 		x->cc.cwnd_bytes /= 2;

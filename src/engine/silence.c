@@ -4,7 +4,13 @@
  */
 #include "engine/silence.h"
 
-#define SILENT_US 120000u /* and two round trips */
+/*
+ * And two round trips. Where data came regularly, a multiple of the longest gap is enough.
+ */
+#define SILENT_US 120000u
+#define SILENT_MIN_US 80000u
+#define SILENT_GAPS 8
+#define GAPS_US 1000000u /* the longest gap is of so long, and of as much before */
 #define SILENT_LOOK_US 20000u
 /* After a closed window, or after nobody was here, the peer's subflows wait for their timers. */
 #define RESUME_US 1000000u
@@ -12,30 +18,58 @@
 void silence_hole(struct step *st, struct multi *m)
 {
 	m->hole_us = st->tick->now_us;
-	m->hole_at_us = m->hole_us + SILENT_US;
+	m->hole_at_us = m->hole_us + SILENT_MIN_US;
 }
 
-void silence_arrival(struct step *st, struct multi *m)
+static void note_gap(struct sender *x, uint64_t gap_us, uint64_t now_us)
+{
+	if (now_us >= x->gap_until_us) {
+		x->gap_us[1] = x->gap_us[0];
+		x->gap_us[0] = 0;
+		x->gap_until_us = now_us + GAPS_US;
+	}
+	if (gap_us > x->gap_us[0])
+		x->gap_us[0] = gap_us < UINT32_MAX ? (uint32_t)gap_us : UINT32_MAX;
+}
+
+void silence_arrival(struct step *st, struct multi *m, struct subflow *s)
 {
 	uint64_t now_us = st->tick->now_us;
 
+	if (s->sender != NONE && s->data_us)
+		note_gap(sender_at(st->e, s->sender), now_us - s->data_us, now_us);
+	s->data_us = now_us;
 	if (m->came_us && m->came_us + SILENT_US <= now_us)
 		m->resumed_us = now_us;
 	m->came_us = now_us;
 }
 
-/*
- * Has the subflow brought nothing since then, although it did before? While its path brings
- * something for others, what it carries stands in a queue there.
- */
-static bool silent(struct step *st, const struct subflow *s, uint64_t since_us)
+static uint64_t patience_us(const struct sender *x)
 {
-	uint64_t us =
-		SILENT_US + (s->sender == NONE ? 0 : 2ull * sender_at(st->e, s->sender)->srtt_us);
-	uint64_t now_us = st->tick->now_us;
+	uint64_t us;
 
-	return s->data_us && s->early == NONE && s->data_us + us <= now_us &&
-	       since_us + us <= now_us && st->e->path_heard_us[s->path] + us <= now_us;
+	if (!x)
+		return SILENT_US;
+	us = SILENT_GAPS * (uint64_t)(x->gap_us[0] > x->gap_us[1] ? x->gap_us[0] : x->gap_us[1]);
+	if (us > SILENT_US || x->gap_until_us == 0)
+		us = SILENT_US;
+	return (us > SILENT_MIN_US ? us : SILENT_MIN_US) + 2ull * x->srtt_us;
+}
+
+/*
+ * When the subflow counts as silent if it brings nothing any more; it did before. While its path
+ * brings something for others, what it carries stands in a queue there.
+ */
+static uint64_t silent_at_us(struct engine *e, const struct subflow *s, uint64_t since_us)
+{
+	const struct sender *x = s->sender == NONE ? NULL : sender_at(e, s->sender);
+
+	if (s->data_us == 0)
+		return UINT64_MAX;
+	since_us = s->data_us > since_us ? s->data_us : since_us;
+	if (e->path_heard_us[s->path] > since_us)
+		since_us = e->path_heard_us[s->path];
+	return since_us + patience_us(x);
 }
 
 /*
@@ -49,10 +83,11 @@ void silence_look(struct step *st, struct conn *c)
 	struct engine *e = st->e;
 	struct multi *m = multi_at(e, c->multi);
 	struct subflow *found = NULL;
+	uint64_t now_us = st->tick->now_us, next_us = now_us + SILENT_LOOK_US, at_us;
 	bool others = false;
 
-	m->hole_at_us = st->tick->now_us + SILENT_LOOK_US;
-	if (m->resumed_us && m->resumed_us + RESUME_US > st->tick->now_us)
+	m->hole_at_us = next_us;
+	if (m->resumed_us && m->resumed_us + RESUME_US > now_us)
 		return;
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		struct subflow *s = subflow_at(e, k);
@@ -61,19 +96,22 @@ void silence_look(struct step *st, struct conn *c)
 			continue;
 		if (s->early != NONE)
 			return;
-		if (silent(st, s, m->hole_us)) {
+		at_us = silent_at_us(e, s, m->hole_us);
+		if (at_us <= now_us) {
 			if (found)
 				return;
 			found = s;
 		} else {
-			others |= s->data_us && s->data_us + SILENT_US / 2 > st->tick->now_us;
+			others |= s->data_us && s->data_us + SILENT_US / 2 > now_us;
+			next_us = at_us < next_us ? at_us : next_us;
 		}
 	}
+	m->hole_at_us = next_us;
 	/* Of a responder's paths it is the peer that asks again. */
 	if (!found || !others || c->responder)
 		return;
 	found->leaving = REASON_SUBFLOW_SILENT;
 	c->silent_paths |= (uint16_t)(1u << found->path);
 	c->join_at_us = 0; /* path_manager_check() does the rest */
-	m->hole_at_us = st->tick->now_us + SILENT_US;
+	m->hole_at_us = now_us + SILENT_US;
 }

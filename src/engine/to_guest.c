@@ -456,8 +456,7 @@ enum reason to_guest_take(struct step *st, struct conn *c, struct subflow *s, bo
 				     : take_mapped(st, c, s, &x, sent);
 		if (reason != REASON_DATA_TO_GUEST)
 			return reason;
-		s->data_us = st->tick->now_us;
-		silence_arrival(st, multi_of(st->e, c));
+		silence_arrival(st, multi_of(st->e, c), s);
 		if (s->initial && s->n_shifts)
 			receive_shift(s, ssn, x.bytes, ssn - x.seq);
 		multi_of(st->e, c)->last_from = subflow_index(st->e, s);

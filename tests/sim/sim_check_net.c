@@ -10,7 +10,7 @@
 #include "sim_flow.h"
 #include "sim_gate.h"
 
-#define SILENT_US 120000
+#define SILENT_US 80000
 #define TCPRST_RESOURCES 2
 
 /* Index of the first mapping that ends behind `ssn`. */

@@ -134,15 +134,6 @@ static const char *timer_missing(const struct engine *e, const struct conn *c,
 	return NULL;
 }
 
-static uint64_t deadline_us(const struct engine *e, uint32_t conn)
-{
-	const char *base = (const char *)e;
-	const struct heap_entry *entry = (const void *)(base + e->heap_entries);
-	const uint32_t *where = (const void *)(base + e->heap_where);
-
-	return where[conn] == HEAP_NONE ? UINT64_MAX : entry[where[conn]].at_us;
-}
-
 const char *engine_audit_timers(const struct engine *e, uint64_t now_us)
 {
 	for (uint32_t i = 0; i < e->conns.n_touched; i++) {

@@ -173,7 +173,8 @@ static bool subflows_timeout(struct step *st, struct conn *c)
  */
 static uint64_t overdue_us(const struct step *st, const struct conn *c)
 {
-	uint64_t at_us = st->tick->now_us + STEP_US, set_us = deadline_us(st->e, c);
+	uint64_t at_us = st->tick->now_us + STEP_US,
+		 set_us = deadline_us(st->e, conn_index(st->e, c));
 
 	return st->in && set_us < at_us ? set_us : at_us;
 }

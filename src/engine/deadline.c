@@ -30,11 +30,11 @@ void deadline_set(struct engine *e, const struct conn *c, uint64_t at_us)
 	e->heap_n = h.n;
 }
 
-uint64_t deadline_us(struct engine *e, const struct conn *c)
+uint64_t deadline_us(const struct engine *e, uint32_t conn)
 {
 	struct heap h = heap_of(e);
 
-	return heap_us(&h, conn_index(e, c));
+	return heap_us(&h, conn);
 }
 
 uint32_t deadline_first(const struct engine *e)

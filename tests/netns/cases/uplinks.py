@@ -9,8 +9,8 @@ import time
 
 from lib.case import case, expect
 from lib.topo import ADDR
-from lib.uplinks import (AT_ONCE, WITHIN_S, Moving, both_joined, paths, rules, said, subflows, table,
-                         uplinks)
+from lib.uplinks import (AT_ONCE, WITHIN_S, Moving, both_joined, paths, rules, said, subflows,
+                         table, uplinks)
 
 
 @uplinks("link-down-and-up")

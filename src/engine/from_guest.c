@@ -253,6 +253,9 @@ static enum reason fin_to_net(struct step *st, struct conn *c, struct subflow *s
 
 static struct engine_result guest_rst(struct step *st, struct conn *c)
 {
+	/* Both ends have all: its socket is gone, and something late came to it. */
+	if (c->guest_fin_acked && c->peer_fin_acked)
+		return drop(st, c, REASON_DROP_STATE);
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
 		emit_own_ack(st, c, subflow_at(st->e, k), subflow_at(st->e, k)->snd_nxt, TCP_RST,
 			     REASON_RST_TO_NET);
@@ -344,6 +347,10 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 			fin_to_net(st, c, s);
 		reason = REASON_FIN_TO_NET;
 	} else if (fin && reason == REASON_NONE) {
+		/* The last acknowledgement did not reach the guest, and the peer has no more to
+		 * say. */
+		if (c->guest_fin_acked && c->peer_fin_acked)
+			emit_ack_guest(st, c, s);
 		reason = ack_to_net(st, c, s);
 	}
 	promotion_from_guest(st, c, s, retransmits);

@@ -236,7 +236,11 @@ static enum reason ack_to_guest(struct step *st, struct conn *c, struct subflow 
 	struct options_writer w;
 	struct headers h;
 
-	if (c->guest_fin_acked && c->peer_fin_acked && !news)
+	/*
+	 * Not even a larger window: the guest has nothing more to send, and if its socket is gone
+	 * already it would answer with RST.
+	 */
+	if (c->guest_fin_acked && c->peer_fin_acked && c->una_seq == una)
 		return REASON_SUBFLOW_OWN;
 	if (!news && signal)
 		return REASON_SIGNAL_ONLY;
@@ -326,7 +330,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	bool subflow_advanced = seq_lt(s->snd_una, p->ack);
 	/* A keepalive stands below the window, so that the guest answers. */
 	bool probe = p->seq == s->rcv_nxt - 1 && !s->fin_received;
-	bool fin_alone = false;
+	bool fin_alone = false, over = c->guest_fin_acked && c->peer_fin_acked;
 	enum reason reason;
 	uint64_t dsn = 0;
 
@@ -344,7 +348,12 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		if (!fin_alone)
 			receive_map(s, d, dsn);
 	}
-	if (p->payload_bytes > 0)
+	if (p->payload_bytes > 0 && over)
+		/* The guest has all of it: our acknowledgement got lost. */
+		reason = emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_SUBFLOW_OWN)
+				 ? REASON_SUBFLOW_OWN
+				 : REASON_DROP_OUTPUT_FULL;
+	else if (p->payload_bytes > 0)
 		reason = data_to_guest(st, c, s);
 	else if (fin_alone)
 		reason = data_fin_alone(st, c, s, dsn);

@@ -98,6 +98,44 @@ static void test_peer_first(void)
 	world_fini(&w);
 }
 
+/*
+ * Both FINs are acknowledged, the subflow's are not: the guest's socket may be gone. It is shown
+ * nothing more, and its RST is not a reset.
+ */
+static void test_late(void)
+{
+	struct seg wider = {.flags = TCP_ACK, .seq = 2, .ack = 101, .window = 60000};
+	struct world w;
+
+	open_world(&w);
+	net(&w, 0, 1, 101, 101, 1, 100, true);
+	guest(&w, TCP_FIN, 101, 102, 0);
+	net(&w, 0, 101, 101, 102, 0, 0, false);
+	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_GUEST && w.p.ack == GUEST_ISN + 102);
+	CU_ASSERT(out(&w, 1) && (w.p.flags & TCP_FIN) && w.pkt[1].side == ENGINE_NET);
+	/* The application has read, and the window grows. */
+	wider.seq = 101;
+	options_put_timestamps(&wider.w, 9100, 1);
+	put_peer_ack(&w, &wider.w, 102);
+	net_sends(&w, ENGINE_STEAL, &wider);
+	CHECK_EQ(0, w.r.reason, REASON_SUBFLOW_OWN);
+	CHECK_EQ(0, w.outs.n_pkt, 0);
+	/* Our acknowledgement got lost: the gate repeats it. */
+	net(&w, 0, 1, 101, 102, 1, 100, true);
+	CHECK_EQ(1, w.outs.n_pkt, 1);
+	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_NET && w.p.ack == PEER_ISN + 101);
+	CU_ASSERT(w.o.mp.dss.has_ack && !(w.p.flags & TCP_RST));
+	/* The guest's was lost: its FIN comes again. */
+	guest(&w, TCP_FIN, 101, 102, 0);
+	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_GUEST && w.p.ack == GUEST_ISN + 102);
+	guest(&w, TCP_RST, 102, 102, 0);
+	CHECK_EQ(2, w.r.reason, REASON_DROP_STATE);
+	CHECK_EQ(2, w.outs.n_pkt, 0);
+	net(&w, TCP_FIN, 101, 102, 102, 0, 0, false);
+	CHECK_EQ(3, engine_counter(w.e, REASON_CLOSED_NORMALLY), 1);
+	world_fini(&w);
+}
+
 static void test_reset(void)
 {
 	struct seg s = {.flags = TCP_ACK | TCP_RST, .seq = 1, .ack = 101};
@@ -304,6 +342,7 @@ static void test_hops(void)
 static const struct unit_test tests[] = {
 	{"guest closes first", test_guest_first},
 	{"peer closes first", test_peer_first},
+	{"late, behind both FINs", test_late},
 	{"reset", test_reset},
 	{"bad packets", test_bad},
 	{"orphans", test_orphans},

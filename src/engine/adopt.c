@@ -4,6 +4,8 @@
  */
 #include "engine/adopt.h"
 
+#include "engine/announce.h"
+
 struct moves {
 	uint8_t to[ENGINE_PATHS_MAX]; /* new index by the old one */
 	bool any;
@@ -58,6 +60,7 @@ static void move_records(struct engine *e, const struct moves *m)
 		c->path = moved(m, c->path);
 		for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
 			subflow_at(e, k)->path = moved(m, subflow_at(e, k)->path);
+		announce_unfold(e, c);
 		if (c->addresses != NONE)
 			move_addresses(e, addresses_at(e, c->addresses), m);
 	}

@@ -5,6 +5,11 @@
  * Nothing of this is acknowledged by TCP. ADD_ADDR has its echo: one address at a time, again after
  * a second, twice as long each time, five times at most. REMOVE_ADDR and MP_PRIO have no answer:
  * they go twice, which costs 12 bytes and harms nobody (both only state how things are).
+ *
+ * While something is under way it stands in the connection's record of addresses, which is as large
+ * as the connection. When the peer has confirmed all, or does not answer, one bit per address is
+ * left of it (conn.told), which means: known under the address's present id. So before an id
+ * changes the record is made again (announce_unfold()).
  */
 #include "engine/announce.h"
 
@@ -75,7 +80,7 @@ void announce_echo(struct step *st, struct conn *c, struct subflow *s, const str
 	send(st, c, s, &w, REASON_ADD_ADDR_REPEATED);
 }
 
-static bool announces(const struct engine *e, const struct conn *c)
+bool announce_due(const struct engine *e, const struct conn *c)
 {
 	return e->cfg.announce == ENGINE_ANNOUNCE_ALWAYS ||
 	       (e->cfg.announce == ENGINE_ANNOUNCE_RESPONDER && c->responder);
@@ -105,13 +110,19 @@ static bool add_send(struct step *st, struct conn *c, struct subflow *s, unsigne
 	return send(st, c, s, &w, REASON_ADD_ADDR_SENT);
 }
 
-/* The id under which the slot's address should be known now; 0: it should not. */
+/*
+ * The id under which the slot's address should be known now; 0: it should not. One address of each
+ * path is enough, of the family in which the peer came if the path has it: a peer that has both
+ * families would join to both, and have two subflows over one line.
+ */
 static uint8_t should(const struct engine *e, const struct conn *c, unsigned slot)
 {
 	uint8_t path = (uint8_t)(slot / 2), family = slot % 2 ? FLOW_IPV6 : FLOW_IPV4;
 	const struct ip_addr *a = address(e, path, family);
 
 	if (path >= e->cfg.n_paths || !e->path_usable[path] || ip_addr_is_zero(a))
+		return 0;
+	if (family != c->guest.family && !ip_addr_is_zero(address(e, path, c->guest.family)))
 		return 0;
 	/* The peer knows the one it began with. */
 	if (family == c->guest.family && ip_addr_equal(a, &c->local_addr))
@@ -142,12 +153,65 @@ static bool carried(struct engine *e, const struct conn *c, unsigned slot)
 	return false;
 }
 
+void announce_unfold(struct engine *e, struct conn *c)
+{
+	struct addresses *a = c->told ? addresses_of(e, c) : NULL;
+
+	for (unsigned i = 0; a && i < OWN_ADDRESSES_MAX; i++)
+		if (c->told >> i & 1)
+			a->own[i] = (struct own_address){
+				.id = announce_id(e, (uint8_t)(i / 2),
+						  i % 2 ? FLOW_IPV6 : FLOW_IPV4),
+				.n_sent = 1,
+				.echoed = true};
+	c->told = 0; /* for want of a record: the peer finds out when it joins there */
+}
+
+/* Is the slot's address to be announced, now or again? */
+static bool missing(struct engine *e, const struct conn *c, const struct addresses *a, unsigned i)
+{
+	const struct own_address none = {0}, *own = a ? &a->own[i] : &none;
+
+	return should(e, c, i) != 0 && !(c->told >> i & 1) && !own->echoed &&
+	       own->n_sent <= ANNOUNCE_TRIES && (own->id != 0 || !carried(e, c, i));
+}
+
+/* Of a record that holds nothing but what the peer knows, or does not answer to, bits are left. */
+static void fold(struct engine *e, struct conn *c)
+{
+	const struct addresses *a = addresses_at(e, c->addresses);
+	uint32_t told = 0;
+
+	if (a->n_peer || a->n_failures || a->n_removals)
+		return;
+	for (unsigned i = 0; i < 2u * e->cfg.n_paths; i++) {
+		uint8_t id = a->own[i].id;
+
+		if (missing(e, c, a, i) || (id != 0 && id != should(e, c, i)))
+			return;
+		told |= (uint32_t)(id != 0) << i;
+	}
+	c->told |= told;
+	addresses_free(e, c);
+}
+
+static bool any_missing(struct engine *e, const struct conn *c)
+{
+	for (unsigned i = 0; i < 2u * e->cfg.n_paths; i++)
+		if (missing(e, c, NULL, i))
+			return true;
+	return false;
+}
+
 /* What was announced and is no more; then the next address that was not confirmed. */
 static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
 {
-	struct addresses *a = addresses_of(st->e, c);
+	struct addresses *a;
 	uint64_t now_us = st->tick->now_us;
 
+	if (c->addresses == NONE && !any_missing(st->e, c))
+		return;
+	a = addresses_of(st->e, c);
 	for (unsigned i = 0; a && i < 2u * st->e->cfg.n_paths; i++) {
 		uint8_t id = a->own[i].id;
 
@@ -161,8 +225,7 @@ static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *n
 		struct own_address *own = &a->own[i];
 		uint8_t id = should(st->e, c, i);
 
-		if (id == 0 || own->echoed || own->n_sent > ANNOUNCE_TRIES ||
-		    (own->id == 0 && carried(st->e, c, i)))
+		if (!missing(st->e, c, a, i))
 			continue;
 		if (now_us >= a->announce_at_us) {
 			if (own->n_sent == ANNOUNCE_TRIES) {
@@ -271,7 +334,9 @@ void announce_check(struct step *st, struct conn *c, uint64_t *next_us)
 	prios(st, c, next_us);
 	if (!s)
 		return;
-	if (announces(st->e, c))
+	if (announce_due(st->e, c))
 		adds(st, c, s, next_us);
 	removals(st, c, s, next_us);
+	if (c->addresses != NONE)
+		fold(st->e, c);
 }

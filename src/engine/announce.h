@@ -28,6 +28,12 @@ void announce_removal(struct step *st, struct conn *c, uint8_t id);
 /* The same, but not repeated: a subflow of this id may come after it. */
 void announce_removal_once(struct step *st, struct conn *c, uint8_t id);
 
+/* Does this connection's peer hear of our addresses at all? */
+bool announce_due(const struct engine *e, const struct conn *c);
+
+/* The ids of our addresses, or their places, are about to change: what the peer knows them by. */
+void announce_unfold(struct engine *e, struct conn *c);
+
 /* Sends what is due; lowers *next_us to when there is more to do. */
 void announce_check(struct step *st, struct conn *c, uint64_t *next_us);
 

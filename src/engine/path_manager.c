@@ -324,6 +324,9 @@ void path_manager_path(struct engine *e, unsigned path, bool was_usable,
 
 	if (e->cfg.mode == ENGINE_SINGLE)
 		return;
+	for (uint32_t i = 0; i < e->conns.n_touched; i++)
+		if (conn_at(e, i)->state == CONN_ESTABLISHED)
+			announce_unfold(e, conn_at(e, i));
 	e->address_generation[2 * path] += (down || moved4) && !ip_addr_is_zero(&old->addr4);
 	e->address_generation[2 * path + 1] += (down || moved6) && !ip_addr_is_zero(&old->addr6);
 	for (uint32_t i = 0; i < e->conns.n_touched; i++) {
@@ -334,7 +337,7 @@ void path_manager_path(struct engine *e, unsigned path, bool was_usable,
 		if (!down)
 			addresses_forgive(e, c, (uint8_t)path);
 		if (!note(e, c, path, old) && !c->promoted && c->addresses == NONE &&
-		    !c->alone_at_us)
+		    !c->alone_at_us && !announce_due(e, c))
 			continue;
 		c->join_at_us = 0;
 		deadline_set(e, c, 1);

@@ -104,7 +104,8 @@ struct conn {
 	uint64_t alone_at_us; /* no subflow is left: when to give up; 0: there is one */
 	uint64_t syn_us;
 	uint32_t syn_rtt_us;
-	struct look look[2];   /* by enum engine_side: who sent it */
+	struct look look[2]; /* by enum engine_side: who sent it */
+	uint32_t told; /* bit i: the peer knows our address i, without a record (announce.c) */
 	uint64_t fail_at_us;   /* no MP_FAIL of ours before */
 	uint64_t no_dss_at_us; /* when no_dss_count began */
 	uint8_t n_subflows;

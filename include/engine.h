@@ -34,9 +34,10 @@ enum engine_side { ENGINE_GUEST, ENGINE_NET };
 /*
  * Where the packet was met. In place: a SYN or SYN/ACK on the host's own road (security FORWARD),
  * which goes on with other bytes. Steal: anything else (raw PREROUTING), which is dropped there
- * and re-emitted from `engine_out`.
+ * and re-emitted from `engine_out`. Unwanted: a SYN from the net that the host is about to deliver
+ * to itself, where no socket of its awaits one (security INPUT).
  */
-enum engine_hook { ENGINE_IN_PLACE, ENGINE_STEAL };
+enum engine_hook { ENGINE_IN_PLACE, ENGINE_STEAL, ENGINE_UNWANTED };
 
 struct engine_pkt {
 	const uint8_t *data;
@@ -65,8 +66,8 @@ struct engine_result {
 	uint8_t replacement_bytes;
 	conn_ref conn; /* ENGINE_NO_CONN when the packet belongs to none */
 	/*
-	 * ENGINE_ASK: the connection as the guest names it, guest first. REASON_DROP_ORPHAN: the
-	 * packet's tuple, sender first.
+	 * ENGINE_ASK: the connection as the guest names it, guest first. ENGINE_DROP of what the
+	 * host took for claimed, and is nobody's: the packet's tuple, sender first. Else all zero.
 	 */
 	struct flow_tuple ask;
 	uint8_t replacement[ENGINE_HEADER_MAX]; /* whole packet, checksums complete */
@@ -120,6 +121,7 @@ enum engine_claim_kind {
 	ENGINE_CLAIM_CONVERTED, /* waits where there is no engine */
 	ENGINE_CLAIM_OWN,       /* likewise, and SYN/ACKs are stolen as well: the gate's subflow */
 	ENGINE_CLAIM_OVER,      /* likewise; ends when a SYN shows that the tuple is used again */
+	ENGINE_CLAIM_FORGOTTEN, /* likewise, of a subflow that was OWN: its SYN/ACK is stolen too */
 };
 
 struct engine_claim {

@@ -229,7 +229,7 @@
 	X(DROP_OUTPUT_FULL, "drop_output_full",                                                    \
 	  "The caller's output array was full: the sender will send again.")                       \
 	X(DROP_ORPHAN, "drop_orphan",                                                              \
-	  "A converted connection that this process does not know: it was reset.")                 \
+	  "A converted connection or subflow that is not known (any more): it was reset.")         \
 	X(DROP_NO_SUBFLOW, "drop_no_subflow",                                                      \
 	  "A segment for a port of the gate's own, where no subflow is (any more): reset.")        \
 	X(DROP_WRONG_SIDE, "drop_wrong_side",                                                      \

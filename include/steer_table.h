@@ -35,6 +35,7 @@ enum steer_state {
 	STEER_IS_CONVERTED, /* all but SYN and SYN/ACK, which go the host's own road */
 	STEER_IS_OWN,       /* a subflow of the gate's own: its SYN/ACK as well */
 	STEER_IS_OVER,      /* lingers; a SYN of a new connection, or what answers it, ends that */
+	STEER_IS_FORGOTTEN, /* a subflow of the gate's own that is over: only a SYN ends that */
 };
 
 /*
@@ -60,9 +61,12 @@ struct steer_value {
 static inline __attribute__((always_inline)) uint32_t
 steer_mark(uint16_t state, enum steer_side side, uint8_t flags, bool options, bool *again)
 {
-	*again = (flags & STEER_SYN) && state == STEER_IS_OVER;
+	bool own = state == STEER_IS_OWN || state == STEER_IS_FORGOTTEN;
+
+	*again = (flags & STEER_SYN) &&
+		 (state == STEER_IS_OVER || (state == STEER_IS_FORGOTTEN && !(flags & STEER_ACK)));
 	if (flags & STEER_SYN) {
-		if (state == STEER_IS_OWN && (flags & STEER_ACK))
+		if (own && (flags & STEER_ACK))
 			return STEER_CONVERTED;
 		/* An MPTCP option may be there: raw PREROUTING looks. */
 		return side == STEER_NET && !(flags & (STEER_ACK | STEER_RST | STEER_FIN)) &&

@@ -166,6 +166,7 @@ static const struct feature features[] = {
 	{"mark", "xt_mark", "raw PREROUTING", "-m mark --mark 0x1/0x1 -j RETURN"},
 	{"tcp", "xt_tcpudp", "raw PREROUTING", "-p tcp ! --tcp-option 30 -j RETURN"},
 	{"socket", "xt_socket", "raw PREROUTING", "-m socket -j RETURN"},
+	{"socket", "xt_socket", "security INPUT", "-m socket --nowildcard -j RETURN"},
 	{"NFQUEUE", "xt_NFQUEUE", "security FORWARD", "-j NFQUEUE --queue-num 61 --queue-bypass"},
 };
 

@@ -27,6 +27,7 @@ unsigned claimed_state(enum engine_claim_kind kind)
 		[ENGINE_CLAIM_CONVERTED] = STEER_IS_CONVERTED,
 		[ENGINE_CLAIM_OWN] = STEER_IS_OWN,
 		[ENGINE_CLAIM_OVER] = STEER_IS_OVER,
+		[ENGINE_CLAIM_FORGOTTEN] = STEER_IS_FORGOTTEN,
 	};
 
 	if (kind == ENGINE_CLAIM_RELEASED || kind == ENGINE_CLAIM_ENDED)
@@ -73,7 +74,7 @@ static void put(struct claimed *c, const struct flow_tuple *tuple, unsigned stat
 	struct entry *e = find(c, tuple);
 
 	/* Over, and taken out by a SYN meanwhile: the tuple is another's. */
-	if (!e && state == STEER_IS_OVER)
+	if (!e && (state == STEER_IS_OVER || state == STEER_IS_FORGOTTEN))
 		return;
 	if (!e) {
 		e = calloc(1, sizeof(*e));
@@ -102,9 +103,19 @@ void claimed_fetch(struct claimed *c, struct engine *e)
 	}
 }
 
-void claimed_orphan(struct claimed *c, const struct flow_tuple *tuple)
+unsigned claimed_orphaned(const struct engine_result *r)
 {
-	put(c, tuple, STEER_IS_OVER);
+	if (r->verdict != ENGINE_DROP || r->ask.family == 0)
+		return 0;
+	return r->reason == REASON_DROP_NO_SUBFLOW ? STEER_IS_FORGOTTEN : STEER_IS_OVER;
+}
+
+void claimed_orphan(struct claimed *c, const struct engine_result *r)
+{
+	unsigned state = claimed_orphaned(r);
+
+	if (state)
+		put(c, &r->ask, state);
 }
 
 unsigned claimed_find(const struct claimed *c, const struct flow_tuple *tuple)
@@ -116,7 +127,11 @@ unsigned claimed_find(const struct claimed *c, const struct flow_tuple *tuple)
 
 unsigned claimed_count(const struct claimed *c)
 {
-	return HASH_COUNT(c->table);
+	unsigned n = 0;
+
+	for (const struct entry *e = c->table; e; e = e->hh.next)
+		n += e->state != STEER_IS_FORGOTTEN;
+	return n;
 }
 
 uint32_t claimed_ingress(struct claimed *c, const struct claimed_segment *s)

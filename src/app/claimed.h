@@ -13,6 +13,9 @@
 /* How a claim stands in the table; 0: not at all. For the daemon too. */
 unsigned claimed_state(enum engine_claim_kind kind);
 
+/* How the tuple r->ask is to stand there after this verdict, if it does; 0: as it is. */
+unsigned claimed_orphaned(const struct engine_result *r);
+
 struct claimed;
 
 /* Null without memory. */
@@ -22,11 +25,13 @@ void claimed_del(struct claimed *c);
 /* Everything that engine_claims() has to say; to be called when it is to be. */
 void claimed_fetch(struct claimed *c, struct engine *e);
 
-/* The tuple of a packet that got REASON_DROP_ORPHAN. */
-void claimed_orphan(struct claimed *c, const struct flow_tuple *tuple);
+/* After a packet's verdict: if it was taken for claimed and is nobody's, its tuple lingers. */
+void claimed_orphan(struct claimed *c, const struct engine_result *r);
 
 /* How the tuple (sender first) stands there: enum steer_state, 0: not at all. */
 unsigned claimed_find(const struct claimed *c, const struct flow_tuple *tuple);
+
+/* How many stand there, but for STEER_IS_FORGOTTEN. */
 unsigned claimed_count(const struct claimed *c);
 
 /* What decides about a segment. */

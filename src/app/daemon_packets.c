@@ -113,6 +113,11 @@ static bool place(const struct daemon *d, const struct nfqueue_packet *p, struct
 		pkt->from = ENGINE_NET;
 		return find_path(d, p->indev, &pkt->path);
 	}
+	if (p->hook == NF_INET_LOCAL_IN) {
+		pkt->hook = ENGINE_UNWANTED;
+		pkt->from = ENGINE_NET;
+		return find_path(d, p->indev, &pkt->path);
+	}
 	pkt->hook = ENGINE_IN_PLACE;
 	pkt->from = ENGINE_GUEST;
 	if (find_path(d, p->outdev, &pkt->path)) {
@@ -169,8 +174,7 @@ static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_
 	r = engine_packet(d->engine, &pkt, &t, &d->outs);
 	if (r.verdict == ENGINE_ASK)
 		r = ask_conntrack(d, &r, now_us);
-	if (r.reason == REASON_DROP_ORPHAN)
-		daemon_orphan(d, pkt.from, &r.ask);
+	daemon_orphan(d, pkt.from, &r);
 	daemon_claims(d);
 	if (r.verdict == ENGINE_ACCEPT)
 		nfqueue_repeat(d->queue, p, decided(p->mark), NULL, 0);

@@ -125,8 +125,8 @@ void daemon_later(struct daemon *d, uint64_t now_us);
 void daemon_later_all(struct daemon *d);
 uint64_t daemon_later_us(const struct daemon *d);
 
-/* A connection that a process before us converted, and nobody knows any more: was answered. */
-void daemon_orphan(struct daemon *d, enum engine_side from, const struct flow_tuple *tuple);
+/* After a verdict: what was taken for claimed and is nobody's (any more) lingers in the table. */
+void daemon_orphan(struct daemon *d, enum engine_side from, const struct engine_result *r);
 
 /* The programs at the interfaces' ingress. 0, or -1 with a message in `err`. */
 int daemon_steer_open(struct daemon *d, char *err, unsigned err_bytes);

@@ -60,9 +60,12 @@ void daemon_claims(struct daemon *d)
 	}
 }
 
-void daemon_orphan(struct daemon *d, enum engine_side from, const struct flow_tuple *tuple)
+void daemon_orphan(struct daemon *d, enum engine_side from, const struct engine_result *r)
 {
-	steer_put(d->steer, side_of(from), tuple, STEER_IS_OVER);
+	unsigned state = claimed_orphaned(r);
+
+	if (state)
+		steer_put(d->steer, side_of(from), &r->ask, (enum steer_state)state);
 }
 
 int daemon_steer_attach(struct daemon *d, const char *interface, unsigned index,

@@ -390,8 +390,7 @@ static bool show(struct replay *r, const struct engine_pkt *in, bool last)
 
 	fill(r);
 	res = call(r, in);
-	if (res.reason == REASON_DROP_ORPHAN)
-		claimed_orphan(r->claimed, &res.ask);
+	claimed_orphan(r->claimed, &res);
 	if (r->hooks.on_verdict && (last || res.verdict != ENGINE_ACCEPT))
 		r->hooks.on_verdict(r->hooks.ctx, r->now_us, in, &res);
 	if (res.verdict == ENGINE_REPLACE && r->hooks.on_packet)

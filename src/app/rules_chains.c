@@ -9,6 +9,9 @@
  * connection over a path: SYN and SYN/ACK of guests, SYN/ACK and RST that answer them, SYNs with an
  * MPTCP option towards guests.
  *
+ * Security INPUT shows the daemon SYNs with an MPTCP option that come to the host itself, where no
+ * socket listens: a join there is refused as RFC 8684 section 3.2 says.
+ *
  * All that follows is met in raw PREROUTING, before conntrack: packets that the program at the
  * interfaces' ingress (src/bpf) has marked, because the daemon claims their tuples. Without such
  * a mark nothing is ours: a plain segment passes two rules that do not match, and nothing here
@@ -49,6 +52,7 @@ static const struct jump jumps[] = {
 	{"filter", "-I", "FORWARD", "-i mpg-+", "MPGATE-ACCEPT", true},
 	{"raw", "-A", "PREROUTING", "-m mark ! --mark 0x0/0xf0000000", "MPGATE-PRE", false},
 	{"security", "-A", "FORWARD", SYN_OR_RST, "MPGATE-FWD", false},
+	{"security", "-A", "INPUT", MPTCP_SYN, "MPGATE-IN", false},
 };
 _Static_assert(STEER_ALL == 0xf0000000U, "as the jump says");
 
@@ -62,7 +66,7 @@ static const struct chain chains[] = {
 	{"raw", "MPGATE-PRE", false},       {"raw", "MPGATE-SET", false},
 	{"security", "MPGATE-FWD", false},  {"security", "MPGATE-FWDG", false},
 	{"security", "MPGATE-FWDN", false}, {"security", "MPGATE-NET", false},
-	{"security", "MPGATE-SET", false},
+	{"security", "MPGATE-IN", false},   {"security", "MPGATE-SET", false},
 };
 
 static const char *const tables[] = {"raw", "filter", "security"};
@@ -106,6 +110,10 @@ static void decided(struct rules_list *list, const char *chain)
 {
 	rules_list_input(list, "-A %s -m mark --mark 0x%x/0x%x -g MPGATE-SET", chain, STEER_DECIDED,
 			 STEER_DECIDED);
+}
+
+static void chain_set(struct rules_list *list)
+{
 	rules_list_input(list, "-A MPGATE-SET -j MARK --set-xmark 0x0/0x%x", STEER_ALL);
 }
 
@@ -150,18 +158,34 @@ static void chain_forward(struct rules_list *list, const struct config *cfg)
 	rules_list_input(list, "-A MPGATE-NET " MPTCP_SYN " " BYPASS, cfg->queue);
 }
 
+/*
+ * A SYN that has come to the host itself. What listens there, it may be another user of Multipath
+ * TCP, answers; where nothing does, the daemon refuses what is a join.
+ */
+static void chain_input(struct rules_list *list, const struct config *cfg)
+{
+	decided(list, "MPGATE-IN");
+	rules_list_input(list, "-A MPGATE-IN -m socket --nowildcard -j RETURN");
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		rules_list_input(list, "-A MPGATE-IN -i %s " BYPASS, cfg->path[i].interface,
+				 cfg->queue);
+}
+
 void rules_chains(struct rules_list *list, const struct config *cfg, uint8_t family, bool routed)
 {
 	begin(list, family, "raw", routed,
 	      "what visits the daemon, by the marks of the program at the interfaces' ingress; the "
 	      "rules are told in rules/README.md");
+	chain_set(list);
 	chain_prerouting(list, cfg);
 	if (routed)
 		own_devices(list, cfg, "MPGATE-RAW", "-j CT --notrack");
 	commit(list);
 	begin(list, family, "security", routed,
 	      "handshakes, when the host's firewall has let them pass");
+	chain_set(list);
 	chain_forward(list, cfg);
+	chain_input(list, cfg);
 	commit(list);
 	if (!routed)
 		return;

@@ -6,11 +6,14 @@
  */
 #include "engine/claims.h"
 
+#include "engine/flow_table.h"
+
 /* Of one connection: the guest's, each subflow's, and where it began. */
 #define OF_CONN_MAX (2 + ENGINE_SUBFLOWS_MAX)
 #define ROOM (8 * OF_CONN_MAX) /* more than one packet or timer can need */
 
-_Static_assert(ENGINE_CLAIM_OVER < 8 && ENGINE_CLAIM_RELEASED == 0, "conn.claimed has three bits");
+_Static_assert(ENGINE_CLAIM_FORGOTTEN < 8 && ENGINE_CLAIM_RELEASED == 0,
+	       "conn.claimed has three bits");
 
 static void all_anew(struct engine *e)
 {
@@ -108,6 +111,31 @@ void claims_subflow_add(struct engine *e, const struct conn *c, const struct sub
 		note(e, ENGINE_NET, &s->net, of_subflow(s, (enum engine_claim_kind)c->claimed));
 }
 
+/*
+ * Of what comes later for a subflow that is gone the host knows nothing: to keep it from answering,
+ * the last ones stay claimed. Their memory is bounded by number, not by time; a SYN of a new
+ * connection ends a claim at any time.
+ */
+static void forget(struct engine *e, const struct flow_tuple *net)
+{
+	struct flow_tuple *slot = &e->forgotten[e->n_forgotten++ % FORGOTTEN_SLOTS];
+
+	if (slot->family != 0 && !flow_tuple_equal(slot, net) && !subflow_find(e, slot))
+		note(e, ENGINE_NET, slot, ENGINE_CLAIM_RELEASED);
+	*slot = *net;
+	note(e, ENGINE_NET, net, ENGINE_CLAIM_FORGOTTEN);
+}
+
+bool claims_forgotten(const struct engine *e, const struct flow_tuple *peer)
+{
+	struct flow_tuple net = flow_tuple_reverse(peer);
+
+	for (unsigned i = 0; i < FORGOTTEN_SLOTS && i < e->n_forgotten; i++)
+		if (flow_tuple_equal(&e->forgotten[i], &net))
+			return true;
+	return false;
+}
+
 void claims_subflow_rm(struct engine *e, const struct conn *c, const struct subflow *s)
 {
 	struct flow_tuple first = beginning(c);
@@ -115,18 +143,34 @@ void claims_subflow_rm(struct engine *e, const struct conn *c, const struct subf
 	if (c->claimed == ENGINE_CLAIM_RELEASED ||
 	    (c->claimed != ENGINE_CLAIM_HALF && flow_tuple_equal(&s->net, &first)))
 		return;
-	note(e, ENGINE_NET, &s->net, ENGINE_CLAIM_RELEASED);
+	if (c->claimed == ENGINE_CLAIM_CONVERTED)
+		forget(e, &s->net);
+	else
+		note(e, ENGINE_NET, &s->net, ENGINE_CLAIM_RELEASED);
 }
 
 void claims_end(struct engine *e, struct conn *c, bool reused)
 {
 	/* Half, it goes on without us; over, its tuple may be another's by now. */
-	bool ended = c->claimed == ENGINE_CLAIM_CONVERTED && !reused;
+	enum engine_claim_kind kind = c->claimed == ENGINE_CLAIM_CONVERTED && !reused
+					      ? ENGINE_CLAIM_ENDED
+					      : ENGINE_CLAIM_RELEASED;
+	struct flow_tuple first = beginning(c);
 
 	if (c->claimed == ENGINE_CLAIM_RELEASED)
 		return;
+	note(e, ENGINE_GUEST, &c->guest, kind);
+	if (c->local_port != 0 && c->claimed != ENGINE_CLAIM_HALF)
+		note(e, ENGINE_NET, &first, kind);
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (c->claimed == ENGINE_CLAIM_HALF)
+			note(e, ENGINE_NET, &s->net, kind);
+		else if (!flow_tuple_equal(&s->net, &first))
+			forget(e, &s->net);
+	}
 	c->claimed = ENGINE_CLAIM_RELEASED;
-	note_all(e, c, ended ? ENGINE_CLAIM_ENDED : ENGINE_CLAIM_RELEASED);
 }
 
 void claims_adopted(struct engine *e)

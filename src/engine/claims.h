@@ -17,6 +17,9 @@ void claims_conn(struct engine *e, struct conn *c);
 void claims_subflow_add(struct engine *e, const struct conn *c, const struct subflow *s);
 void claims_subflow_rm(struct engine *e, const struct conn *c, const struct subflow *s);
 
+/* Was this the tuple (peer first) of a subflow that is gone, one of the last ones? */
+bool claims_forgotten(const struct engine *e, const struct flow_tuple *peer);
+
 /* The record is about to be freed. `reused`: its tuple is a new connection's already. */
 void claims_end(struct engine *e, struct conn *c, bool reused);
 

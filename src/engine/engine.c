@@ -28,6 +28,7 @@
 #include "engine/join_accept.h"
 #include "engine/path_manager.h"
 #include "engine/pmtu.h"
+#include "engine/stranger.h"
 
 #define MAGIC 0x6d70676174653033ull /* "mpgate03" */
 #define MAPPINGS_PER_CONN_MIN 2
@@ -258,59 +259,6 @@ static struct engine_result damaged(conn_ref ref)
 	return verdict(ENGINE_DROP, REASON_DROP_BAD_CHECKSUM, ref);
 }
 
-/* For a subflow of ours that is gone: an address of a path and a port of our range. */
-static bool ours(const struct step *st)
-{
-	const struct engine_cfg *cfg = &st->e->cfg;
-	const struct flow_tuple *t = &st->p.tuple;
-
-	if (st->in->from != ENGINE_NET || t->dst_port < cfg->port_min ||
-	    t->dst_port > cfg->port_max)
-		return false;
-	for (unsigned i = 0; i < cfg->n_paths; i++)
-		if (ip_addr_equal(&t->dst, t->family == FLOW_IPV4 ? &cfg->path[i].addr4
-								  : &cfg->path[i].addr6))
-			return true;
-	return false;
-}
-
-/* It names itself as the other end of a connection of ours would. */
-static bool wrong_side(struct step *st)
-{
-	struct flow_tuple reverse = flow_tuple_reverse(&st->p.tuple);
-	const struct conn *c;
-
-	if (st->in->from == ENGINE_GUEST)
-		return subflow_find(st->e, &reverse) != NULL;
-	c = conn_find(st->e, &st->p.tuple);
-	return c && c->state == CONN_ESTABLISHED;
-}
-
-/* A stolen segment that belongs to no connection here. */
-static struct engine_result stranger(struct step *st)
-{
-	const struct mp_tcprst gone = {.reason = MP_TCPRST_MPTCP};
-	struct engine_result r;
-
-	if (!checksum_ok(st))
-		return damaged(ENGINE_NO_CONN);
-	if (wrong_side(st))
-		return verdict(ENGINE_DROP, REASON_DROP_WRONG_SIDE, ENGINE_NO_CONN);
-	/* The host's kernel is not asked: it knows nothing of the port (I6). */
-	if (!st->in->mark_converted &&
-	    (ours(st) || (st->in->from == ENGINE_NET && join_accept_stray(st)))) {
-		emit_rst_back(st, &gone, REASON_DROP_NO_SUBFLOW);
-		return verdict(ENGINE_DROP, REASON_DROP_NO_SUBFLOW, ENGINE_NO_CONN);
-	}
-	if (st->in->mark_converted && !(st->p.flags & TCP_SYN)) {
-		emit_rst_back(st, NULL, REASON_DROP_ORPHAN);
-		r = verdict(ENGINE_DROP, REASON_DROP_ORPHAN, ENGINE_NO_CONN);
-		r.ask = st->p.tuple;
-		return r;
-	}
-	return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
-}
-
 /*
  * One hop less to go (RFC 1812 section 5.3.1): what has none left is dropped. Where the kernel
  * would surely forward it, it does that, and tells the sender by ICMP; where its own address is
@@ -347,7 +295,7 @@ static struct engine_result steal_from_guest(struct step *st)
 	struct engine_result r;
 
 	if (!c)
-		return stranger(st);
+		return checksum_ok(st) ? stranger(st) : damaged(ENGINE_NO_CONN);
 	if (!admit(st, c, &r) || !hops_left(st, c, NULL, &r))
 		return r;
 	c->guest_if = st->in->guest_if;
@@ -374,7 +322,7 @@ static struct engine_result steal_from_net(struct step *st)
 	if ((st->p.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)
 		return syn_from_net(st);
 	if (!s)
-		return stranger(st);
+		return checksum_ok(st) ? stranger(st) : damaged(ENGINE_NO_CONN);
 	c = conn_at(e, s->conn);
 	if (!admit(st, c, &r) || !hops_left(st, c, s, &r))
 		return r;
@@ -397,12 +345,13 @@ struct engine_result engine_packet(struct engine *e, const struct engine_pkt *pk
 		r = pmtu_packet(&st);
 	} else if (status != PACKET_OK) {
 		r = verdict(ENGINE_ACCEPT, status_reason(status), ENGINE_NO_CONN);
-	} else if (pkt->hook == ENGINE_IN_PLACE && !checksum_ok(&st)) {
+	} else if (pkt->hook != ENGINE_STEAL && !checksum_ok(&st)) {
 		r = damaged(ENGINE_NO_CONN);
-	} else if (pkt->hook == ENGINE_IN_PLACE) {
+	} else if (pkt->hook != ENGINE_STEAL) {
 		options_decode(&st.o, st.p.options, st.p.options_bytes, st.p.flags & TCP_SYN,
 			       st.p.flags & TCP_ACK, st.p.payload_bytes > 0);
-		r = handshake_packet(&st);
+		r = pkt->hook == ENGINE_UNWANTED ? join_accept_unwanted(&st)
+						 : handshake_packet(&st);
 	} else {
 		r = pkt->from == ENGINE_GUEST ? steal_from_guest(&st) : steal_from_net(&st);
 	}

@@ -6,15 +6,23 @@
  * connection, the HMAC in the third ACK proves that the sender knows both keys; until then the
  * subflow is a record that carries nothing and that a few things bound:
  *
- * J1  Half-open joins are at most HALF_PER_CONN of a connection and 1/HALF_SHARE of the
- *     connections that may be; a token must be known to make one. Beyond that, and for every other
- *     reason to refuse, the answer is one RST with MP_TCPRST, and nothing is remembered.
+ * J1  Half-open joins are at most HALF_PER_CONN of a connection that the guest opened (the gate
+ *     itself joins there), as many as it may have subflows of one that the peer opened, and
+ *     1/HALF_SHARE of the connections that may be; a token must be known to make one. Beyond that,
+ *     and for every other reason to refuse, the answer is one RST with MP_TCPRST, and nothing is
+ *     remembered. Who has overheard a token can hold these places, which takes some SYNs a second;
+ *     the connection then has no more subflows than it has already, and lives on those. A join
+ *     that waited for STALE_US gives its place to a new one, so a lawful peer's next try has a
+ *     chance beside a slow attacker, and its first one as soon as he is gone.
  * J2  A token that is not ours may be one of the host's own kernel, which has MPTCP connections of
  *     its own, or of a guest that speaks MPTCP itself: only they can tell, so the SYN is let go
- *     untouched. It is refused here only where nobody else can be meant: at an address and port
- *     where a connection to a guest was converted before (`endpoint`), or in the port range of the
- *     gate's own subflows.
- * J3  HMACs are compared in constant time; sequence numbers and nonces are random.
+ *     untouched. It is refused at once where nobody else can be meant: at an address and port
+ *     where a connection to a guest was converted before (`endpoint`: the host routes or translates
+ *     it to the guest), or in the port range of the gate's own subflows. Elsewhere it walks the
+ * host's road, past its firewall and translation; where that ends at the host itself and no socket
+ * awaits a SYN, it is refused there (join_accept_unwanted()), so that an address that was announced
+ * answers as it should. J3  HMACs are compared in constant time; sequence numbers and nonces are
+ * random.
  */
 #include "engine/join_accept.h"
 
@@ -34,7 +42,8 @@
 #define HALF_MIN 16
 #define SYNACK_RTO_US 1000000ull
 #define SYNACK_TRIES 3
-#define MSS_LEAST 128 /* less would be all options */
+#define STALE_US 1000000ull /* without a third ACK: longer than round trips are */
+#define MSS_LEAST 128       /* less would be all options */
 #define ENDPOINT_US (3600ull * 1000000)
 #define ENDPOINT_WAYS 4 /* places whose tags meet stand beside one another */
 
@@ -122,11 +131,7 @@ bool join_accept_stray(struct step *st)
 {
 	struct flow_tuple t = flow_tuple_reverse(&st->p.tuple);
 
-	if ((st->p.flags & TCP_SYN) || !nobody_elses(st, &t))
-		return false;
-	options_decode(&st->o, st->p.options, st->p.options_bytes, false, st->p.flags & TCP_ACK,
-		       st->p.payload_bytes > 0);
-	return st->o.mp.any;
+	return !(st->p.flags & TCP_SYN) && st->o.mp.any && nobody_elses(st, &t);
 }
 
 /* ---- SYN and SYN/ACK ---- */
@@ -145,12 +150,21 @@ static bool reachable(struct engine *e, const struct conn *c, const struct flow_
 	       (t->src_port == c->local_port || port_ours(e, t->src_port));
 }
 
-static unsigned half_open(struct engine *e, const struct conn *c)
+/* How many of the connection's joins are half open, and the oldest of them. */
+static unsigned half_open(struct engine *e, const struct conn *c, struct subflow **oldest)
 {
 	unsigned n = 0;
 
-	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
-		n += subflow_at(e, k)->state == SUBFLOW_JOIN_RECEIVED;
+	*oldest = NULL;
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		struct subflow *s = subflow_at(e, k);
+
+		if (s->state != SUBFLOW_JOIN_RECEIVED)
+			continue;
+		n++;
+		if (!*oldest || s->ts_since_us < (*oldest)->ts_since_us)
+			*oldest = s;
+	}
 	return n;
 }
 
@@ -161,14 +175,18 @@ static bool memory(const struct engine *e, const struct conn *c)
 	       (c->multi != NONE || e->multis.n_used < e->multis.n_records);
 }
 
-/* Why this join is refused; REASON_NONE when it is not. */
+/*
+ * Why this join is refused; REASON_NONE when it is not, if need be without *stale, an older one
+ * that is still half open.
+ */
 static enum reason check(struct step *st, const struct conn *c, const struct flow_tuple *t,
-			 enum mp_tcprst_reason *why)
+			 enum mp_tcprst_reason *why, struct subflow **stale)
 {
 	struct engine *e = st->e;
 	uint32_t most = e->cfg.max_connections / HALF_SHARE;
 	unsigned max = e->cfg.max_subflows < ENGINE_SUBFLOWS_MAX ? e->cfg.max_subflows
 								 : ENGINE_SUBFLOWS_MAX;
+	unsigned half = half_open(e, c, stale);
 
 	*why = MP_TCPRST_MPTCP;
 	/* Before both keys were confirmed there is nothing to join (section 3.2). */
@@ -178,9 +196,13 @@ static enum reason check(struct step *st, const struct conn *c, const struct flo
 	*why = MP_TCPRST_PROHIBITED;
 	if (!reachable(e, c, t) || e->cfg.mode == ENGINE_SINGLE)
 		return REASON_JOIN_PROHIBITED;
-	if (c->n_subflows >= max || half_open(e, c) >= HALF_PER_CONN)
+	if (c->n_subflows - half >= max)
 		return REASON_JOIN_LIMIT;
 	*why = MP_TCPRST_RESOURCES;
+	if (c->n_subflows < max && (c->responder || half < HALF_PER_CONN))
+		*stale = NULL;
+	else if (st->tick->now_us < (*stale)->ts_since_us + STALE_US)
+		return REASON_JOIN_LIMIT;
 	if (!memory(e, c) || e->n_half_joins >= (most < HALF_MIN ? HALF_MIN : most) ||
 	    st->tick->random->n < 2)
 		return REASON_JOIN_LIMIT;
@@ -299,11 +321,17 @@ static struct engine_result again(struct step *st, struct subflow *s)
 	return verdict(ENGINE_DROP, REASON_DROP_SYN_CHALLENGED, ref);
 }
 
+static void give_up(struct step *st, struct conn *c, struct subflow *s)
+{
+	count(st->e, REASON_JOIN_TIMEOUT);
+	subflow_free(st->e, c, s);
+}
+
 struct engine_result join_accept_syn(struct step *st)
 {
 	const struct mptcp *m = &st->o.mp;
 	struct flow_tuple t = flow_tuple_reverse(&st->p.tuple);
-	struct subflow *s = subflow_find(st->e, &t);
+	struct subflow *s = subflow_find(st->e, &t), *stale;
 	enum mp_tcprst_reason why;
 	enum reason reason;
 	struct conn *c;
@@ -318,9 +346,11 @@ struct engine_result join_accept_syn(struct step *st)
 	if (!c || m->join.token == 0)
 		return nobody_elses(st, &t) ? refuse(st, MP_TCPRST_MPTCP, REASON_JOIN_TOKEN)
 					    : pass(REASON_JOIN_PASSED);
-	reason = check(st, c, &t, &why);
+	reason = check(st, c, &t, &why, &stale);
 	if (reason != REASON_NONE)
 		return refuse(st, why, reason);
+	if (stale)
+		give_up(st, c, stale);
 	if (s)
 		conn_free(st, conn_at(st->e, s->conn), REASON_CLOSED_REUSED);
 	path_address(st->e, &t, &path);
@@ -328,10 +358,16 @@ struct engine_result join_accept_syn(struct step *st)
 	if (!s)
 		return refuse(st, MP_TCPRST_RESOURCES, REASON_JOIN_LIMIT);
 	remember(st, c, s);
-	join_accept_endpoint(st->e, &t, st->tick->now_us);
 	send_synack(st, c, s);
 	conn_deadline(st, c);
 	return verdict(ENGINE_STOLEN, REASON_JOIN_SUBFLOW, conn_index(st->e, c));
+}
+
+struct engine_result join_accept_unwanted(struct step *st)
+{
+	if (st->o.overrun || !st->o.mp.has_join)
+		return pass(REASON_SYN_PASSED);
+	return refuse(st, MP_TCPRST_MPTCP, REASON_JOIN_TOKEN);
 }
 
 /* ---- third and fourth ACK ---- */
@@ -403,6 +439,5 @@ void join_accept_timeout(struct step *st, struct conn *c, struct subflow *s)
 		send_synack(st, c, s);
 		return;
 	}
-	count(st->e, REASON_JOIN_TIMEOUT);
-	subflow_free(st->e, c, s);
+	give_up(st, c, s);
 }

@@ -13,6 +13,12 @@
  */
 struct engine_result join_accept_syn(struct step *st);
 
+/*
+ * The same SYN, let go before, has reached the host itself, where nobody listens: an MP_JOIN is
+ * refused, any other left to the host's own answer.
+ */
+struct engine_result join_accept_unwanted(struct step *st);
+
 /* A segment of a subflow whose third ACK is awaited. */
 struct engine_result join_accept_packet(struct step *st, struct conn *c, struct subflow *s);
 
@@ -27,8 +33,8 @@ void join_accept_endpoint(struct engine *e, const struct flow_tuple *net, uint64
 
 /*
  * Is a segment in mid-connection that belongs to no subflow one of a subflow that is forgotten? It
- * has an MPTCP option and comes where nobody else's connection can be; neither the host's own stack
- * nor a guest's may answer it (I6).
+ * has an MPTCP option (st->o is decoded) and comes where nobody else's connection can be; neither
+ * the host's own stack nor a guest's may answer it (I6).
  */
 bool join_accept_stray(struct step *st);
 

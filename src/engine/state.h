@@ -265,6 +265,8 @@ struct endpoint {
 	uint64_t until_us;
 };
 
+#define FORGOTTEN_SLOTS 1024
+
 struct engine {
 	uint64_t magic;
 	uint64_t region_bytes;
@@ -290,6 +292,12 @@ struct engine {
 	struct blackhole blackhole[BLACKHOLE_SLOTS];
 	struct endpoint endpoint[ENDPOINT_SLOTS];
 	struct engine_result pending; /* of an asked SYN/ACK */
+	/*
+	 * Tuples of subflows that the peer or the gate joined and that are no more, gate first:
+	 * still claimed, until newer ones take their places.
+	 */
+	struct flow_tuple forgotten[FORGOTTEN_SLOTS];
+	uint32_t n_forgotten; /* in all, so far */
 	struct engine_claim claim[ENGINE_CLAIMS_MAX];
 	uint32_t n_claims, claims_cursor; /* cursor: the next record to be claimed anew */
 	bool claims_renew, claims_fetched;

@@ -59,6 +59,11 @@ static void get_tuple(const struct steer_key *key, struct flow_tuple *t)
 	memcpy(t->dst.b, key->dst, sizeof(key->dst));
 }
 
+static bool over(unsigned state)
+{
+	return state == STEER_IS_OVER || state == STEER_IS_FORGOTTEN;
+}
+
 int steer_put(struct steer *s, enum steer_side side, const struct flow_tuple *tuple,
 	      enum steer_state state)
 {
@@ -66,8 +71,7 @@ int steer_put(struct steer *s, enum steer_side side, const struct flow_tuple *tu
 	struct steer_key key;
 
 	set_key(&key, tuple);
-	return bpf_map_update_elem(s->table, &key, &value,
-				   state == STEER_IS_OVER ? BPF_EXIST : BPF_ANY);
+	return bpf_map_update_elem(s->table, &key, &value, over(state) ? BPF_EXIST : BPF_ANY);
 }
 
 int steer_rm(struct steer *s, const struct flow_tuple *tuple)
@@ -231,7 +235,7 @@ static void guests(const struct steer_key *key, const struct steer_value *value,
 	const struct visit *visit = data;
 	struct flow_tuple tuple;
 
-	if (value->side != STEER_GUEST || value->state == STEER_IS_OVER)
+	if (value->side != STEER_GUEST || over(value->state))
 		return;
 	get_tuple(key, &tuple);
 	visit->fn(&tuple, visit->data);

@@ -34,7 +34,7 @@ unsigned steer_priority(unsigned ifindex);
 
 /*
  * What is to happen to the packets that come in on this side with this tuple, sender first. IS_OVER
- * changes what is there; it adds nothing, which is -ENOENT. 0 or -errno.
+ * and IS_FORGOTTEN change what is there; they add nothing, which is -ENOENT. 0 or -errno.
  */
 int steer_put(struct steer *s, enum steer_side side, const struct flow_tuple *tuple,
 	      enum steer_state state);

@@ -68,8 +68,7 @@ bool gate_visit(struct gate *g, const struct visit *v, struct pkt **p)
 	r = engine_packet(g->e, &in, &t, &g->outs);
 	if (r.verdict == ENGINE_ASK && v->f)
 		r = ask(g, v->f, r);
-	if (r.reason == REASON_DROP_ORPHAN)
-		claimed_orphan(g->claimed, &r.ask);
+	claimed_orphan(g->claimed, &r);
 	gate_claims(g);
 	check_verdict(g, v->f, *p, v->from, v->hook, &r);
 	if (r.verdict == ENGINE_ACCEPT)

@@ -48,6 +48,10 @@ static void test_rule(void)
 		{STEER_IS_OVER, STEER_GUEST, SYN, true, 0, true},
 		{STEER_IS_OVER, STEER_NET, SYN | ACK, true, 0, true},
 		{STEER_IS_OVER, STEER_NET, SYN, true, STEER_SHOWN, true},
+		{STEER_IS_FORGOTTEN, STEER_NET, ACK, true, STEER_CONVERTED, false},
+		{STEER_IS_FORGOTTEN, STEER_NET, SYN | ACK, true, STEER_CONVERTED, false},
+		{STEER_IS_FORGOTTEN, STEER_NET, SYN, true, STEER_SHOWN, true},
+		{STEER_IS_FORGOTTEN, STEER_NET, SYN, false, 0, true},
 	};
 	bool again;
 
@@ -97,6 +101,8 @@ static void test_life(void)
 		struct claimed *c = claimed_new();
 		struct claimed_segment s = {.flags = SYN, .options = true};
 		struct seg rst = {.flags = STEER_RST, .seq = 101};
+		struct engine_result orphan = {.verdict = ENGINE_DROP,
+					       .reason = REASON_DROP_ORPHAN};
 		struct flow_tuple peer;
 		struct world w;
 
@@ -123,7 +129,8 @@ static void test_life(void)
 			CHECK_EQ(reused, claimed_count(c), 1);
 		}
 		/* Lingering adds nothing to what is not there. */
-		claimed_orphan(c, &w.guest);
+		orphan.ask = w.guest;
+		claimed_orphan(c, &orphan);
 		CHECK_EQ(reused, claimed_count(c), reused ? 1 : 2);
 		world_pass(&w, 30000000);
 		claimed_fetch(c, w.e);
@@ -163,7 +170,7 @@ static void test_first_gone(void)
 	c = claimed_new();
 	claimed_fetch(c, w.e);
 	CU_ASSERT_EQUAL(claimed_find(c, &first), STEER_IS_CONVERTED);
-	/* The guest ends it: all of them linger, and go together. */
+	/* The guest ends it: all of them linger, and go together; who joined is remembered. */
 	rst.seq = 101;
 	guest_sends(&w, ENGINE_STEAL, &rst);
 	claimed_fetch(c, w.e);
@@ -171,6 +178,7 @@ static void test_first_gone(void)
 	world_pass(&w, 60000000);
 	claimed_fetch(c, w.e);
 	CU_ASSERT_EQUAL(claimed_count(c), 0);
+	CU_ASSERT_EQUAL(claimed_find(c, &joined), STEER_IS_FORGOTTEN);
 	claimed_del(c);
 	world_fini(&w);
 }

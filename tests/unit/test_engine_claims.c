@@ -4,6 +4,7 @@
  * connection's life: never before it is converted, to the end of its lingering.
  */
 #include "engine/claims.h"
+#include "engine/conn.h"
 #include "inbound.h"
 #include "unit.h"
 
@@ -126,6 +127,67 @@ static void test_adopted(void)
 	world_fini(&w);
 }
 
+/*
+ * What a subflow of the gate's own leaves behind stays claimed, the last FORGOTTEN_SLOTS of them;
+ * not what is used again meanwhile.
+ */
+static void test_forgotten(void)
+{
+	struct flow_tuple again = {0}, tuple;
+	struct subflow *s;
+	struct world w;
+	struct conn *c;
+
+	world_init(&w, FLOW_IPV4);
+	world_start(&w);
+	world_open(&w);
+	engine_claims(w.e, claims);
+	c = conn_at(w.e, 0);
+	tuple = w.net;
+	for (unsigned i = 0; i < FORGOTTEN_SLOTS + 3; i++) {
+		struct step st = {.e = w.e, .tick = &w.tick, .outs = &w.outs};
+
+		tuple.src_port = (uint16_t)(20000 + i);
+		s = subflow_new(&st, c, &tuple, 0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+		CHECK_EQ(i, engine_claims(w.e, claims), 1);
+		CHECK_EQ(i, claims[0].kind, ENGINE_CLAIM_OWN);
+		if (i == FORGOTTEN_SLOTS) {
+			/* The second one's tuple stands for a new subflow again. */
+			again = tuple;
+			again.src_port = 20001;
+			CU_ASSERT_PTR_NOT_NULL_FATAL(subflow_new(&st, c, &again, 0));
+			engine_claims(w.e, claims);
+		}
+		subflow_free(w.e, c, s);
+		if (i < FORGOTTEN_SLOTS || i == FORGOTTEN_SLOTS + 1) {
+			CHECK_EQ(i, engine_claims(w.e, claims), 1);
+		} else {
+			CHECK_EQ(i, engine_claims(w.e, claims), 2);
+			CHECK_EQ(i, claims[0].kind, ENGINE_CLAIM_RELEASED);
+			CHECK_EQ(i, claims[0].tuple.dst_port, 20000 + i - FORGOTTEN_SLOTS);
+			claims[0] = claims[1];
+		}
+		CHECK_EQ(i, claims[0].kind, ENGINE_CLAIM_FORGOTTEN);
+		CHECK_EQ(i, claims[0].from, ENGINE_NET);
+		CHECK_EQ(i, claims[0].tuple.dst_port, 20000 + i);
+	}
+	/* With the connection its other subflow is forgotten; the guest's own is as any other. */
+	guest_sends(&w, ENGINE_STEAL, &(struct seg){.flags = TCP_RST, .seq = 101});
+	world_pass(&w, 30000000);
+	CHECK_EQ(0, engine_connections(w.e), 0);
+	{
+		unsigned n = engine_claims(w.e, claims), forgotten = 0;
+
+		for (unsigned i = 0; i < n; i++)
+			forgotten += claims[i].kind == ENGINE_CLAIM_FORGOTTEN &&
+				     claims[i].tuple.dst_port == again.src_port;
+		CHECK_EQ(0, forgotten, 1);
+	}
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
 /* Nobody fetches for too long: what is lost is told anew, and an engine without a host lives on. */
 static void test_overflow(void)
 {
@@ -156,7 +218,8 @@ static void test_overflow(void)
 
 static const struct unit_test tests[] = {
 	{"initiator", test_initiator}, {"idle", test_idle},       {"plain", test_plain},
-	{"responder", test_responder}, {"adopted", test_adopted}, {"overflow", test_overflow},
+	{"responder", test_responder}, {"adopted", test_adopted}, {"forgotten", test_forgotten},
+	{"overflow", test_overflow},
 };
 
 UNIT_MAIN("engine/claims", tests)

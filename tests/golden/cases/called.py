@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The other direction: a remote client's kernel opens, the guest's plain service answers."""
-import time
-
-import hashlib
 import socket
 
 from lib import forge
@@ -231,8 +228,7 @@ def join_forged(p):
     p.talk(g, s)
     guest, stranger = (socket.inet_aton(a) for a in (topo.ADDR[4]["guest"], "10.77.9.66"))
     synack = attacker.wait("the SYN/ACK", lambda x: x.flags & SYN and x.flags & ACK)
-    key = next(raw[4:12] for raw in synack.mptcp if raw[2] >> 4 == 0)
-    token = int.from_bytes(hashlib.sha256(key).digest()[:4], "big")
+    token = forge.token_of(synack)
     for port, what in ((50001, token ^ 1), (50002, token)):
         attacker.say(stranger, guest, port, PORT, 1000, 0, SYN, forge.join_syn(what, 1))
         answer = attacker.wait("an answer", lambda x, n=port: x.dport == n)

@@ -2,6 +2,7 @@
 """An attacker: hears what passes an interface, and sends TCP segments of its own making with
 whatever addresses and options it likes. Knows MPTCP from RFC 8684 alone, as wire.py does.
 """
+import hashlib
 import os
 import socket
 import struct
@@ -63,6 +64,12 @@ def tcprst_reason(s):
     """Of a RST's MP_TCPRST; None when it has none."""
     found = [raw[3] for raw in s.mptcp if raw[2] >> 4 == 8]
     return found[0] if found else None
+
+
+def token_of(synack):
+    """By which the connection that this SYN/ACK with MP_CAPABLE belongs to is joined."""
+    key = next(raw[4:12] for raw in synack.mptcp if raw[2] >> 4 == 0)
+    return int.from_bytes(hashlib.sha256(key).digest()[:4], "big")
 
 
 def join_of(s):

@@ -144,15 +144,19 @@ static struct piece_kind kind_again(uint32_t not_on, uint32_t bytes)
 static bool place_again(struct step *st, struct conn *c, uint32_t on, struct txseg *t)
 {
 	struct engine *e = st->e;
-	uint32_t seq = seq_max(t->seq, c->una_seq - c->guest_fin_acked);
-	uint32_t end = t->seq + t->bytes, sent;
+	struct sender *x = sender_at(e, subflow_at(e, on)->sender);
+	uint32_t una = c->una_seq - c->guest_fin_acked, seq = seq_max(t->seq, una);
+	uint32_t end = t->seq + t->bytes, start, sent;
 	struct piece_kind k = kind_again(on, end - seq);
 
 	sent = place(st, c, seq, end - seq, &k);
 	if (sent == 0)
 		return false;
+	start = seq_max(scoreboard_start(e, c, x, t), una);
+	if (seq_lt(start, seq))
+		spans_add(e, &multi_of(e, c)->again, start, seq);
 	if (seq_lt(seq + sent, end))
-		scoreboard_cut(e, sender_at(e, subflow_at(e, on)->sender), t, seq + sent - t->seq);
+		scoreboard_cut(e, x, t, seq + sent - t->seq);
 	t->reinjected = true;
 	return true;
 }
@@ -301,12 +305,13 @@ static struct txseg *first_missing(struct engine *e, const struct conn *c, uint3
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
 
-		for (uint32_t i = s->sender == NONE ? NONE : sender_at(e, s->sender)->head;
-		     i != NONE; i = txseg_at(e, i)->next) {
+		const struct sender *x = s->sender == NONE ? NULL : sender_at(e, s->sender);
+
+		for (uint32_t i = x ? x->head : NONE; i != NONE; i = txseg_at(e, i)->next) {
 			struct txseg *t = txseg_at(e, i);
 
-			if (seq_le(t->seq, una) && seq_lt(una, t->seq + t->bytes) && !t->foreign &&
-			    !t->sacked) {
+			if (seq_le(scoreboard_start(e, c, x, t), una) &&
+			    seq_lt(una, t->seq + t->bytes) && !t->foreign && !t->sacked) {
 				*on = k;
 				return t;
 			}
@@ -431,12 +436,14 @@ void multi_lost(struct step *st, struct conn *c, struct subflow *s)
 	struct engine *e = st->e;
 	struct multi *m = multi_of(e, c);
 	uint32_t una = c->una_seq - c->guest_fin_acked;
+	const struct sender *x;
 
 	if (s->sender == NONE)
 		return;
-	for (uint32_t i = sender_at(e, s->sender)->head; i != NONE; i = txseg_at(e, i)->next) {
+	x = sender_at(e, s->sender);
+	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
 		const struct txseg *t = txseg_at(e, i);
-		uint32_t start = seq_max(t->seq, una);
+		uint32_t start = seq_max(scoreboard_start(e, c, x, t), una);
 
 		/* What it delivered on its own level may never have reached the data level. */
 		if (!t->foreign && seq_lt(start, t->seq + t->bytes))

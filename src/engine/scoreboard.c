@@ -255,6 +255,16 @@ struct txseg *scoreboard_first_lost(struct engine *e, const struct sender *x)
 	return NULL;
 }
 
+uint32_t scoreboard_start(struct engine *e, const struct conn *c, const struct sender *x,
+			  const struct txseg *t)
+{
+	/* What lies below the hand-over only the guest has. */
+	if (!c->checksum || t->foreign || txseg_at(e, x->head) != t ||
+	    seq_lt(t->map_seq, multi_at(e, c->multi)->hand_seq))
+		return t->seq;
+	return t->map_seq;
+}
+
 bool scoreboard_foreign(struct engine *e, const struct sender *x)
 {
 	for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next)

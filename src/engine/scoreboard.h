@@ -46,6 +46,14 @@ void scoreboard_undo(struct engine *e, struct sender *x);
 /* The segment is to be sent again, or has arrived: it counts as lost no more. */
 void scoreboard_unlose(struct sender *x, struct txseg *t);
 
+/*
+ * Where the data begins that only the segment can still bring. With checksums the peer has nothing
+ * of a mapping before it has all of it: the first outstanding segment stands for what of its
+ * mapping the subflow has acknowledged, too.
+ */
+uint32_t scoreboard_start(struct engine *e, const struct conn *c, const struct sender *x,
+			  const struct txseg *t);
+
 /* May bytes of the guest's [start, end) have to be sent again? */
 bool scoreboard_needs(struct engine *e, const struct sender *x, uint32_t start, uint32_t end);
 

@@ -138,6 +138,19 @@ static bool others_carry(struct engine *e, const struct conn *c, const struct su
 	return false;
 }
 
+/* What had no mapping yet has one now, and may be cut before it leaves: summed up while whole. */
+static void sum_adopted(struct engine *e, const struct conn *c, const struct subflow *s)
+{
+	uint32_t i = c->checksum ? sender_at(e, s->sender)->head : NONE;
+
+	for (; i != NONE; i = txseg_at(e, i)->next) {
+		struct txseg *t = txseg_at(e, i);
+
+		if (!t->foreign && t->map_csum == 0 && t->bytes == t->map_len_bytes)
+			t->map_csum = multi_checksum(e, c, s, t);
+	}
+}
+
 /* What the guest sent before the gate kept bytes and sends again: kept now. */
 static enum reason take_old(struct step *st, struct conn *c, uint32_t seq, const uint8_t *data,
 			    uint32_t bytes)
@@ -154,8 +167,10 @@ static enum reason take_old(struct step *st, struct conn *c, uint32_t seq, const
 
 		if (s->sender == NONE || !s->initial || s->remapped)
 			continue;
-		if (scoreboard_adopt(e, sender_at(e, s->sender), seq, seq + bytes) > 0)
+		if (scoreboard_adopt(e, sender_at(e, s->sender), seq, seq + bytes) > 0) {
+			sum_adopted(e, c, s);
 			return REASON_DATA_TO_NET;
+		}
 		if (scoreboard_needs(e, sender_at(e, s->sender), seq, seq + bytes))
 			return REASON_DATA_TO_NET;
 		if (rest_missing(e, c, sender_at(e, s->sender), seq) && piece_split(c, s, seq) &&
@@ -253,16 +268,17 @@ static uint32_t orphaned_end(struct engine *e, const struct conn *c, uint32_t un
 
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
+		const struct sender *x;
 
 		if (!carries(e, s))
 			continue;
 		any = true;
-		for (uint32_t i = sender_at(e, s->sender)->head; i != NONE;
-		     i = txseg_at(e, i)->next) {
+		x = sender_at(e, s->sender);
+		for (uint32_t i = x->head; i != NONE; i = txseg_at(e, i)->next) {
 			const struct txseg *t = txseg_at(e, i);
 
 			if (seq_lt(una, t->seq + t->bytes) && !t->sacked)
-				end = seq_min(end, seq_max(t->seq, una));
+				end = seq_min(end, seq_max(scoreboard_start(e, c, x, t), una));
 		}
 	}
 	return any ? end : una;

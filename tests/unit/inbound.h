@@ -6,6 +6,7 @@
 #define MPGATE_TESTS_INBOUND_H
 
 #include "engine/crypto.h"
+#include "third_ack.h"
 #include "unit.h"
 #include "world.h"
 
@@ -47,13 +48,7 @@ static inline void guest_synack(struct world *w)
 static inline void client_acks(struct world *w, uint64_t receiver_key, uint32_t len)
 {
 	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000, .payload_bytes = len};
-	struct mp_capable k = {.version = 1,
-			       .flags = MP_CAPABLE_HMAC_SHA256,
-			       .n_keys = 2,
-			       .has_data_len = len > 0,
-			       .data_len = (uint16_t)len,
-			       .sender_key = PEER_KEY,
-			       .receiver_key = receiver_key};
+	struct mp_capable k = third_ack(PEER_KEY, receiver_key, len);
 	uint32_t token;
 
 	options_put_timestamps(&s.w, 7010, 100);

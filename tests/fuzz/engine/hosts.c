@@ -6,6 +6,7 @@
  */
 #include "engine/crypto.h"
 #include "engine/fuzz_world.h"
+#include "unit/support/third_ack.h"
 
 #define JOIN_NONCE 99
 #define JOIN_ISN 0x20000000u
@@ -79,13 +80,7 @@ static void client_third(unsigned which, unsigned wrong)
 	struct headers h = {
 		.seq = PEER_ISN + 1, .ack = GUEST_ISN + 1, .flags = TCP_ACK, .window = 8192};
 	uint32_t n = wrong & 4 ? 100 : 0;
-	struct mp_capable k = {.version = 1,
-			       .flags = MP_CAPABLE_HMAC_SHA256,
-			       .n_keys = 2,
-			       .has_data_len = n > 0,
-			       .data_len = (uint16_t)n,
-			       .sender_key = PEER_KEY,
-			       .receiver_key = c ? c->key_local : 1};
+	struct mp_capable k = third_ack(PEER_KEY, c ? c->key_local : 1, n);
 	struct options_writer w = {0};
 
 	k.receiver_key ^= (wrong & 8) != 0;

@@ -263,7 +263,37 @@ static void test_shutdown(void)
 	CU_ASSERT(out(&w, 1) && (w.p.flags & TCP_RST) && w.o.mp.fastclose_key == PEER_KEY);
 	w.outs.n_pkt = 0;
 	CU_ASSERT(!engine_shutdown(w.e, &w.tick, &w.outs) && w.outs.n_pkt == 0);
-	w.outs.cap_pkt = 1;
+	world_fini(&w);
+}
+
+/* The array of outputs is full: nothing is put behind its end, and what is dropped is counted. */
+static void test_full(void)
+{
+	struct engine_out last;
+	struct world w;
+
+	open_world(&w);
+	w.cap_pkt = 1;
+	guest(&w, 0, 101, 1, 1000);
+	CHECK_EQ(0, w.outs.n_pkt, 1);
+	/* The packet is in w.bytes: once more, behind that one. */
+	memset(&w.pkt[1], 0xee, sizeof(w.pkt[1]));
+	last = w.pkt[1];
+	for (unsigned i = 0; i < 3; i++) {
+		struct engine_pkt in = {.data = w.bytes,
+					.len_bytes = 20 + 20 + 12 + 1000,
+					.from = ENGINE_GUEST,
+					.hook = ENGINE_STEAL};
+
+		w.r = engine_packet(w.e, &in, &w.tick, &w.outs);
+		CHECK_EQ(i, w.outs.n_pkt, 1);
+		CHECK_EQ(i, w.r.reason, REASON_DROP_OUTPUT_FULL);
+		CHECK_ROW(i, memcmp(&w.pkt[1], &last, sizeof(last)) == 0);
+	}
+	CU_ASSERT(engine_shutdown(w.e, &w.tick, &w.outs) && w.outs.n_pkt == 1);
+	/* Nothing of it was lost: it goes when there is room. */
+	guest(&w, 0, 101, 1, 1000);
+	CHECK_EQ(9, w.outs.n_pkt, 1);
 	world_fini(&w);
 }
 
@@ -348,6 +378,7 @@ static const struct unit_test tests[] = {
 	{"orphans", test_orphans},
 	{"hops", test_hops},
 	{"shutdown", test_shutdown},
+	{"a full array", test_full},
 	{"adoption", test_adopt},
 };
 

@@ -3,146 +3,10 @@
  * test_engine_sender.c - the gate's sender of a subflow, segment by segment: reinjection, tail loss
  * probe (RFC 8985), spurious timeouts (RFC 3522, 3708), recovery at a measured pace (RFC 6937),
  * restart after idle, the data level's own timer (RFC 8684 section 3.3.6), sizes that vanish.
- * Numbers are relative: 101 is the guest's first byte here, 1 the joined subflow's.
+ * Numbers are as sender_bench.h has them.
  */
-#include "base/seq.h"
 #include "engine/state.h"
-#include "joins.h"
-#include "unit.h"
-
-#define MS 1000ull
-#define RTT_MS 20ull
-#define SENT_MAX 64
-
-struct sent {
-	unsigned sub; /* 0 initial, 1 joined */
-	uint32_t ssn, seq, bytes, tsval;
-	uint16_t gso_bytes;
-};
-
-struct bench {
-	struct world w;
-	struct join j;
-	uint32_t seq; /* the guest's next */
-	struct sent s[SENT_MAX];
-	unsigned n;
-	uint64_t last_us; /* world_pass() until something was sent */
-};
-
-static void look(struct bench *b)
-{
-	b->n = 0;
-	for (unsigned i = 0; out(&b->w, i); i++) {
-		bool joined = flow_tuple_equal(&b->w.p.tuple, &b->j.net);
-
-		if (b->w.pkt[i].side != ENGINE_NET || b->w.p.payload_bytes == 0)
-			continue;
-		b->s[b->n++] = (struct sent){
-			.sub = joined,
-			.ssn = b->w.p.seq - (joined ? b->j.iss : GUEST_ISN),
-			.seq = (uint32_t)b->w.o.mp.dss.dsn - (uint32_t)b->w.idsn_local +
-			       (b->w.p.seq - (joined ? b->j.iss : GUEST_ISN)) - b->w.o.mp.dss.ssn,
-			.bytes = b->w.p.payload_bytes,
-			.tsval = b->w.o.tsval,
-			.gso_bytes = b->w.pkt[i].gso_size_bytes};
-	}
-}
-
-static void guest_writes(struct bench *b, uint32_t bytes)
-{
-	struct seg s = {.flags = TCP_ACK,
-			.seq = b->seq,
-			.ack = 1,
-			.window = 1000,
-			.payload_bytes = bytes,
-			.payload_first = (uint8_t)b->seq};
-
-	guest_sends(&b->w, ENGINE_STEAL, &s);
-	b->seq += bytes;
-	look(b);
-}
-
-/* What the peer says on the joined subflow; 0 blocks: none; tsecr 0: as sent last. */
-static void peer_acks(struct bench *b, uint32_t ack, uint32_t data_ack,
-		      const struct sack_block *blocks, unsigned n, uint32_t tsecr)
-{
-	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = ack, .window = 1000};
-	struct sack_block x[2];
-
-	for (unsigned i = 0; i < n; i++)
-		x[i] = (struct sack_block){b->j.iss + blocks[i].start, b->j.iss + blocks[i].end};
-	options_put_timestamps(&s.w, 9000, tsecr);
-	if (n)
-		options_put_sack(&s.w, x, n);
-	put_peer_ack(&b->w, &s.w, data_ack);
-	join_sends(&b->w, &b->j, &s);
-	look(b);
-}
-
-/* Lets time pass until data leaves; false after a minute. */
-static bool wait_sent(struct bench *b)
-{
-	uint64_t from_us = b->w.tick.now_us;
-
-	for (b->n = 0; b->n == 0 && b->w.tick.now_us < from_us + 60000 * MS;) {
-		world_pass(&b->w, MS);
-		look(b);
-	}
-	b->last_us = b->w.tick.now_us - from_us;
-	return b->n > 0;
-}
-
-static uint32_t cwnd(struct bench *b)
-{
-	struct engine_conn_info info;
-
-	CU_ASSERT_FATAL(engine_conn_info(b->w.e, 0, b->w.tick.now_us, &info));
-	for (unsigned i = 0; i < info.n_subflows; i++)
-		if (flow_tuple_equal(&info.subflow[i].tuple, &b->j.net))
-			return info.subflow[i].cwnd_bytes;
-	return 0;
-}
-
-static void open_bench(struct bench *b, bool both)
-{
-	struct seg rst = {.flags = TCP_RST, .seq = 1};
-
-	memset(b, 0, sizeof(*b));
-	joins_init(&b->w, FLOW_IPV4);
-	b->w.cfg.congestion = (uint8_t)engine_congestion("cubic");
-	CU_ASSERT_FATAL(joins_open(&b->w, &b->j));
-	b->w.tick.now_us += RTT_MS * MS;
-	join_complete(&b->w, &b->j);
-	CU_ASSERT_FATAL(living(&b->w) == 2);
-	b->seq = 101;
-	if (!both)
-		net_sends(&b->w, ENGINE_STEAL, &rst);
-}
-
-/* A round trip passes; what is paced goes meanwhile. How much that was. */
-static uint32_t pass_rtt(struct bench *b)
-{
-	uint32_t bytes = 0;
-
-	for (unsigned i = 0; i < RTT_MS; i++) {
-		world_pass(&b->w, MS);
-		look(b);
-		for (unsigned k = 0; k < b->n; k++)
-			bytes += b->s[k].bytes;
-	}
-	return bytes;
-}
-
-/* So many segments go and are acknowledged a round trip later: the window grows by as much. */
-static uint32_t round_trip(struct bench *b, uint32_t ssn, unsigned segments)
-{
-	for (unsigned i = 0; i < segments; i++)
-		guest_writes(b, 1400);
-	pass_rtt(b);
-	ssn += 1400 * segments;
-	peer_acks(b, ssn, b->seq, NULL, 0, b->n ? b->s[b->n - 1].tsval : 1);
-	return ssn;
-}
+#include "sender_bench.h"
 
 /* A subflow ends: all that it carried leaves on the other one in the same moment. */
 static void test_reinjection(void)
@@ -192,29 +56,96 @@ static void test_tail_loss_probe(void)
 	world_fini(&b.w);
 }
 
+/* No answer at all: each timeout waits twice as long as the one before (RFC 6298 section 5.5). */
+static void test_backoff(void)
+{
+	struct bench b;
+	struct tail t = open_tail(&b);
+	uint64_t before_us = 0;
+
+	CU_ASSERT_FATAL(wait_sent(&b)); /* the probe */
+	CU_ASSERT_FATAL(wait_sent(&b)); /* the timer */
+	for (unsigned i = 0; i < 3; i++) {
+		CU_ASSERT_FATAL(wait_sent(&b));
+		CHECK_EQ(i, b.s[0].ssn, t.ssn);
+		CHECK_ROW(i, b.last_us >= (i ? 2 * before_us - 2 * MS : 300 * MS));
+		CHECK_ROW(i, b.last_us <= (i ? 2 * before_us + 2 * MS : 1000 * MS));
+		before_us = b.last_us;
+	}
+	world_fini(&b.w);
+}
+
+/*
+ * What the guest itself sent before there was a second subflow is in flight all the same: the first
+ * one gets nothing more until some of it is acknowledged, and what of it was lost goes again where
+ * it was, once the guest has sent it again.
+ */
+static void test_handover(void)
+{
+	struct sack_block x = {1501, 28101};
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 101, .window = 1000};
+	struct bench b;
+
+	memset(&b, 0, sizeof(b));
+	joins_init(&b.w, FLOW_IPV4);
+	b.w.cfg.after_bytes = 28000;
+	CU_ASSERT_FATAL(!joins_open(&b.w, &b.j));
+	b.seq = 101;
+	for (unsigned i = 0; i < 20; i++) {
+		guest_writes(&b, 1400);
+		CHECK_EQ(i, b.n, 1);
+		CHECK_EQ(i, b.s[0].sub, 0);
+	}
+	CU_ASSERT_FATAL(joins_find(&b.w, &b.j, 1) == 1);
+	b.w.tick.now_us += RTT_MS * MS;
+	join_complete(&b.w, &b.j);
+	CU_ASSERT_FATAL(living(&b.w) == 2);
+	for (unsigned i = 0; i < 5; i++) {
+		guest_writes(&b, 1400);
+		CHECK_ROW(i, b.n > 0);
+		for (unsigned k = 0; k < b.n; k++)
+			CHECK_EQ(i, b.s[k].sub, 1);
+	}
+	/* All but the first arrived. */
+	options_put_timestamps(&s.w, 9000, 1);
+	x.start += GUEST_ISN;
+	x.end += GUEST_ISN;
+	options_put_sack(&s.w, &x, 1);
+	put_peer_ack(&b.w, &s.w, 101);
+	net_sends(&b.w, ENGINE_STEAL, &s);
+	for (unsigned i = 0; i < 50; i++) {
+		world_pass(&b.w, MS);
+		look(&b);
+		for (unsigned k = 0; k < b.n; k++)
+			CHECK_ROW(i, b.s[k].sub != 0 || b.s[k].seq >= 28101);
+	}
+	b.seq = 101;
+	guest_writes(&b, 1400);
+	CHECK_EQ(9, b.n, 1);
+	CHECK_EQ(9, b.s[0].sub, 0);
+	CHECK_EQ(9, b.s[0].ssn, 101);
+	CHECK_EQ(9, b.s[0].bytes, 1400);
+	world_fini(&b.w);
+}
+
 /* The probe repaired the loss of a tail: that counts as congestion, a mere delay does not. */
 static void test_probe_answer(void)
 {
 	for (unsigned lost = 0; lost < 2; lost++) {
-		uint32_t before, ssn, tsval;
 		struct bench b;
+		struct tail t = open_tail(&b);
 
-		open_bench(&b, false);
-		ssn = round_trip(&b, 1, 10);
-		before = cwnd(&b);
-		guest_writes(&b, 1400);
-		tsval = b.s[0].tsval;
 		CU_ASSERT_FATAL(wait_sent(&b));
 		if (lost) {
 			/* Answers the probe, and what follows it. */
-			tsval = b.s[0].tsval;
+			t.tsval = b.s[0].tsval;
 			guest_writes(&b, 1400);
 			b.w.tick.now_us += RTT_MS * MS;
-			peer_acks(&b, ssn + 2800, b.seq, NULL, 0, tsval);
-			CHECK_ROW(lost, cwnd(&b) < before);
+			peer_acks(&b, t.ssn + 2800, b.seq, NULL, 0, t.tsval);
+			CHECK_ROW(lost, cwnd(&b) < t.cwnd_bytes);
 		} else {
-			peer_acks(&b, ssn + 1400, b.seq, NULL, 0, tsval);
-			CHECK_ROW(lost, cwnd(&b) >= before);
+			peer_acks(&b, t.ssn + 1400, b.seq, NULL, 0, t.tsval);
+			CHECK_ROW(lost, cwnd(&b) >= t.cwnd_bytes);
 		}
 		world_fini(&b.w);
 	}
@@ -224,29 +155,24 @@ static void test_probe_answer(void)
 static void test_undo(void)
 {
 	for (unsigned i = 0; i < 3; i++) {
-		uint32_t before, ssn, tsval;
 		struct bench b;
+		struct tail t = open_tail(&b);
 
-		open_bench(&b, false);
-		ssn = round_trip(&b, 1, 10);
-		before = cwnd(&b);
-		guest_writes(&b, 1400);
-		tsval = b.s[0].tsval;
 		b.w.tick.now_us += MS;
 		CU_ASSERT_FATAL(wait_sent(&b)); /* the probe */
 		CU_ASSERT_FATAL(wait_sent(&b)); /* the timer */
-		CHECK_ROW(i, cwnd(&b) < before / 2);
+		CHECK_ROW(i, cwnd(&b) < t.cwnd_bytes / 2);
 		if (i == 0) { /* the original's answer was late */
-			peer_acks(&b, ssn + 1400, b.seq, NULL, 0, tsval);
-			CHECK_ROW(i, cwnd(&b) >= before);
+			peer_acks(&b, t.ssn + 1400, b.seq, NULL, 0, t.tsval);
+			CHECK_ROW(i, cwnd(&b) >= t.cwnd_bytes);
 		} else if (i == 1) { /* it had come, and comes twice (RFC 2883) */
-			const struct sack_block twice = {ssn, ssn + 1400};
+			const struct sack_block twice = {t.ssn, t.ssn + 1400};
 
-			peer_acks(&b, ssn + 1400, b.seq, &twice, 1, b.s[0].tsval);
-			CHECK_ROW(i, cwnd(&b) >= before);
+			peer_acks(&b, t.ssn + 1400, b.seq, &twice, 1, b.s[0].tsval);
+			CHECK_ROW(i, cwnd(&b) >= t.cwnd_bytes);
 		} else { /* it was lost */
-			peer_acks(&b, ssn + 1400, b.seq, NULL, 0, b.s[0].tsval);
-			CHECK_ROW(i, cwnd(&b) < before);
+			peer_acks(&b, t.ssn + 1400, b.seq, NULL, 0, b.s[0].tsval);
+			CHECK_ROW(i, cwnd(&b) < t.cwnd_bytes);
 		}
 		world_fini(&b.w);
 	}
@@ -436,6 +362,8 @@ static void test_black_hole(void)
 static const struct unit_test tests[] = {
 	{"reinjection", test_reinjection},
 	{"tail loss probe", test_tail_loss_probe},
+	{"backoff", test_backoff},
+	{"handover", test_handover},
 	{"the probe's answer", test_probe_answer},
 	{"undo", test_undo},
 	{"pace of recovery", test_recovery_pace},

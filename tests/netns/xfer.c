@@ -23,6 +23,7 @@
 
 static struct xfer_conn conns[CONNS_MAX];
 static unsigned conns_high; /* none in use from here on */
+static volatile sig_atomic_t go_on;
 
 uint64_t xfer_now_us(void)
 {
@@ -30,6 +31,17 @@ uint64_t xfer_now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
+}
+
+static void on_go_on(int number)
+{
+	(void)number;
+	go_on = 1;
+}
+
+bool xfer_goes_on(void)
+{
+	return go_on;
 }
 
 static uint64_t number(const char *text)
@@ -186,9 +198,11 @@ static void run(int listener, const struct xfer_opts *o, struct xfer_result *r)
 {
 	struct epoll_event events[64], event = {.events = EPOLLIN};
 	int epoll = epoll_create1(0), n;
+	sigset_t none;
 	unsigned opened = 0, open = 0, i;
 	uint64_t moved_us = xfer_now_us(), moves = 0;
 
+	sigemptyset(&none); /* SIGUSR1 is blocked elsewhere: it must not come before the wait */
 	if (listener >= 0)
 		epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
 	while (!program_stop && r->done < o->connections) {
@@ -201,8 +215,8 @@ static void run(int listener, const struct xfer_opts *o, struct xfer_result *r)
 		    (listener < 0 && open < o->concurrency && opened < o->connections))
 			continue;
 		now_us = xfer_now_us();
-		n = epoll_wait(epoll, events, 64,
-			       wake_us > now_us ? (int)((wake_us - now_us) / 1000 + 1) : 0);
+		n = epoll_pwait(epoll, events, 64,
+				wake_us > now_us ? (int)((wake_us - now_us) / 1000 + 1) : 0, &none);
 		for (i = 0; (int)i < n; i++) {
 			struct xfer_conn *c = events[i].data.ptr;
 
@@ -348,6 +362,7 @@ int main(int argc, char **argv)
 			      .urgent_at_bytes = XFER_NEVER};
 	struct xfer_result r = {.bad_offset = XFER_NEVER};
 	int listener = -1, qlen = 16;
+	sigset_t usr1;
 
 	if (argc < 2 || (strcmp(argv[1], "server") && strcmp(argv[1], "client"))) {
 		fprintf(stderr, "usage: xfer server|client [OPTIONS]; see options[] in xfer.c\n");
@@ -356,6 +371,10 @@ int main(int argc, char **argv)
 	o.server = strcmp(argv[1], "server") == 0;
 	read_options(argc - 1, argv + 1, &o);
 	program_stops_by_signal();
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &usr1, NULL);
+	signal(SIGUSR1, on_go_on);
 	if (o.pings)
 		return xfer_ping(&o);
 	if (o.server) {

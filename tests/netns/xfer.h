@@ -33,8 +33,8 @@ struct xfer_opts {
 	uint64_t send_after_bytes;                       /* nothing is sent before so many came */
 	uint64_t reset_after_sent, reset_after_received; /* XFER_NEVER: no reset */
 	uint64_t pause_at_bytes;                         /* the reader stops there for pause_ms */
-	uint64_t idle_at_bytes;                          /* the sender stops there for idle_ms */
-	uint64_t urgent_at_bytes;                        /* the byte there is sent as urgent */
+	uint64_t idle_at_bytes;   /* the sender stops there for idle_ms, or until SIGUSR1 */
+	uint64_t urgent_at_bytes; /* the byte there is sent as urgent */
 	unsigned pause_ms, idle_ms;
 	unsigned chunk_bytes; /* of one write */
 	unsigned rcvbuf_bytes, sndbuf_bytes;
@@ -80,6 +80,8 @@ struct xfer_result {
 void pattern_fill(uint8_t *to, uint64_t seed, uint64_t offset, unsigned n_bytes);
 
 uint64_t xfer_now_us(void);
+/* SIGUSR1 came: who stopped at idle_at_bytes goes on. */
+bool xfer_goes_on(void);
 int xfer_socket(const struct xfer_opts *o);
 
 void conn_start(struct xfer_conn *c, int fd, const struct xfer_opts *o);

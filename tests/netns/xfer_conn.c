@@ -134,12 +134,17 @@ static bool end_by_errno(struct xfer_conn *c, struct xfer_result *r)
 	return true;
 }
 
+static uint64_t idle_until_us(const struct xfer_conn *c)
+{
+	return xfer_goes_on() ? 0 : c->idle_until_us;
+}
+
 static bool may_send(const struct xfer_conn *c, const struct xfer_opts *o)
 {
 	if (o->echo)
 		return c->echo_due > 0;
 	return c->sent < o->send_bytes && c->received >= o->send_after_bytes &&
-	       (c->eof || !o->send_after_eof) && xfer_now_us() >= c->idle_until_us;
+	       (c->eof || !o->send_after_eof) && xfer_now_us() >= idle_until_us(c);
 }
 
 static bool fin_due(const struct xfer_conn *c, const struct xfer_opts *o)
@@ -150,7 +155,7 @@ static bool fin_due(const struct xfer_conn *c, const struct xfer_opts *o)
 		return c->eof && !c->echo_due;
 	return c->sent == o->send_bytes && c->received >= o->send_after_bytes &&
 	       (c->eof || !(o->fin_after_eof || o->send_after_eof)) &&
-	       o->reset_after_received == XFER_NEVER && xfer_now_us() >= c->idle_until_us;
+	       o->reset_after_received == XFER_NEVER && xfer_now_us() >= idle_until_us(c);
 }
 
 uint32_t conn_wants(const struct xfer_conn *c, const struct xfer_opts *o, uint64_t *wake_us)
@@ -164,7 +169,7 @@ uint32_t conn_wants(const struct xfer_conn *c, const struct xfer_opts *o, uint64
 		*wake_us = c->pause_until_us < *wake_us ? c->pause_until_us : *wake_us;
 	else if (!c->eof)
 		events |= EPOLLIN;
-	if (c->idle_until_us > now_us)
+	if (idle_until_us(c) > now_us)
 		*wake_us = c->idle_until_us < *wake_us ? c->idle_until_us : *wake_us;
 	else if (may_send(c, o))
 		events |= EPOLLOUT;
@@ -176,7 +181,7 @@ bool conn_is_due(const struct xfer_conn *c)
 	uint64_t now_us = xfer_now_us();
 
 	return !c->ran || (c->pause_until_us && now_us >= c->pause_until_us && !c->eof) ||
-	       (c->idle_until_us && now_us >= c->idle_until_us && !c->fin_sent);
+	       (c->idle_until_us && now_us >= idle_until_us(c) && !c->fin_sent);
 }
 
 /* Bytes of the next write: stops at the places where something else is to happen. */

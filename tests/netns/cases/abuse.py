@@ -80,8 +80,8 @@ class Held:
     """A connection from outside that pauses in mid-transfer; whoever attacks sits on the way, at
     the router's interface towards the gate or the server."""
 
-    def __init__(self, ctx, family, interface="a", pause_ms=4000, gate_opens=False):
-        both = f"--send 200k --idle-at 100k --idle-ms {pause_ms} --timeout 20"
+    def __init__(self, ctx, family, interface="a", gate_opens=False):
+        both = f"--send 200k --idle-at 100k {move.UNTIL_GO_ON}"
         self.ctx, self.family = ctx, family
         self.attacker = forge.Attacker(ctx.net, interface)
         if gate_opens:
@@ -112,6 +112,8 @@ class Held:
 
     def end(self):
         """All of it must have been delivered, by Multipath TCP, as if nothing had been."""
+        move.go_on(self.client)
+        self.server.go_on()
         one, two = move.finish(self.client, 30), self.server.result(30)
         move.same_data(one, two)
         expect(max(one["mptcp_end"], two["mptcp_end"]) == 1, f"not MPTCP any more: {one} {two}")
@@ -139,7 +141,7 @@ def join_hmac(ctx, family):
     nonce that were overheard as well, and a flood of such SYNs. Refused with MP_TCPRST; half-open
     ones are few, and the connection and its lawful second subflow live."""
     second_address(ctx, family)
-    held = Held(ctx, family, pause_ms=6000)
+    held = Held(ctx, family)
     a, guest = held.attacker, packed(family, ADDR[family]["guest"])
     stranger = packed(family, STRANGER[family])
     lawful = a.wait("the lawful join", forge.join_of)
@@ -217,6 +219,6 @@ def wrong_side(ctx, family):
         who.push(s, RST, to)
         who.push(s, RST | ACK, to)
         ctx.wait(f"three drops: {ctx.daemon.counters()}",
-                 lambda: count_of(ctx, "drop_wrong_side") == before + 3, 1)
+                 lambda: count_of(ctx, "drop_wrong_side") == before + 3)
     guest.stop()
     held.end()

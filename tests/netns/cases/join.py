@@ -12,6 +12,7 @@ EXTRA = 'multipath {{ after_bytes = {after} on_congestion = false {more} }}\n'
 OTHER = {4: "10.77.9.77", 6: "fd77:9::77"}
 PREFIX = {4: 24, 6: 64}
 MB = 1 << 20
+WITHIN_S = 1.0
 
 
 def two_paths(after=50000, more="", **kwargs):
@@ -30,21 +31,17 @@ def join_case(name, families=(4, 6), gate=None, **topology):
 
 
 class Transfer:
-    """Both ways `first` bytes, `idle_ms` of silence for the test to act in, then the rest."""
+    """Both ways `first` bytes, silence for the test to act in, and from end() on the rest."""
 
-    def __init__(self, ctx, family=4, first="1M", rest="2M", idle_ms=3000, wait=True,
-                 server_family=None):
+    def __init__(self, ctx, family=4, first="1M", rest="2M", server_family=None):
         total = f"{int(first[:-1]) + int(rest[:-1])}{first[-1]}"
-        both = f"--send {total} --idle-at {first} --idle-ms {idle_ms} --timeout 30"
+        both = f"--send {total} --idle-at {first} {move.UNTIL_GO_ON}"
         self.ctx, self.began = ctx, time.monotonic()
         self.counters = move.ServerCounters(ctx.server)
         self.server = ctx.serve(both, server_family or family)
-        argv = [f"{ctx.tools}/xfer", "client", "--host", ADDR[family]["server"], "--port",
-                str(move.PORT)] + both.split()
-        self.client = ctx.guest.start(argv, stdout=-1, text=True)
-        if wait:
-            size = int(first[:-1]) * {"k": 1000, "M": 1000000}[first[-1]]
-            ctx.wait("the first part", lambda: self.moved(size), 10)
+        self.client = ctx.background(both, family)
+        size = int(first[:-1]) << {"k": 10, "M": 20}[first[-1]]
+        ctx.wait("the first part", lambda: self.moved(size), 10)
 
     def conn(self):
         """What the daemon shows of the connection."""
@@ -79,8 +76,9 @@ class Transfer:
 
     def end(self, allow=(), clean=True):
         """Both programs to their end, data compared, the server's counters checked."""
-        out, _ = self.client.communicate(timeout=60)
-        one, two = move.parse(out), self.server.result(30)
+        move.go_on(self.client)
+        self.server.go_on()
+        one, two = move.finish(self.client, 60), self.server.result(30)
         move.same_data(one, two, 1, clean)
         return self.counters.check_mptcp(1, allow=allow, resets=True)
 
@@ -208,7 +206,7 @@ def limits(ctx, family):
 def dropped(ctx, family):
     """SYNs of joins vanish on one path; when they no longer do, it joins."""
     ctx.net.sh("iptables -I FORWARD -i b -p tcp --syn -j DROP")
-    t = Transfer(ctx, family, idle_ms=12000)
+    t = Transfer(ctx, family)
     time.sleep(1.2)
     expect(t.paths() == ["a"], f"{t.paths()}")
     ctx.net.sh("iptables -D FORWARD -i b -p tcp --syn -j DROP")
@@ -220,7 +218,7 @@ def dropped(ctx, family):
 def firewall(ctx, family):
     """A bare RST: tried again after a while."""
     ctx.net.sh("iptables -I FORWARD -i b -p tcp --syn -j REJECT --reject-with tcp-reset")
-    t = Transfer(ctx, family, idle_ms=9000)
+    t = Transfer(ctx, family)
     time.sleep(0.5)
     reasons(ctx, "join_refused")
     ctx.net.sh("iptables -D FORWARD -i b -p tcp --syn -j REJECT --reject-with tcp-reset")
@@ -259,13 +257,13 @@ def priority(ctx, family):
 @join_case("path-down-and-up")
 def path_down(ctx, family):
     """The second path goes and returns: REMOVE_ADDR, and a new subflow within a second."""
-    t = Transfer(ctx, family, idle_ms=5000)
+    t = Transfer(ctx, family)
     t.wait_paths("a", "b")
     link(ctx, "up-b", False)
-    t.wait_paths("a", timeout_s=1)
-    t.wait_counter("RmAddr", timeout_s=1)
+    t.wait_paths("a", timeout_s=WITHIN_S)
+    t.wait_counter("RmAddr", timeout_s=WITHIN_S)
     link(ctx, "up-b", True)
-    ctx.note(f"back after {t.wait_paths('a', 'b', timeout_s=2):.2f} s")
+    ctx.note(f"back after {t.wait_paths('a', 'b', timeout_s=WITHIN_S):.2f} s")
     t.end()
     reasons(ctx, "remove_addr_sent", "subflow_path_down")
 
@@ -276,13 +274,13 @@ join_case("path-down-and-up:masquerade", masquerade=True)(path_down)
 @join_case("initial-path-down")
 def initial_down(ctx, family):
     """The path of the initial subflow goes: REMOVE_ADDR of id 0; it returns as a join."""
-    t = Transfer(ctx, family, idle_ms=5000)
+    t = Transfer(ctx, family)
     t.wait_paths("a", "b")
     link(ctx, "up-a", False)
-    t.wait_paths("b", timeout_s=1)
-    t.wait_counter("RmAddr", timeout_s=1)
+    t.wait_paths("b", timeout_s=WITHIN_S)
+    t.wait_counter("RmAddr", timeout_s=WITHIN_S)
     link(ctx, "up-a", True)
-    ctx.note(f"back after {t.wait_paths('a', 'b', timeout_s=2):.2f} s")
+    ctx.note(f"back after {t.wait_paths('a', 'b', timeout_s=WITHIN_S):.2f} s")
     grown = t.end()
     expect(grown.get("MPJoinAckRx") == 2, f"{grown}")
 
@@ -293,10 +291,10 @@ join_case("initial-path-down:masquerade", masquerade=True)(initial_down)
 @join_case("only-path-down")
 def only_down(ctx, family):
     """A connection too small for a second subflow moves to the other path when its own goes."""
-    t = Transfer(ctx, family, "20k", "100k", idle_ms=4000)
+    t = Transfer(ctx, family, "20k", "100k")
     expect(t.paths() == ["a"], f"{t.paths()}")
     link(ctx, "up-a", False)
-    ctx.note(f"moved after {t.wait_paths('b', timeout_s=2):.2f} s")
+    ctx.note(f"moved after {t.wait_paths('b', timeout_s=WITHIN_S):.2f} s")
     t.end()
 
 
@@ -306,7 +304,7 @@ join_case("only-path-down:masquerade", masquerade=True)(only_down)
 @join_case("break-before-make", masquerade=True)
 def break_before_make(ctx, family):
     """All paths and their addresses vanish; one returns."""
-    t = Transfer(ctx, family, idle_ms=6000)
+    t = Transfer(ctx, family)
     t.wait_paths("a", "b")
     for dev in ("up-a", "up-b"):
         ctx.gate_ns.sh(f"ip addr flush dev {dev}")
@@ -315,7 +313,7 @@ def break_before_make(ctx, family):
     time.sleep(1)
     ctx.gate_ns.sh(f"ip addr add {ADDR[4]['up-b']}/24 dev up-b")
     link(ctx, "up-b", True)
-    ctx.note(f"back after {t.wait_paths('b', timeout_s=2):.2f} s")
+    ctx.note(f"back after {t.wait_paths('b', timeout_s=WITHIN_S):.2f} s")
     t.end()
     reasons(ctx, "subflow_address_lost")
 
@@ -324,7 +322,7 @@ def break_before_make(ctx, family):
 def readdressed(ctx, family):
     """The second path gets another address: its subflow is replaced, the old one removed."""
     new = {4: "10.77.12.99", 6: "fd77:12::99"}[family]
-    t = Transfer(ctx, family, idle_ms=5000)
+    t = Transfer(ctx, family)
     t.wait_paths("a", "b")
     ctx.gate_ns.sh(f"ip addr del {ADDR[family]['up-b']}/{PREFIX[family]} dev up-b\n"
                    f"ip addr add {new}/{PREFIX[family]} dev up-b\n"
@@ -343,7 +341,7 @@ def announcing(ctx, family):
     t.wait_paths("a", "b")
     ctx.wait("both confirmed", lambda: ctx.daemon.counters().get("add_addr_echoed") == 2)
     link(ctx, "up-b", False)
-    t.wait_paths("a", timeout_s=1)
+    t.wait_paths("a", timeout_s=WITHIN_S)
     t.wait_counter("RmAddr")
     grown = t.end()
     # IPv4 and IPv6 of the path that does not carry the initial subflow, each heard once
@@ -394,7 +392,7 @@ def reload(ctx, old, new):
 @join_case("priority-by-reload", families=(4,), masquerade=True)
 def priority_reload(ctx, family):
     """backup and backup_price in the file: MP_PRIO goes to the server, both ways."""
-    t = Transfer(ctx, family, idle_ms=9000)
+    t = Transfer(ctx, family)
     t.wait_paths("a", "b")
     for old, new, backup, prios in (
             ('interface = "up-b"', 'interface = "up-b" backup = true', True, 1),
@@ -411,11 +409,10 @@ def priority_reload(ctx, family):
 def many(ctx, family):
     """100 connections: each joins; the second path goes and returns under all of them."""
     counters = move.ServerCounters(ctx.server)
-    both = ("--send 300k --idle-at 150k --idle-ms 9000 --connections 100 --concurrency 100 "
-            "--timeout 30")
+    both = ("--send 300k --idle-at 150k --connections 100 --concurrency 100 " +
+            move.UNTIL_GO_ON)
     server = ctx.serve(both, family)
-    client = ctx.guest.start([f"{ctx.tools}/xfer", "client", "--host", ADDR[family]["server"],
-                              "--port", str(move.PORT)] + both.split(), stdout=-1, text=True)
+    client = ctx.background(both, family)
 
     def joined():
         return sum(s["path"] == "b" and s["state"] == "established" and s["leaving"] == "none"
@@ -423,13 +420,14 @@ def many(ctx, family):
 
     ctx.wait("100 joins", lambda: joined() == 100, 10)
     link(ctx, "up-b", False)
-    ctx.wait("none on b", lambda: joined() == 0, 2)
+    ctx.wait("none on b", lambda: joined() == 0, WITHIN_S)
     link(ctx, "up-b", True)
     began = time.monotonic()
-    ctx.wait("100 joins again", lambda: joined() == 100, 3)
+    ctx.wait("100 joins again", lambda: joined() == 100, WITHIN_S)
     ctx.note(f"back after {time.monotonic() - began:.2f} s")
-    out, _ = client.communicate(timeout=60)
-    move.same_data(move.parse(out), server.result(30), 100)
+    move.go_on(client)
+    server.go_on()
+    move.same_data(move.finish(client, 60), server.result(30), 100)
     grown = counters.check_mptcp(100, resets=True)
     # REMOVE_ADDR is not acknowledged: it goes twice
     expect(grown.get("MPJoinAckRx") == 200 and 100 <= grown.get("RmAddr", 0) <= 200, f"{grown}")

@@ -122,7 +122,7 @@ def paused(name, client, server, gso):
             found = check_mapped(capture.path)[0]
             expect(found.server.zero_windows if "server" in name else found.client.zero_windows,
                    "no window was ever closed on the wire")
-            expect(0.7 < one["seconds"] < 5, f"took {one['seconds']} s")
+            expect(0.7 < one["seconds"] < 8, f"took {one['seconds']} s")
 
 
 paused("server-stops", "--send 4M", "--pause-at 50000 --pause-ms 800 --rcvbuf 20000", True)
@@ -218,7 +218,7 @@ def small_mtu(masquerade):
             narrow(ctx, family, 1400)
             for client, server in (("--send 1M", ""), ("", "--send 1M"), (ALL, ALL)):
                 one, _ = ctx.converted(client, server, family)
-                expect(one["seconds"] < 2, f"took {one['seconds']} s")
+                expect(one["seconds"] < 5, f"took {one['seconds']} s")
             heard(ctx)
 
     @case(f"mtu:narrower-in-mid-stream:{'masquerade' if masquerade else 'routed'}", fresh=True,
@@ -232,7 +232,7 @@ def small_mtu(masquerade):
                                    "--send 4M --idle-at 1M --idle-ms 1000", family)
             timer.join()
             heard(ctx)
-            expect(one["seconds"] < 4, f"took {one['seconds']} s")
+            expect(one["seconds"] < 8, f"took {one['seconds']} s")
 
 
 for masquerade_ in (False, True):

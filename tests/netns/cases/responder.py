@@ -209,7 +209,8 @@ def host_service(ctx):
         one = inbound.connect(ctx, f"--send 1M {PAUSE}", family, host=ADDR[family]["up-a"])
         two = server.result()
         move.same_data(one, two)
-        counters.check_client(1, joins=1)
+        # between two kernels, and these count that now and then
+        counters.check_client(1, joins=1, allow=("NoDSSInWindow",))
         inbound.converted(ctx, f"--send 1M {PAUSE}", f"--send 1M {PAUSE}", family, joins=1)
     grown = ctx.daemon.counters()
     expect(grown.get("join_passed", 0) >= 2 and grown.get("join_accepted", 0) >= 2, f"{grown}")

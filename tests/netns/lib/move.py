@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 
@@ -31,6 +32,16 @@ def wait_line(process, word, timeout_s=5):
         raise Failure(f"{process.args}: expected '{word}', got '{line}'")
 
 
+# A mover that stops in its middle until go_on(); at last it goes on by itself.
+UNTIL_GO_ON = "--idle-ms 25000 --timeout 30"
+
+
+def go_on(process):
+    """What stopped at --idle-at sends the rest."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGUSR1)
+
+
 def finish(process, timeout_s):
     """What a mover says at its end; one that does not end is ended."""
     try:
@@ -51,6 +62,9 @@ class Server:
         argv += ["--mptcp"] if mptcp else []
         self.process = where.start(argv + options.split(), stdout=subprocess.PIPE, text=True)
         wait_line(self.process, "ready")
+
+    def go_on(self):
+        go_on(self.process)
 
     def result(self, timeout_s=60):
         return finish(self.process, timeout_s)

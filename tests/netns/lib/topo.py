@@ -70,21 +70,13 @@ for t in iptables ip6tables; do
 done
 """
 # So that tables and base chains exist before as after: iptables never removes them.
-TOUCH_TABLES = """
-touch() {
-    table=$1; shift
-    for chain; do
-        for t in iptables ip6tables; do
-            $t -t $table -A $chain -j ACCEPT; $t -t $table -D $chain -j ACCEPT
-        done
-    done
-}
-touch raw PREROUTING OUTPUT
-touch mangle PREROUTING INPUT FORWARD OUTPUT POSTROUTING
-touch nat PREROUTING INPUT OUTPUT POSTROUTING
-touch filter INPUT FORWARD OUTPUT
-touch security INPUT FORWARD OUTPUT
-"""
+TABLES = {"raw": "PREROUTING OUTPUT", "mangle": "PREROUTING INPUT FORWARD OUTPUT POSTROUTING",
+          "nat": "PREROUTING INPUT OUTPUT POSTROUTING", "filter": "INPUT FORWARD OUTPUT",
+          "security": "INPUT FORWARD OUTPUT"}
+TOUCH_TABLES = "for t in iptables ip6tables; do $t-restore --noflush <<END\n" + "".join(
+    f"*{table}\n" + "".join(f"-A {chain} -j ACCEPT\n-D {chain} -j ACCEPT\n"
+                            for chain in chains.split()) + "COMMIT\n"
+    for table, chains in TABLES.items()) + "END\ndone"
 
 
 class Topology:

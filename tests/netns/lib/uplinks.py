@@ -2,7 +2,6 @@
 """What the cases about uplinks share: two paths, a transfer that lasts, looking at paths, subflows,
 tables and rules."""
 import json
-import subprocess
 
 from . import move
 from .case import case, expect
@@ -12,13 +11,6 @@ PATH_B = 'path "b" { interface = "up-b" gateway = "10.77.12.1" gateway6 = "fd77:
 AT_ONCE = 'multipath { after_bytes = 0 }\n'
 WITHIN_S = 1.0      # subflows follow within a second
 PORTS = (61000, 65000)
-
-
-def background(ctx, options, family=4):
-    return subprocess.Popen(
-        ctx.guest.prefix() + [f"{ctx.tools}/xfer", "client", "--host", ADDR[family]["server"],
-                              "--port", "7001"] + options.split(),
-        stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
 
 
 def paths(ctx):
@@ -53,11 +45,11 @@ class Moving:
         self.ctx = ctx
         shape(ctx)
         self.server = ctx.serve(f"--send {size} --timeout {seconds}", family)
-        self.client = background(ctx, f"--send {size} --timeout {seconds}", family)
+        self.client = ctx.background(f"--send {size} --timeout {seconds}", family)
 
     def result(self):
         shape(self.ctx, False)      # what is left of it may go at once
-        one = move.parse(self.client.communicate(timeout=90)[0])
+        one = move.finish(self.client, 90)
         two = self.server.result()
         move.same_data(one, two)
         expect(two["mptcp_end"] == 1, f"no MPTCP at the end: {two}")

@@ -58,6 +58,24 @@ static void test_guest_first(void)
 	world_fini(&w);
 }
 
+/* The last data came early, then what was missing, then the FIN: all of it was received. */
+static void test_fin_behind_early_data(void)
+{
+	struct world w;
+
+	open_world(&w);
+	net(&w, 0, 1001, 101, 101, 1001, 1000, true);
+	CHECK_EQ(0, w.r.reason, REASON_DATA_TO_GUEST);
+	net(&w, 0, 1, 101, 101, 1, 1000, false);
+	CHECK_EQ(1, w.r.reason, REASON_DATA_TO_GUEST);
+	net(&w, TCP_FIN, 2001, 101, 101, 0, 0, false);
+	guest(&w, 0, 101, 2002, 0);
+	CU_ASSERT_FATAL(out(&w, 0));
+	CHECK_EQ(2, w.p.ack, PEER_ISN + 2002);
+	CHECK_EQ(2, w.o.mp.dss.data_ack, w.idsn_peer + 2002);
+	world_fini(&w);
+}
+
 /* The peer closes first and the guest's FIN rides on data; DATA_FINs repeated meanwhile. */
 static void test_peer_first(void)
 {
@@ -373,6 +391,7 @@ static const struct unit_test tests[] = {
 	{"guest closes first", test_guest_first},
 	{"peer closes first", test_peer_first},
 	{"late, behind both FINs", test_late},
+	{"a FIN behind early data", test_fin_behind_early_data},
 	{"reset", test_reset},
 	{"bad packets", test_bad},
 	{"orphans", test_orphans},

@@ -75,6 +75,39 @@ static void test_backoff(void)
 	world_fini(&b.w);
 }
 
+/* I2: up to the last byte that the peer's window holds, whatever the guest sends beyond it. */
+static void test_window(void)
+{
+	uint32_t end = 101, edge, ssn = 1;
+	struct bench b;
+
+	open_bench(&b, false);
+	edge = conn_at(b.w.e, 0)->told_guest_edge_seq - GUEST_ISN;
+	for (unsigned i = 0; i < 200 && b.seq < edge + 5000; i++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1};
+		uint32_t sent = end;
+
+		for (unsigned k = 0; k <= RTT_MS; k++) {
+			if (k < 10)
+				guest_writes(&b, 1000);
+			for (unsigned n = 0; n < b.n; n++)
+				end = seq_max(end, b.s[n].seq + b.s[n].bytes);
+			world_pass(&b.w, MS);
+			look(&b);
+		}
+		/* Its reader sleeps: the window closes. */
+		ssn += end - sent;
+		s.ack = ssn;
+		s.window = (uint16_t)((edge - end) >> PEER_WSCALE);
+		options_put_timestamps(&s.w, 9000, 1);
+		put_peer_ack(&b.w, &s.w, end);
+		join_sends(&b.w, &b.j, &s);
+		look(&b);
+	}
+	CHECK_EQ(0, end, edge);
+	world_fini(&b.w);
+}
+
 /*
  * What the guest itself sent before there was a second subflow is in flight all the same: the first
  * one gets nothing more until some of it is acknowledged, and what of it was lost goes again where
@@ -364,6 +397,7 @@ static const struct unit_test tests[] = {
 	{"tail loss probe", test_tail_loss_probe},
 	{"backoff", test_backoff},
 	{"handover", test_handover},
+	{"the peer's window", test_window},
 	{"the probe's answer", test_probe_answer},
 	{"undo", test_undo},
 	{"pace of recovery", test_recovery_pace},

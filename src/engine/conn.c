@@ -9,6 +9,7 @@
 #include "engine/claims.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
+#include "engine/guest_sender.h"
 #include "engine/join.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
@@ -210,6 +211,11 @@ static void established_timeout(struct step *st, struct conn *c)
 		return;
 	if (c->alone_at_us && c->alone_at_us <= now_us) {
 		conn_reset(st, c, REASON_CLOSED_ALONE);
+		return;
+	}
+	/* Where gates stand at both ends, each would keep the other alive for ever. */
+	if (c->multi != NONE && guest_sender_gone(multi_at(st->e, c->multi))) {
+		conn_reset(st, c, REASON_CLOSED_GUEST_GONE);
 		return;
 	}
 	if (c->multi != NONE)

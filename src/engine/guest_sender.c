@@ -13,6 +13,7 @@
 #define RTO_FIRST_US 200000u
 #define RTO_MIN_US 200000u /* above the round trip: guests delay acknowledgements */
 #define RTO_MAX_US 8000000u
+#define TRIES_MAX 118 /* a quarter of an hour, as long as Linux tries (RFC 9293 section 3.8.3) */
 #define DUP_THRESHOLD 3
 #define OUTS_SPARE 4       /* what is left of the output is for acknowledgements */
 #define ENTRY_BYTES 16384u /* an initial window (RFC 6928), rounded up to a chunk */
@@ -243,6 +244,11 @@ void guest_sender_acked(struct step *st, struct conn *c, uint32_t old_acked_seq,
 	else if (c->acked_seq != c->sent_seq && st->p.ack == c->acked_seq &&
 		 (news || (st->p.payload_bytes == 0 && !window_moved && !c->sack)))
 		duplicate(st, c);
+}
+
+bool guest_sender_gone(const struct multi *m)
+{
+	return m->guest.n_rto > TRIES_MAX;
 }
 
 void guest_sender_timeout(struct step *st, struct conn *c)

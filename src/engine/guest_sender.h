@@ -32,6 +32,9 @@ void guest_sender_acked(struct step *st, struct conn *c, uint32_t old_acked_seq,
 /* Starts the timer while the guest owes an acknowledgement, stops it when not. */
 void guest_sender_arm(struct step *st, struct conn *c);
 
+/* It has been sent the same again and again, and acknowledges nothing. */
+bool guest_sender_gone(const struct multi *m);
+
 /* What is due; when that is, 0: nothing. */
 void guest_sender_timeout(struct step *st, struct conn *c);
 uint64_t guest_sender_deadline_us(const struct conn *c, const struct multi *m);

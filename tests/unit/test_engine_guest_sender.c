@@ -216,6 +216,28 @@ static void test_timeout(void)
 	world_fini(&b.w);
 }
 
+/* A guest that is gone, while the peer goes on to ask: both are reset after a quarter of an hour.
+ */
+static void test_gone(void)
+{
+	struct seg s = {.flags = TCP_ACK, .ack = 1, .window = 1000};
+	unsigned minutes = 0;
+	struct bench b;
+
+	open_bench(&b, true);
+	peer_sends(&b, 3000, false);
+	for (; minutes < 30 && engine_counter(b.w.e, REASON_CLOSED_GUEST_GONE) == 0; minutes++) {
+		for (unsigned i = 0; i < 60; i++)
+			world_pass(&b.w, 1000 * MS);
+		s.seq = b.ssn;
+		join_sends(&b.w, &b.j, &s);
+	}
+	CHECK_ROW(minutes, minutes >= 14 && minutes <= 17);
+	world_pass(&b.w, 70000 * MS);
+	CHECK_EQ(minutes, engine_connections(b.w.e), 0);
+	world_fini(&b.w);
+}
+
 /* What finds no place in the output goes when there is some; nothing is taken for lost. */
 static void test_output_full(void)
 {
@@ -315,12 +337,9 @@ static void test_sack_for_guest(void)
 }
 
 static const struct unit_test tests[] = {
-	{"holes", test_holes},
-	{"reordering", test_reordering},
-	{"without SACK", test_blind},
-	{"timeout", test_timeout},
-	{"output full", test_output_full},
-	{"DATA_ACKs", test_data_acks},
-	{"SACK for the guest", test_sack_for_guest},
+	{"holes", test_holes},         {"reordering", test_reordering},
+	{"without SACK", test_blind},  {"timeout", test_timeout},
+	{"gone", test_gone},           {"output full", test_output_full},
+	{"DATA_ACKs", test_data_acks}, {"SACK for the guest", test_sack_for_guest},
 };
 UNIT_MAIN("engine/guest_sender", tests)

@@ -68,6 +68,9 @@ steer_mark(uint16_t state, enum steer_side side, uint8_t flags, bool options, bo
 	if (flags & STEER_SYN) {
 		if (own && (flags & STEER_ACK))
 			return STEER_CONVERTED;
+		/* Half: the client may ask again without MPTCP. */
+		if (state == STEER_IS_HALF && side == STEER_NET && !(flags & STEER_ACK))
+			return STEER_HALF;
 		/* An MPTCP option may be there: raw PREROUTING looks. */
 		return side == STEER_NET && !(flags & (STEER_ACK | STEER_RST | STEER_FIN)) &&
 				       options

@@ -28,6 +28,7 @@
 #include "engine/join_accept.h"
 #include "engine/path_manager.h"
 #include "engine/pmtu.h"
+#include "engine/responder.h"
 #include "engine/stranger.h"
 
 #define MAGIC 0x6d70676174653033ull /* "mpgate03" */
@@ -302,12 +303,17 @@ static struct engine_result steal_from_guest(struct step *st)
 	return from_guest(st, c);
 }
 
-static struct engine_result syn_from_net(struct step *st)
+static struct engine_result syn_from_net(struct step *st, struct subflow *s)
 {
+	struct conn *c = s ? conn_at(st->e, s->conn) : NULL;
+
 	if (!checksum_ok(st))
 		return damaged(ENGINE_NO_CONN);
 	options_decode(&st->o, st->p.options, st->p.options_bytes, true, false,
 		       st->p.payload_bytes > 0);
+	/* A client that asks again, without MPTCP now; in place nobody would see it. */
+	if (c && !st->o.mp.any && responder_half_open(c) && c->peer_isn == st->p.seq)
+		conn_free(st, c, REASON_PLAIN_SYN_RETRIES);
 	return join_accept_syn(st);
 }
 
@@ -320,7 +326,7 @@ static struct engine_result steal_from_net(struct step *st)
 	struct conn *c;
 
 	if ((st->p.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN)
-		return syn_from_net(st);
+		return syn_from_net(st, s);
 	if (!s)
 		return checksum_ok(st) ? stranger(st) : damaged(ENGINE_NO_CONN);
 	c = conn_at(e, s->conn);

@@ -203,7 +203,7 @@ static enum visit visit_of(const struct engine_pkt *pkt)
 	struct replay_packet p;
 
 	replay_packet_read(&p, pkt->data, pkt->len_bytes);
-	if (pkt->from != ENGINE_NET || !p.tcp || (p.flags & 0x17) != 0x02)
+	if (pkt->from != ENGINE_NET || !p.tcp || !p.mptcp || (p.flags & 0x17) != 0x02)
 		return ONLY;
 	return pkt->hook == ENGINE_STEAL ? FIRST : SECOND;
 }

@@ -34,6 +34,8 @@ static void test_rule(void)
 		{STEER_IS_HALF, STEER_GUEST, ACK, true, STEER_HALF, false},
 		{STEER_IS_HALF, STEER_NET, RST | ACK, false, STEER_HALF, false},
 		{STEER_IS_HALF, STEER_GUEST, SYN | ACK, true, 0, false},
+		{STEER_IS_HALF, STEER_NET, SYN, false, STEER_HALF, false},
+		{STEER_IS_HALF, STEER_NET, SYN | ACK, true, 0, false},
 		{STEER_IS_CONVERTED, STEER_GUEST, ACK, true, STEER_CONVERTED, false},
 		{STEER_IS_CONVERTED, STEER_NET, RST, false, STEER_CONVERTED, false},
 		/* Handshakes go the host's own road, but for those of the gate's subflows. */

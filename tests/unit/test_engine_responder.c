@@ -227,6 +227,29 @@ static void test_again(void)
 	world_fini(&w);
 }
 
+/* The same where the client has been answered, and its SYN is met before routing alone. */
+static void test_retries_answered(void)
+{
+	struct seg s = {.flags = TCP_SYN, .window = 1000};
+	struct world w;
+
+	inbound_start(&w, FLOW_IPV4);
+	client_syn(&w, "1e040101");
+	guest_synack(&w);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_HALF);
+	w.peer_isn++;
+	net_sends(&w, ENGINE_STEAL, &s); /* another connection's */
+	w.peer_isn--;
+	CHECK_EQ(0, engine_connections(w.e), 1);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.verdict, ENGINE_ACCEPT);
+	CHECK_EQ(0, engine_connections(w.e), 0);
+	CHECK_EQ(0, world_claim(&w), ENGINE_CLAIM_RELEASED);
+	guest_synack(&w);
+	CHECK_EQ(1, w.r.verdict, ENGINE_ACCEPT);
+	world_fini(&w);
+}
+
 /* The client's third SYN comes without MP_CAPABLE: plain. */
 static void test_retries(void)
 {
@@ -311,6 +334,7 @@ static const struct unit_test tests[] = {
 	{"policy", test_policy},
 	{"SYN and SYN/ACK again", test_again},
 	{"SYN retries", test_retries},
+	{"plain retry, answered", test_retries_answered},
 	{"third ACKs", test_third_ack},
 	{"first data without options", test_first_data_stripped},
 };

@@ -55,6 +55,7 @@ struct sim {
 	struct capture *capture;
 	const char *pcap_dir;
 	bool verbose, ideal;    /* ideal: without the engine, plain TCP end to end */
+	unsigned audit_every;   /* so many calls of the engine; 1: after each */
 	uint8_t garbage;        /* what fresh memory holds: must make no difference */
 	bool failed, hosts_off; /* off: only the gate is left, to clean up */
 	char failure[512];

@@ -245,8 +245,8 @@ static struct pkt *join(struct box *b, struct pkt *p, struct pkt *q)
 	struct seg s, t;
 	struct pkt *both;
 
-	seg_parse(&s, p->data, p->len_bytes);
-	seg_parse(&t, q->data, q->len_bytes);
+	seg_head(&s, p->data, p->len_bytes);
+	seg_head(&t, q->data, q->len_bytes);
 	if (!plain_data(&s, p) || !plain_data(&t, q) || (s.flags & F_FIN) ||
 	    !flow_tuple_equal(&s.tuple, &t.tuple) || s.seq + s.len_bytes != t.seq ||
 	    s.opt_bytes != t.opt_bytes || p->len_bytes + t.len_bytes > 60000)
@@ -322,7 +322,7 @@ void box_pass(struct box *b, struct link *l, struct pkt *p)
 		next = p->next;
 		p->next = NULL;
 		b->n_packets[!l->to_net]++;
-		if (!seg_parse(&s, p->data, p->len_bytes)) {
+		if (!seg_head(&s, p->data, p->len_bytes)) {
 			put_all(l, p);
 			continue;
 		}
@@ -331,16 +331,16 @@ void box_pass(struct box *b, struct link *l, struct pkt *p)
 			free(p);
 			continue;
 		}
-		seg_parse(&s, p->data, p->len_bytes);
+		seg_head(&s, p->data, p->len_bytes);
 		alter(b, p, &s, l->to_net);
 		if (b->script->proxy_percent)
 			proxy(b, l, &s);
 		if (b->script->seq_shift[0] | b->script->seq_shift[1])
 			shift(b, p, &s, l->to_net);
-		seg_parse(&s, p->data, p->len_bytes);
+		seg_head(&s, p->data, p->len_bytes);
 		if (s.mp.n_options && strips(b, &s, l->to_net))
 			p = without_mptcp(b, p, &s);
-		seg_parse(&s, p->data, p->len_bytes);
+		seg_head(&s, p->data, p->len_bytes);
 		if (plain_data(&s, p) && b->script->split_percent &&
 		    rng_chance(&b->rng, b->script->split_percent)) {
 			box_flush(l);

@@ -236,7 +236,7 @@ static void check_syn(struct gate *g, struct flow *f, const struct seg *was,
 	    m->capable_flags != (0x01 | (g->cfg.checksum ? 0x80 : 0)))
 		sim_fail(g->w, "I4: MP_CAPABLE of the SYN is not as RFC 8684 section 3.1 has it");
 	/* RFC 8684 section 3.1: a middlebox may swallow it. */
-	if (!c->converted && ++c->capable_syns > CAPABLE_SYNS_MAX)
+	if (!c->converted && !c->plain && ++c->capable_syns > CAPABLE_SYNS_MAX)
 		sim_fail(g->w, "I5: SYN %u with MP_CAPABLE, and none was answered",
 			 c->capable_syns);
 }
@@ -298,7 +298,7 @@ void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum eng
 		sim_fail(g->w, "a stolen packet was to be replaced in place");
 	if (r->verdict == ENGINE_DROP)
 		check_drop(g, f, p, r);
-	seg_parse(&s, p->data, p->len_bytes);
+	seg_head(&s, p->data, p->len_bytes);
 	if (r->verdict != ENGINE_REPLACE)
 		return;
 	if (c->responder) {
@@ -463,8 +463,12 @@ void check_event(struct gate *g, const struct engine_event *ev)
 
 void check_engine(struct gate *g)
 {
-	const char *timeless = engine_audit_timers(g->e, g->w->now_us);
+	const char *timeless;
 
+	/* What is wrong there stays wrong: in a long row of seeds it is found a little later. */
+	if (++g->n_calls % g->w->audit_every)
+		return;
+	timeless = engine_audit_timers(g->e, g->w->now_us);
 	if (!engine_audit(g->e))
 		sim_fail(g->w, "I7: the audit of the engine's records failed");
 	else if (timeless)

@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "app/claimed.h"
 #include "sim_flow.h"
@@ -14,7 +16,6 @@
 #include "sim_link.h"
 #include "sim_options.h"
 
-#define REGION_ALIGN 64
 #define TIMEOUT_ROUNDS_MAX 64
 
 unsigned gate_uplink(const struct gate *g, unsigned path)
@@ -40,14 +41,38 @@ struct ip_addr gate_path_addr(const struct gate *g, unsigned path)
 
 /* ---- the process ---- */
 
-static void *region_new(struct gate *g)
+/*
+ * Fresh memory full of garbage, of which only the pages that are written cost anything: a private
+ * mapping of a file.
+ */
+static void *region_new(const struct gate *g)
 {
-	size_t n = (g->region_bytes + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
-	void *region = aligned_alloc(REGION_ALIGN, n);
+	static struct garbage {
+		int fd;
+		size_t bytes;
+	} files[UINT8_MAX + 1];
+	struct garbage *f = &files[g->w->garbage];
+	uint8_t block[4096];
+	void *region;
 
-	assert(region);
-	memset(region, g->w->garbage, n);
+	if (!f->bytes)
+		f->fd = memfd_create("region", MFD_CLOEXEC);
+	memset(block, g->w->garbage, sizeof(block));
+	while (f->bytes < g->region_bytes) {
+		ssize_t n = pwrite(f->fd, block, sizeof(block), (off_t)f->bytes);
+
+		assert(n == (ssize_t)sizeof(block));
+		f->bytes += (size_t)n;
+	}
+	region = mmap(NULL, g->region_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, f->fd, 0);
+	assert(region != MAP_FAILED);
 	return region;
+}
+
+static void region_free(const struct gate *g, void *region)
+{
+	if (region)
+		munmap(region, g->region_bytes);
 }
 
 static void configure(struct gate *g)
@@ -124,7 +149,7 @@ void gate_init(struct gate *g, struct sim *w, unsigned index, struct flow *flow)
 void gate_fini(struct gate *g)
 {
 	claimed_del(g->claimed);
-	free(g->region);
+	region_free(g, g->region);
 	free(g->pkt);
 }
 
@@ -135,8 +160,7 @@ void gate_adopt(struct gate *g)
 	/* Elsewhere in memory: nothing in the region may depend on where it is. */
 	g->region = region_new(g);
 	memcpy(g->region, old, g->region_bytes);
-	memset(old, 0x5a, g->region_bytes);
-	free(old);
+	region_free(g, old);
 	g->e = engine_adopt(g->region, g->region_bytes, &g->cfg, g->w->now_us);
 	if (!g->e) {
 		sim_fail(g->w, "I9: the region was not adopted");
@@ -169,23 +193,24 @@ struct engine_tick gate_tick(struct gate *g)
 
 /* ---- addresses ---- */
 
-/* The kernel's NAT: a damaged checksum stays damaged. */
+/* The kernel's NAT, by the difference (RFC 1624): a damaged checksum stays damaged. */
 void gate_translate(struct pkt *p, const struct flow_tuple *t)
 {
 	uint32_t ip = t->family == FLOW_IPV4 ? 20 : 40, n = ip == 20 ? 4 : 16;
-	uint8_t *tcp = p->data + ip;
-	struct seg s;
-	bool good;
+	uint8_t *tcp = p->data + ip, *addr = p->data + (n == 4 ? 12 : 8);
+	uint64_t sum = (uint16_t)~get16(tcp + 16);
 
-	seg_parse(&s, p->data, p->len_bytes);
-	good = s.csum_ok;
-	memcpy(p->data + (n == 4 ? 12 : 8), t->src.b, n);
-	memcpy(p->data + (n == 4 ? 16 : 24), t->dst.b, n);
+	sum += (uint16_t)~sum_fold(sum_add(sum_add(0, addr, 2 * n), tcp, 4));
+	memcpy(addr, t->src.b, n);
+	memcpy(addr + n, t->dst.b, n);
 	put16(tcp, t->src_port);
 	put16(tcp + 2, t->dst_port);
-	pkt_fix(p);
-	if (!good)
-		tcp[16] ^= 0x55;
+	sum = sum_add(sum_add(sum, addr, 2 * n), tcp, 4);
+	put16(tcp + 16, (uint16_t)~sum_fold(sum));
+	if (n == 4) {
+		put16(p->data + 10, 0);
+		put16(p->data + 10, (uint16_t)~sum_fold(sum_add(0, p->data, ip)));
+	}
 }
 
 struct flow *gate_flow_of_net(struct gate *g, const struct flow_tuple *gate_first)
@@ -218,7 +243,7 @@ static bool from_here(const struct gate *g, unsigned path, const struct pkt *p)
 {
 	struct seg s;
 
-	seg_parse(&s, p->data, p->len_bytes);
+	seg_head(&s, p->data, p->len_bytes);
 	return gate_is_here(g, path, &s.tuple);
 }
 

@@ -29,6 +29,7 @@ struct gate {
 	struct engine_out *pkt;
 	struct engine_event event[64];
 	struct engine_outs outs;
+	uint64_t n_calls;
 	struct conntrack ct[SIM_FLOWS_MAX]; /* by flow */
 	struct claimed *claimed;            /* the kernel's table; it outlives the process */
 	uint64_t adopt_us[3];               /* still to come, ascending */

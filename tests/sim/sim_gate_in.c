@@ -27,7 +27,7 @@ bool gate_look(struct claimed_segment *x, const struct pkt *p, enum engine_side 
 {
 	struct seg s;
 
-	seg_parse(&s, p->data, p->len_bytes);
+	seg_head(&s, p->data, p->len_bytes);
 	*x = (struct claimed_segment){.tuple = s.tuple,
 				      .side = from == ENGINE_GUEST ? STEER_GUEST : STEER_NET,
 				      .flags = s.flags,
@@ -133,7 +133,7 @@ void gate_from_guest(struct gate *g, struct pkt *p)
 	struct flow *f;
 	struct seg s;
 
-	if (!seg_parse(&s, p->data, p->len_bytes) && !p->corrupted)
+	if (!seg_head(&s, p->data, p->len_bytes) && !p->corrupted)
 		sim_fail(g->w, "a guest's packet cannot be read: %s", s.bad);
 	f = flow_find(g, &s.tuple);
 	if (!f) {

@@ -101,7 +101,9 @@ static bool stolen(struct gate *g, struct visit *v, const struct flow_tuple *gat
 	struct flow *of = v->f;
 	struct seg s;
 
-	seg_parse(&s, (*p)->data, (*p)->len_bytes);
+	seg_head(&s, (*p)->data, (*p)->len_bytes);
+	if (s.flags & F_SYN)
+		seg_parse(&s, (*p)->data, (*p)->len_bytes);
 	v->hook = ENGINE_STEAL;
 	v->b = of ? &of->check.sub[0] : NULL;
 	if (!of && (s.mp.join || !(s.flags & F_SYN) || (s.flags & F_ACK)))
@@ -137,7 +139,7 @@ void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
 	struct too_big icmp;
 	struct flow *f;
 	struct seg s;
-	bool ok = seg_parse(&s, p->data, p->len_bytes);
+	bool ok = seg_head(&s, p->data, p->len_bytes);
 
 	if (too_big_parse(&icmp, p->data, p->len_bytes)) {
 		gate_icmp(g, path, &icmp, p);

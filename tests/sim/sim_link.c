@@ -90,7 +90,7 @@ static void complain(struct link *l, const struct pkt *p)
 	struct too_big m = {.mtu_bytes = l->script->mtu_bytes};
 	struct seg s;
 
-	if (!l->script->icmp || !l->to_net || !seg_parse(&s, p->data, p->len_bytes))
+	if (!l->script->icmp || !l->to_net || !seg_head(&s, p->data, p->len_bytes))
 		return;
 	m.about = s.tuple;
 	m.seq = s.seq;

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_soak.h"
 
+#define LONG_ROW 1000 /* seeds: more than that are a soak */
+#define AUDIT_EVERY 8
 /* Options cost 2 % of the bytes; that may be one more round of slow start. */
 #define IDEAL_FACTOR 1.1
 #define IDEAL_SLACK_US 20000
@@ -26,7 +28,9 @@ static int usage(void)
 		"  --seeds N    so many (1); from 1000000 on seeds have several subflows, from\n"
 		"               3000000 the guests are asked, from 4000000 a gate is at both\n"
 		"               ends, from 5000000 there are middleboxes; of those below 1000000\n"
-		"               half are taken from there\n"
+		"               more than half are taken from there\n"
+		"  --jobs N     so many processes (1); what ran and failed is told by kind\n"
+		"  --minutes M  no longer than that\n"
 		"  --list FILE  first the seeds that stand in the file, one per line\n"
 		"  --pcap DIR   one capture per link and side\n"
 		"  --verbose    every packet and verdict\n"
@@ -37,6 +41,7 @@ static int usage(void)
 struct options_main {
 	const char *pcap, *list;
 	bool verbose, show_ideal;
+	uint64_t seed, count;
 };
 
 /* A run with everything that the seed decides; null when all held, else what did not. */
@@ -47,6 +52,7 @@ static const char *run_once(struct sim *w, uint64_t seed, const struct options_m
 	scenario_make(&w->sc, seed);
 	w->garbage = garbage;
 	w->ideal = ideal;
+	w->audit_every = o->count > LONG_ROW && !o->verbose ? AUDIT_EVERY : 1;
 	if (garbage == 0 && (!ideal || o->show_ideal)) {
 		w->pcap_dir = o->pcap;
 		w->verbose = o->verbose;
@@ -112,14 +118,15 @@ static const char *compare_with_sum(const struct sim *w, const struct options_ma
 	return text;
 }
 
-static bool run_seed(uint64_t seed, const struct options_main *o)
+static bool run_seed(uint64_t seed, struct scenario *sc, void *ctx)
 {
 	static struct sim first, again;
+	const struct options_main *o = ctx;
 	const char *why;
 
 	running = seed;
 	why = run_once(&first, seed, o, 0, false);
-
+	*sc = first.sc;
 	if (!why && run_once(&again, seed, o, 0xa5, false))
 		why = again.failure;
 	if (!why && first.hash != again.hash)
@@ -140,8 +147,9 @@ static bool run_seed(uint64_t seed, const struct options_main *o)
 	return false;
 }
 
-static bool run_list(const char *file, const struct options_main *o, unsigned *n, unsigned *bad)
+static bool run_list(const char *file, struct options_main *o, unsigned *n, unsigned *bad)
 {
+	static struct scenario sc;
 	char line[200], *end;
 	FILE *f = fopen(file, "r");
 
@@ -155,7 +163,7 @@ static bool run_list(const char *file, const struct options_main *o, unsigned *n
 		if (end == line)
 			continue; /* a comment */
 		++*n;
-		*bad += !run_seed(seed, o);
+		*bad += !run_seed(seed, &sc, o);
 	}
 	fclose(f);
 	return true;
@@ -170,29 +178,46 @@ static uint64_t kind_of(uint64_t i)
 	return kind[i % 8];
 }
 
+static uint64_t seed_of(uint64_t i, void *ctx)
+{
+	const struct options_main *o = ctx;
+
+	i += o->seed;
+	return o->count > 1 && i < SIM_MULTI_SEEDS ? i + kind_of(i) : i;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{"seed", required_argument, NULL, 's'},
 		{"seeds", required_argument, NULL, 'n'},
 		{"list", required_argument, NULL, 'l'},
+		{"jobs", required_argument, NULL, 'j'},
+		{"minutes", required_argument, NULL, 'm'},
 		{"pcap", required_argument, NULL, 'p'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"ideal", no_argument, NULL, 'i'},
 		{NULL, 0, NULL, 0},
 	};
-	struct options_main o = {0};
-	uint64_t seed = 1, count = 1;
+	static struct scenario sc;
+	struct options_main o = {.seed = 1, .count = 1};
+	struct soak soak = {.seed_of = seed_of, .run_seed = run_seed, .ctx = &o};
 	unsigned n = 0, bad = 0;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		switch (c) {
 		case 's':
-			seed = strtoull(optarg, NULL, 10);
+			o.seed = strtoull(optarg, NULL, 10);
 			break;
 		case 'n':
-			count = strtoull(optarg, NULL, 10);
+			o.count = strtoull(optarg, NULL, 10);
+			break;
+		case 'j':
+			soak.jobs = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'm':
+			soak.minutes = strtoull(optarg, NULL, 10);
 			break;
 		case 'l':
 			o.list = optarg;
@@ -219,8 +244,13 @@ int main(int argc, char **argv)
 		return usage();
 	if (o.list && !run_list(o.list, &o, &n, &bad))
 		return 2;
-	for (uint64_t i = seed; i < seed + count; i++, n++)
-		bad += !run_seed(count > 1 && i < SIM_MULTI_SEEDS ? i + kind_of(i) : i, &o);
+	soak.n = o.count;
+	if (soak.jobs || soak.minutes) {
+		soak.jobs = soak.jobs ? soak.jobs : 1;
+		return bad + soak_run(&soak) ? 1 : 0;
+	}
+	for (uint64_t i = 0; i < o.count; i++, n++)
+		bad += !run_seed(seed_of(i, &o), &sc, &o);
 	printf("sim: %u seeds, %u failed\n", n, bad);
 	return bad ? 1 : 0;
 }

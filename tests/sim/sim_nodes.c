@@ -86,7 +86,7 @@ static void to_core(struct link *l, struct pkt *p)
 	if (too_big_parse(&m, p->data, p->len_bytes))
 		s.tuple = flow_tuple_reverse(&m.about);
 	else
-		seg_parse(&s, p->data, p->len_bytes);
+		seg_head(&s, p->data, p->len_bytes);
 	next = core_route(l->w, &s.tuple.dst, s.tuple.dst_port);
 	if (next)
 		link_send(next, p);

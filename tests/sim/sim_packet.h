@@ -113,8 +113,12 @@ uint16_t sum_fold(uint64_t sum);
 /* DSS checksum of RFC 8684 section 3.3.1, as a number in network order. */
 uint16_t mp_checksum(uint64_t dsn, uint32_t ssn, uint16_t len, uint64_t payload_sum);
 
-/* Reads a packet; false (with s->bad) when it is none of TCP over IPv4 or IPv6 as we know it. */
+/*
+ * Reads a packet; false (with s->bad) when it is none of TCP over IPv4 or IPv6 as we know it. Of
+ * the head alone: without the checksum.
+ */
 bool seg_parse(struct seg *s, const uint8_t *data, uint32_t len_bytes);
+bool seg_head(struct seg *s, const uint8_t *data, uint32_t len_bytes);
 
 /* Writes the packet with all checksums complete. Options beyond 40 bytes are an error of ours. */
 struct pkt *seg_build(const struct seg *s);

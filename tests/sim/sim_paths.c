@@ -28,11 +28,29 @@ static bool heard_dss(const struct flow *f)
 	return f->far ? f->far->check.confirmed : f->peer.heard_dss;
 }
 
+/* Some subflow stands on a path that is there. */
+static bool reached(const struct gate *g, const struct flow *f)
+{
+	const struct check *c = &g->flow[f->index].check;
+	const struct conntrack *ct = &g->ct[f->index];
+
+	for (unsigned i = 0; i < c->n_sub; i++) {
+		const struct check_sub *b = &c->sub[i];
+		unsigned path = i ? b->path : ct->path;
+
+		if (b->state == CHECK_OPEN && !b->fin_came &&
+		    !g->w->uplink[gate_uplink(g, path)].down &&
+		    gate_is_here(g, path, i ? &b->tuple : &ct->net))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Lawfully stuck: the path that carries all that is known of the connection went before there was
  * a second subflow, and either the peer has no keys yet, or nothing tells the gate, or it was told
- * to use this path alone. Or the path is that of who is asked, who joins nobody, and the other
- * knows no further address of his.
+ * to use this path alone. Or nothing reaches who is asked any more: he joins nobody, and cannot say
+ * where else he is.
  */
 static void excuse(struct sim *w, unsigned uplink, bool told)
 {
@@ -42,12 +60,15 @@ static void excuse(struct sim *w, unsigned uplink, bool told)
 	for (unsigned i = 0; i < w->sc.n_flows; i++) {
 		struct flow *f = &w->flow[i];
 		const struct conntrack *ct = &g->ct[i];
-		bool asked = g->flow[i].passive, alone = !f->check.multi || bound;
+		bool first = ct->path == uplink % SIM_PATHS_MAX;
+		bool alone = !f->check.multi || bound;
 
-		if (!ct->known || ct->path != uplink % SIM_PATHS_MAX ||
-		    !(f->guest.started || f->peer.started))
+		if (!ct->known || !(f->guest.started || f->peer.started))
 			continue;
-		if (!f->check.confirmed || !heard_dss(f) || (alone && (!told || asked)) || bound)
+		if (g->flow[i].passive)
+			f->excused |= !reached(g, f);
+		else if (first &&
+			 (!f->check.confirmed || !heard_dss(f) || (alone && !told) || bound))
 			f->excused = true;
 	}
 }

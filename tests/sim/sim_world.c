@@ -16,7 +16,7 @@
 #define STREAM_PERIOD 65521u
 #define EVENTS_MAX 3000000u
 #define START_US 1000000u
-#define LINGER_US (900ull * 1000000)
+#define LINGER_US (2400ull * 1000000)
 
 /* ---- the streams ---- */
 
@@ -117,9 +117,13 @@ void sim_trace(struct sim *w, enum place at, unsigned link, bool to_net, const s
 {
 	static const char *const name[] = {"guest", "gate/guest", "gate/net", "peer"};
 	uint64_t head[] = {w->now_us, at, link, p->len_bytes};
+	/* At the link's far end the payload is what it was at the near one, or damaged. */
+	bool near = (at % 2 == 0) == to_net;
+	uint32_t hashed =
+		near || p->len_bytes < ENGINE_HEADER_MAX ? p->len_bytes : ENGINE_HEADER_MAX;
 	struct seg s;
 
-	w->hash = mix(mix(w->hash, head, sizeof(head)), p->data, p->len_bytes);
+	w->hash = mix(mix(w->hash, head, sizeof(head)), p->data, hashed);
 	if (w->capture)
 		capture_packet(w->capture, w->now_us, at, link, p);
 	if (!w->verbose)
@@ -175,8 +179,7 @@ static void next_host(struct sim *w, struct next *n)
 	}
 }
 
-/* What is next; runs it when `run`. */
-static uint64_t step(struct sim *w, bool run)
+static struct next next(struct sim *w)
 {
 	struct next n = {.us = NEVER};
 
@@ -190,8 +193,16 @@ static uint64_t step(struct sim *w, bool run)
 		n.paths = true;
 	if (!w->hosts_off)
 		next_host(w, &n);
-	if (!run || n.us == NEVER)
-		return n.us;
+	return n;
+}
+
+/* False, and nothing is done: what is next is later than `until_us`. */
+static bool step(struct sim *w, uint64_t until_us)
+{
+	struct next n = next(w);
+
+	if (n.us > until_us || n.us == NEVER)
+		return false;
 	if (n.us > w->now_us)
 		w->now_us = n.us;
 	if (n.guest)
@@ -204,7 +215,7 @@ static uint64_t step(struct sim *w, bool run)
 		gate_run(n.gate);
 	else
 		link_run(n.link);
-	return n.us;
+	return true;
 }
 
 static uint64_t later_us(uint64_t a, uint64_t b)
@@ -337,12 +348,11 @@ bool sim_run(struct sim *w)
 	world_init(w);
 	limit_us = START_US + scenario_limit_us(&w->sc);
 	while (!w->failed && !all_over(w)) {
-		if (step(w, false) > limit_us || w->events++ > EVENTS_MAX) {
+		if (w->events++ > EVENTS_MAX || !step(w, limit_us)) {
 			if (!w->sc.stalls)
 				fail_liveness(w, limit_us);
 			break;
 		}
-		step(w, true);
 		if (forged < w->sc.control.forged && w->now_us >= forge_at_us) {
 			forge(w, &r);
 			forged++;
@@ -356,8 +366,8 @@ bool sim_run(struct sim *w)
 	/* Whatever still lingers must go by itself. */
 	limit_us = w->now_us + LINGER_US;
 	w->hosts_off = w->sc.stalls || w->sc.aborts || w->sc.path_faults;
-	while (!w->failed && step(w, false) <= limit_us && w->events++ <= EVENTS_MAX)
-		step(w, true);
+	while (!w->failed && w->events++ <= EVENTS_MAX && step(w, limit_us))
+		;
 	for (unsigned k = 0; k < 2 && w->gate[k] && !w->failed; k++)
 		gate_check_empty(w->gate[k]);
 	if (!w->failed)

@@ -161,7 +161,7 @@ def join_hmac(ctx, family):
         before = ctx.daemon.resident_kb()
         flood(ctx, "token", 5000, token=token).wait(20)
         half = [s for s in held.conn()["subflows"] if s["state"] != "established"]
-        expect(len(half) <= 4, f"{len(half)} half-open joins")
+        expect(len(half) <= 6, f"{len(half)} half-open joins")     # 8 subflows, 2 stand
         expect(count_of(ctx, "join_limit") >= 4900, f"{ctx.daemon.counters()}")
         memory_flat(ctx, before)
     expect([s["state"] for s in held.conn()["subflows"]].count("established") == 2,

@@ -308,7 +308,8 @@ static bool note(struct engine *e, struct conn *c, unsigned path, const struct e
 		else if (e->path_usable[path] && s->leaving == REASON_SUBFLOW_PATH_DOWN &&
 			 !c->promoted)
 			s->leaving = REASON_NONE; /* plain TCP would not ask for more */
-		if (e->path_usable[path])
+		/* Nothing must go from an address that the host has no more. */
+		if (e->path_usable[path] && s->leaving != REASON_SUBFLOW_ADDRESS_LOST)
 			ask_again(e, s);
 	}
 	return any;

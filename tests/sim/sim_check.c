@@ -145,8 +145,7 @@ static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 			return;
 	}
 	for (unsigned i = 0; i < m->n_removed; i++)
-		for (unsigned k = 0; k < c->n_sub; k++)
-			c->sub[k].removed |= c->sub[k].id_peer == m->removed[i];
+		check_removed_in(f, m->removed[i]);
 	if (end != from && from - 1 < 1u << 30)
 		ranges_seen_add(&b->rx, from, end);
 	if (s->len_bytes)

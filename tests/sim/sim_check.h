@@ -46,6 +46,7 @@ struct check_sub {
 	bool passive, answered;          /* the peer opened it; our SYN/ACK is out */
 	bool hmac_sent, told;
 	bool removed; /* the peer has taken back the address at its end */
+	uint64_t removed_us, open_us;
 	uint8_t peer_wscale, id_gate, id_peer;
 	uint16_t peer_mss;
 	uint32_t nonce_gate, nonce_peer, tsval, peer_tsval;
@@ -73,7 +74,8 @@ struct check {
 	uint64_t key_gate, key_peer, idsn_gate, idsn_peer;
 	struct check_sub sub[CHECK_SUBS_MAX];
 	unsigned n_sub;
-	bool multi; /* some subflow has joined */
+	bool multi;           /* some subflow has joined */
+	uint64_t removed_ids; /* of the peer's addresses, heard by the gate; bit by id */
 	/* A join has begun: from now on the gate may have clocks of its own. */
 	bool own_clock;
 
@@ -130,6 +132,10 @@ struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, c
 void check_join_in(struct flow *f, struct check_sub *b, const struct seg *s);
 void check_join_out(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s);
 bool check_living(const struct check *c, const struct check_sub *but); /* another subflow */
+/* REMOVE_ADDR of the peer (RFC 8684 section 3.4.2), and what the gate sends on `b` after it. */
+void check_removed_in(struct flow *f, uint8_t id);
+void check_removed_out(struct gate *g, struct flow *f, const struct check_sub *b,
+		       const struct seg *s);
 
 /* sim_check_net.c, sim_check_guest.c */
 void check_to_net(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s);

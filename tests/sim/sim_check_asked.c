@@ -227,6 +227,7 @@ bool check_asked_out(struct gate *g, struct flow *f, struct check_sub *b, const 
 	if (b->state != CHECK_ACK)
 		return b->state == CHECK_OPEN;
 	b->state = CHECK_OPEN;
+	b->open_us = g->w->now_us;
 	f->check.multi = true;
 	return true;
 }

@@ -9,6 +9,8 @@
 #include "sim_flow.h"
 #include "sim_gate.h"
 
+#define REMOVED_US 2000000ull
+
 struct check_sub *check_sub_find(struct gate *g, const struct flow_tuple *t, struct flow **f)
 {
 	for (unsigned i = g->w->sc.n_flows; i-- > 0;) {
@@ -45,6 +47,52 @@ static struct flow *flow_of_token(struct gate *g, uint32_t token)
 			return &g->flow[i];
 	}
 	return NULL;
+}
+
+void check_removed_in(struct flow *f, uint8_t id)
+{
+	struct check *c = &f->check;
+
+	c->removed_ids |= id < 64 ? 1ull << id : 0;
+	for (unsigned k = 0; k < c->n_sub; k++) {
+		bool unknown = c->sub[k].state == CHECK_SYN && !c->sub[k].passive;
+
+		if (unknown || c->sub[k].removed || c->sub[k].id_peer != id)
+			continue;
+		c->sub[k].removed = true;
+		c->sub[k].removed_us = f->w->now_us;
+	}
+}
+
+/* With another subflow to be had, the gate ends those to an address that was taken back. */
+void check_removed_out(struct gate *g, struct flow *f, const struct check_sub *b,
+		       const struct seg *s)
+{
+	const struct check *c = &f->check;
+
+	if (b->removed || b->state != CHECK_OPEN || b->fin_came || c->closed)
+		return;
+	for (unsigned k = 0; k < c->n_sub; k++) {
+		const struct check_sub *x = &c->sub[k];
+		uint64_t since_us = x->removed_us > b->open_us ? x->removed_us : b->open_us;
+
+		if (x->removed && x->state == CHECK_OPEN && !x->fin_came && !x->fin &&
+		    g->w->now_us > since_us + REMOVED_US)
+			sim_fail(g->w,
+				 "I4: the subflow of %u to an address that was taken back is not "
+				 "ended: %s",
+				 x->id_peer, seg_text(s));
+	}
+}
+
+static bool taken_back(const struct flow *f, const struct flow_tuple *t)
+{
+	const struct peer *p = &f->peer;
+
+	for (unsigned i = 0; i < p->n_own && !f->far; i++)
+		if (ip_addr_equal(&p->own[i].addr, &t->dst))
+			return f->check.removed_ids >> p->own[i].id & 1;
+	return false;
 }
 
 static bool joinable(const struct flow *f, const struct flow_tuple *t)
@@ -117,6 +165,8 @@ struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, c
 		    c->sub[i].id_gate == s->mp.join_id && c->sub[i].path != out->index)
 			sim_fail(g->w, "I4: two addresses with id %u: %s", s->mp.join_id,
 				 seg_text(s));
+	if (taken_back(*f, &s->tuple))
+		sim_fail(g->w, "I4: an MP_JOIN to an address that was taken back: %s", seg_text(s));
 	b = check_sub_new(g, *f);
 	if (!b)
 		return NULL;
@@ -158,6 +208,7 @@ void check_join_in(struct flow *f, struct check_sub *b, const struct seg *s)
 		b->peer_tsval = later(b->peer_tsval, s->tsval);
 	} else if (b->state == CHECK_ACK && b->hmac_sent && s->ack == b->iss + 1) {
 		b->state = CHECK_OPEN;
+		b->open_us = f->w->now_us;
 		c->multi = true;
 	}
 }

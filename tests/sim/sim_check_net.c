@@ -378,6 +378,7 @@ void check_to_net(struct gate *g, struct flow *f, struct check_sub *b, const str
 	if (g->w->failed)
 		return;
 	check_promises(g, f, b, s);
+	check_removed_out(g, f, b, s);
 	check_data(g, f, b, s);
 	check_options(g, f, b, s);
 	if (s->flags & F_FIN)

@@ -359,9 +359,10 @@ void faults_print(const struct scenario *sc)
 	}
 	fprintf(stderr,
 		"# control: forged %u, max %u, memory %" PRIu64 ", cap %u%s%s%s, adopt %" PRIu64
-		" %" PRIu64 " %" PRIu64 " gap %" PRIu64 ", jump %" PRIu64 " at %" PRIu64 "\n",
+		" %" PRIu64 " %" PRIu64 " gap %" PRIu64 ", jump %" PRIu64 " at %" PRIu64
+		", late %" PRIu64 "\n",
 		k->forged, k->max_connections, k->memory_bytes, k->cap_pkt,
 		k->checksum ? " checksum" : "", k->csum_trusted ? " trusted" : "",
 		k->random_repeats ? " repeats" : "", k->adopt_us[0], k->adopt_us[1], k->adopt_us[2],
-		k->adopt_gap_us, k->jump_us, k->jump_at_us);
+		k->adopt_gap_us, k->jump_us, k->jump_at_us, k->late_us);
 }

@@ -130,6 +130,7 @@ void gate_init(struct gate *g, struct sim *w, unsigned index, struct flow *flow)
 	g->n_paths = index ? w->sc.n_far_paths : w->sc.n_paths;
 	g->flow = flow;
 	g->rng = rng_split(w->sc.seed, index ? 8 : 4);
+	g->late_rng = rng_split(w->sc.seed, 13);
 	g->pkt = calloc(w->sc.control.cap_pkt, sizeof(*g->pkt));
 	for (int i = 0; i < 3; i++)
 		g->adopt_us[i] = w->sc.control.adopt_us[i] ? w->sc.control.adopt_us[i] : NEVER;
@@ -326,6 +327,7 @@ uint64_t gate_next_us(const struct gate *g)
 	if (g->dead)
 		return g->dead_until_us;
 	us = engine_deadline_us(g->e);
+	us = us == NEVER ? us : us + g->late_us;
 	return us < g->adopt_us[0] ? us : g->adopt_us[0];
 }
 
@@ -361,6 +363,8 @@ void gate_run(struct gate *g)
 		if (i == TIMEOUT_ROUNDS_MAX)
 			sim_fail(g->w, "the engine's deadline stays in the past");
 	}
+	if (g->w->sc.control.late_us)
+		g->late_us = rng_range(&g->late_rng, 0, g->w->sc.control.late_us);
 }
 
 void gate_path_told(struct gate *g, unsigned path)

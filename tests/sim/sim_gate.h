@@ -25,11 +25,11 @@ struct gate {
 	size_t region_bytes;
 	struct engine_cfg cfg;
 	struct engine_random random;
-	struct rng rng;
+	struct rng rng, late_rng;
 	struct engine_out *pkt;
 	struct engine_event event[64];
 	struct engine_outs outs;
-	uint64_t n_calls;
+	uint64_t n_calls, late_us;          /* how late it will wake up next */
 	struct conntrack ct[SIM_FLOWS_MAX]; /* by flow */
 	struct claimed *claimed;            /* the kernel's table; it outlives the process */
 	uint64_t adopt_us[3];               /* still to come, ascending */

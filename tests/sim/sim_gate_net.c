@@ -91,6 +91,22 @@ static void host_answers(struct gate *g, unsigned path, const struct seg *s)
 	link_send(gate_link(g, path), seg_build(&rst));
 }
 
+/* A SYN with an MPTCP option that no socket of the host wants is shown to the daemon once more. */
+static void nobodys(struct gate *g, unsigned path, struct pkt *p)
+{
+	struct visit v = {.from = ENGINE_NET, .hook = ENGINE_UNWANTED, .path = path};
+	struct claimed_segment x;
+	struct seg s;
+
+	gate_look(&x, p, ENGINE_NET);
+	if (!g->e || g->dead || (x.flags & (F_SYN | F_ACK)) != F_SYN || !x.mptcp ||
+	    gate_visit(g, &v, &p)) {
+		seg_parse(&s, p->data, p->len_bytes);
+		host_answers(g, path, &s);
+	}
+	free(p);
+}
+
 /*
  * Before routing, by the mark of the program at ingress; true: it goes on. A SYN with MP_CAPABLE is
  * met here too, but means nothing yet.
@@ -160,9 +176,7 @@ void gate_from_net(struct gate *g, unsigned path, struct pkt *p)
 	if (!f && ok && (s.flags & (F_SYN | F_ACK)) == F_SYN)
 		f = asked(g, path, &s);
 	if (!f) {
-		seg_parse(&s, p->data, p->len_bytes);
-		host_answers(g, path, &s);
-		free(p);
+		nobodys(g, path, p);
 		return;
 	}
 	gate_look(&x, p, ENGINE_NET);

@@ -168,6 +168,14 @@ static void altering_boxes(struct scenario *sc, struct rng *r)
 	}
 }
 
+/* On a path that only joined subflows take: the connection begins elsewhere, and goes on there. */
+static void strips_joined(struct scenario *sc)
+{
+	sc->n_flows = 1;
+	sc->strips_joined = sc->breaks_subflows = sc->lossy = true;
+	sc->stalls |= sc->path_faults;
+}
+
 /*
  * Boxes that meddle with one path of several. Those that only cut, join, renumber or hold back must
  * make no difference; the others cost what joins there.
@@ -178,7 +186,23 @@ static void joined_boxes(struct scenario *sc, struct rng *r)
 	struct box_script *b = &sc->box[any];
 
 	sc->clean = false;
-	switch (rng_range(r, 0, 5)) {
+	switch (rng_range(r, 0, sc->seed % SIM_MULTI_SEEDS < SIM_HARD_HALF ? 5 : 9)) {
+	case 6:
+	case 7:
+		b = &sc->box[path];
+		b->strip = STRIP_LATER;
+		b->strip_after = rng_range(r, 3, 200);
+		b->blank = rng_chance(r, 40);
+		if (rng_chance(r, 40))
+			b->strip_one_way[rng_range(r, 0, 1)] = true;
+		strips_joined(sc);
+		break;
+	case 8:
+	case 9:
+		b = &sc->box[path];
+		b->proxy_percent = (uint8_t)rng_range(r, 5, 50);
+		strips_joined(sc);
+		break;
 	case 0:
 		b->split_percent = (uint8_t)rng_range(r, 5, 60);
 		break;

@@ -285,18 +285,25 @@ static void other_text(const struct mp *m, char *text, size_t n)
 {
 	static const char *const join[] = {"", " join", " join-answer", " join-ack"};
 
-	snprintf(text, n, "%s%s%s%s%s%s%s%s", m->fastclose ? " fastclose" : "",
+	char ids[40] = "", of[8] = "";
+
+	for (unsigned i = 0; i < m->n_removed; i++)
+		snprintf(ids + strlen(ids), sizeof(ids) - strlen(ids), "%s%u", i ? "," : "=",
+			 m->removed[i]);
+	if (m->join == JOIN_SYN || m->join == JOIN_SYN_ACK || m->add_addr)
+		snprintf(of, sizeof(of), "=%u", m->add_addr ? m->addr_id : m->join_id);
+	snprintf(text, n, "%s%s%s%s%s%s%s%s%s%s", m->fastclose ? " fastclose" : "",
 		 m->fail ? " fail" : "", m->tcprst ? " tcprst" : "", join[m->join],
 		 m->prio ? " prio" : "", m->prio && m->backup ? "-backup" : "",
-		 m->add_addr ? m->echo ? " add-addr-echo" : " add-addr" : "",
-		 m->n_removed ? " remove-addr" : "");
+		 m->add_addr ? m->echo ? " add-addr-echo" : " add-addr" : "", of,
+		 m->n_removed ? " remove-addr" : "", ids);
 }
 
 const char *seg_text(const struct seg *s)
 {
-	static char text[420];
+	static char text[480];
 	const struct mp *m = &s->mp;
-	char dss[120] = "", other[80], stamps[40] = "", sack[100] = "";
+	char dss[120] = "", other[140], stamps[40] = "", sack[100] = "";
 
 	if (m->dss)
 		snprintf(dss, sizeof(dss),

@@ -258,6 +258,15 @@ static void make_role(struct scenario *sc)
 	}
 }
 
+/* A process waits for the processor; what has arrived meanwhile comes before what is due. */
+static void make_late(struct scenario *sc)
+{
+	struct rng r = rng_split(sc->seed, 12);
+
+	if (sc->seed % SIM_MULTI_SEEDS >= SIM_HARD_HALF && !sc->measured)
+		sc->control.late_us = PICK(&r, 0, 300, 1000, 3000);
+}
+
 static void make(struct scenario *sc, uint64_t seed)
 {
 	struct rng r = rng_split(seed, 1);
@@ -298,6 +307,7 @@ static void make(struct scenario *sc, uint64_t seed)
 	sc->hard = seed >= SIM_HARD_SEEDS && (!sc->role || seed % SIM_MULTI_SEEDS >= SIM_HARD_HALF);
 	if (sc->multi) {
 		multi_make(sc);
+		make_late(sc);
 		return;
 	}
 	sc->control.policy = rng_chance(&r, 3);

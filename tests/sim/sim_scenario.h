@@ -22,7 +22,10 @@
 #define SIM_BOTH_SEEDS 4000000u
 /* Middleboxes on several subflows, in all roles. */
 #define SIM_BOX_SEEDS 5000000u
-/* In each of the last three the upper half of the million has the hard faults as well. */
+/*
+ * In each of the last three the upper half of the million has the hard faults as well; from several
+ * subflows on, the upper halves have gates that wake up late, and more kinds of middleboxes.
+ */
 #define SIM_HARD_HALF 500000u
 
 /* Who has a gate: the end that opens the connections, the one that is asked, or both. */
@@ -124,6 +127,7 @@ struct control_script {
 	bool random_repeats, csum_trusted, checksum, masquerade;
 	uint64_t adopt_us[3], adopt_gap_us; /* the engine's process is replaced; 0: not */
 	uint64_t jump_at_us, jump_us;       /* the clock leaps */
+	uint64_t late_us;                   /* the gate wakes up so much too late at most */
 	/* several subflows */
 	uint8_t mode, ndiffports, max_subflows, congestion, scheduler;
 	bool on_congestion;
@@ -165,6 +169,7 @@ struct scenario {
 	bool scarce;        /* pools or outputs are nearly full */
 	bool aborts;        /* an application resets */
 	bool spoils_joins;  /* a middlebox does */
+	bool strips_joined; /* ... removes options on joined subflows, or acknowledges there */
 	bool refuses;       /* the peer may have no second subflow */
 	bool path_faults;   /* uplinks go: when all data is through, a FIN may not be */
 	bool breaks_subflows; /* a subflow may be reset, not the connection */

@@ -5,6 +5,7 @@
  */
 #include "base/heap.h"
 #include "base/seq.h"
+#include "engine/kept.h"
 #include "engine/multi.h"
 #include "engine/responder.h"
 #include "engine/state.h"
@@ -16,6 +17,8 @@ struct tally {
 	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, partials, chunks,
 		addresses;
 	uint32_t half_open, half_joins, checked;
+	/* of what is set aside, still to be had: kept.h S3, verify.h V4, mapping.h M5 */
+	uint32_t due_chunks, due_partials, due_mappings;
 };
 
 static uint32_t length(const struct engine *e, const struct pool *p, uint32_t i, uint32_t *total)
@@ -70,12 +73,45 @@ static bool tally_subflows(const struct engine *e, const struct conn *c, uint32_
 	return n == c->n_subflows;
 }
 
+static uint32_t less(uint32_t due, uint32_t has)
+{
+	return due > has ? due - has : 0;
+}
+
+/* What the connection may still take although nobody else could; `t` counts what its partials have.
+ */
+static void tally_due(const struct engine *e, const struct conn *c, uint32_t partials,
+		      uint32_t partial_chunks, struct tally *t)
+{
+	const struct subflow *s = c->subflow == NONE ? NULL : pool_at(&e->subflows, e, c->subflow);
+	const struct mapping *first;
+	const struct multi *m;
+
+	if (c->multi == NONE) {
+		first = s && s->map_head != NONE ? pool_at(&e->mappings, e, s->map_head) : NULL;
+		t->due_mappings += !first || seq_lt(c->una_seq, first->seq);
+		return;
+	}
+	m = pool_at(&e->multis, e, c->multi);
+	t->due_chunks += less(1, m->tx.n_chunks) + less(1, m->rx.n_chunks);
+	if (!m->checked)
+		return;
+	t->due_chunks += less(KEPT_MAPPING_CHUNKS, partial_chunks);
+	t->due_partials += less(1, partials);
+}
+
+static bool left(const struct pool *p, uint32_t due)
+{
+	return p->n_records - p->n_used >= due;
+}
+
 bool engine_audit(const struct engine *e)
 {
 	struct tally t = {0};
 
 	for (uint32_t i = 0; i < e->conns.n_touched; i++) {
 		const struct conn *c = pool_at(&e->conns, e, i);
+		const uint32_t partials = t.partials, partial_chunks = t.chunks;
 		const struct multi *m;
 
 		if (c->state == CONN_FREE)
@@ -85,6 +121,7 @@ bool engine_audit(const struct engine *e)
 		t.half_open += responder_half_open(c);
 		if (!tally_subflows(e, c, i, &t))
 			return false;
+		tally_due(e, c, t.partials - partials, t.chunks - partial_chunks, &t);
 		if (c->multi == NONE)
 			continue;
 		m = pool_at(&e->multis, e, c->multi);
@@ -104,7 +141,8 @@ bool engine_audit(const struct engine *e)
 	       t.txsegs == e->txsegs.n_used && t.spans == e->spans.n_used &&
 	       t.partials == e->partials.n_used && t.addresses == e->addresses.n_used &&
 	       t.chunks == e->chunks.n_used && t.half_open == e->n_half_open &&
-	       t.half_joins == e->n_half_joins;
+	       t.half_joins == e->n_half_joins && left(&e->chunks, t.due_chunks) &&
+	       left(&e->partials, t.due_partials) && left(&e->mappings, t.due_mappings);
 }
 
 /* Whoever owes an answer is asked again some day: each kind of waiting has its timer. */

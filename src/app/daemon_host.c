@@ -126,6 +126,7 @@ static void on_change(const struct rtnl_change *change, void *data)
 	struct daemon *d = data;
 
 	host_change(d->cfg, &d->host, change, &d->touched);
+	daemon_steer_link(d, change);
 }
 
 static bool same_link(const struct rtnl_link *a, const struct rtnl_link *b)
@@ -241,6 +242,7 @@ static void look_at_path(struct daemon *d, unsigned i)
 		engine_path_set(d->engine, i, false, &d->engine_cfg.path[i]);
 	if (now->link.index != old.link.index) {
 		daemon_steer_attach(d, d->cfg->path[i].interface, now->link.index, STEER_NET);
+		daemon_steer_ports(d);
 		d->path_routed[i] = !redirect(d, &d->path_tun[i], now->link.index, STEER_CONVERTED);
 		if (d->path_routed[i])
 			need_routed(d);
@@ -273,6 +275,7 @@ static void look_at_all(struct daemon *d)
 		d->again_at_us = loop_now_us() + AGAIN_US;
 		return;
 	}
+	daemon_steer_ports(d);
 	/* What was before is what the next step compares with. */
 	memcpy(d->host.path, old, sizeof(old));
 	d->touched = (struct host_touched){.paths = (1u << d->cfg->n_paths) - 1,
@@ -296,6 +299,7 @@ static void look(struct daemon *d)
 		log_info("guests: %s is %s", d->cfg->guests[i],
 			 d->guest_index[i] ? "there, another interface than before" : "gone");
 		daemon_steer_attach(d, d->cfg->guests[i], d->guest_index[i], STEER_GUEST);
+		daemon_steer_ports(d);
 		if (!redirect(d, &d->guest_tun[i], d->guest_index[i], 0))
 			need_routed(d);
 	}

@@ -136,6 +136,10 @@ void daemon_steer_close(struct daemon *d);
 int daemon_steer_attach(struct daemon *d, const char *interface, unsigned index,
 			enum steer_side side);
 
+/* The same of the ports of such interfaces: of one link, of all there are. */
+void daemon_steer_link(struct daemon *d, const struct rtnl_change *change);
+void daemon_steer_ports(struct daemon *d);
+
 /* A regular end: resets what cannot go on without us. */
 void daemon_shutdown(struct daemon *d, uint64_t now_us);
 

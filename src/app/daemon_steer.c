@@ -86,6 +86,55 @@ int daemon_steer_attach(struct daemon *d, const char *interface, unsigned index,
 	return priority < 0 ? priority : 0;
 }
 
+/* Whether it is one of the file's interfaces, and of which side. */
+static bool configured(const struct daemon *d, unsigned index, enum steer_side *side)
+{
+	for (unsigned i = 0; i < d->cfg->n_guests; i++) {
+		*side = STEER_GUEST;
+		if (index && d->host.guests[i].index == index)
+			return true;
+	}
+	for (unsigned i = 0; i < d->cfg->n_paths; i++) {
+		*side = STEER_NET;
+		if (index && d->host.path[i].link.index == index)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where the host lets its bridges ask iptables (br_netfilter), raw PREROUTING sees a packet at the
+ * bridge's port, and not again when the bridge passes it on to the host: so it has to bear its mark
+ * there already. Elsewhere it is looked up twice, with the same result.
+ */
+void daemon_steer_link(struct daemon *d, const struct rtnl_change *change)
+{
+	enum steer_side side;
+
+	if (change->kind != RTNL_LINK || change->gone || configured(d, change->ifindex, &side))
+		return;
+	if (configured(d, change->master, &side))
+		daemon_steer_attach(d, change->link.name, change->ifindex, side);
+	else
+		steer_detach(change->ifindex); /* a port no more */
+}
+
+static void on_link(const struct rtnl_change *change, void *data)
+{
+	struct daemon *d = data;
+
+	if (change->master)
+		daemon_steer_link(d, change);
+}
+
+void daemon_steer_ports(struct daemon *d)
+{
+	int err = rtnl_links(on_link, d);
+
+	if (err)
+		log_error("asking the kernel for the ports of bridges: %s", strerror(-err));
+}
+
 int daemon_steer_open(struct daemon *d, char *err, unsigned err_bytes)
 {
 	int error = 0;
@@ -100,6 +149,7 @@ int daemon_steer_open(struct daemon *d, char *err, unsigned err_bytes)
 	for (unsigned i = 0; i < d->cfg->n_paths && !error; i++)
 		error = daemon_steer_attach(d, d->cfg->path[i].interface,
 					    d->host.path[i].link.index, STEER_NET);
+	daemon_steer_ports(d);
 	if (error)
 		snprintf(err, err_bytes, "BPF at the interfaces' ingress: %s; see `mpgate check`",
 			 strerror(-error));

@@ -44,6 +44,8 @@ static void tell_link(const struct nlmsghdr *msg, const struct teller *t)
 			c.link.mtu_bytes = rtnl_number(attr);
 		else if (mnl_attr_get_type(attr) == IFLA_IFNAME)
 			rtnl_name(c.link.name, sizeof(c.link.name), attr);
+		else if (mnl_attr_get_type(attr) == IFLA_MASTER)
+			c.master = rtnl_number(attr);
 	}
 	t->fn(&c, t->data);
 }
@@ -207,6 +209,17 @@ int rtnl_link(const char *name, rtnl_fn fn, void *data)
 	mnl_attr_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	err = rtnl_ask(msg, on_message, &t);
 	return err == -ENODEV ? 0 : err;
+}
+
+int rtnl_links(rtnl_fn fn, void *data)
+{
+	_Alignas(struct nlmsghdr) char buf[RTNL_MESSAGE_BYTES];
+	struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
+	struct nlmsghdr *msg = rtnl_message(buf, RTM_GETLINK, NLM_F_DUMP, &info, sizeof(info));
+	struct teller t = {fn, data};
+
+	mnl_attr_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	return rtnl_ask(msg, on_message, &t);
 }
 
 /* Kernels before 4.20 do not filter what they tell. */

@@ -54,6 +54,7 @@ struct rtnl_change {
 	bool gone;     /* it was there and is not any more */
 	bool replaces; /* route: instead of those with its dst and metric, by whichever interface */
 	unsigned ifindex;
+	unsigned master;       /* link: the bridge or the like that it is a port of; 0: none */
 	struct rtnl_link link; /* of `kind` only; mtu_bytes 0: not told */
 	struct rtnl_address address;
 	struct rtnl_route route;
@@ -63,6 +64,9 @@ typedef void (*rtnl_fn)(const struct rtnl_change *change, void *data);
 
 /* The link of that name, as one change; none when there is no such interface. 0 or -errno. */
 int rtnl_link(const char *name, rtnl_fn fn, void *data);
+
+/* All links. 0 or -errno. */
+int rtnl_links(rtnl_fn fn, void *data);
 
 /* All addresses of the interface, in the kernel's order. 0 or -errno. */
 int rtnl_addresses(unsigned ifindex, rtnl_fn fn, void *data);

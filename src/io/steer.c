@@ -91,6 +91,11 @@ int steer_attach(struct steer *s, unsigned ifindex, enum steer_side side)
 	return steer_filter_put(ifindex, s->program[side]);
 }
 
+int steer_detach(unsigned ifindex)
+{
+	return steer_filter_rm(ifindex);
+}
+
 unsigned steer_priority(unsigned ifindex)
 {
 	return steer_filter_priority(ifindex);

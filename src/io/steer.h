@@ -29,6 +29,9 @@ void steer_close(struct steer *s);
  */
 int steer_attach(struct steer *s, unsigned ifindex, enum steer_side side);
 
+/* Takes it away again, if it is there. 0 or -errno. */
+int steer_detach(unsigned ifindex);
+
 /* The priority that steer_attach() has found there, or would find. */
 unsigned steer_priority(unsigned ifindex);
 

@@ -7,6 +7,7 @@ import re
 from lib import host, move
 from lib.case import case, expect
 from lib.multi import Transfer
+from lib.topo import ADDR
 
 from cases.check import NO_PROBE, checked, finds, look
 from cases.host import killed_amid, reset_reaches
@@ -169,3 +170,67 @@ def strict(ctx):
     daemon.stop()
     daemon = ctx.new_daemon(extra=MULTIPATH + ROUTED)   # here they are in the way: check knows
     finds(ctx, daemon, "FAIL", "strict on all interfaces", *NO_PROBE)
+
+
+BRIDGES = """
+ip link add virbr0 type bridge; ip link set virbr0 up
+ip -4 addr flush dev guest0; ip -6 addr flush dev guest0 scope global
+ip addr add {0}/24 dev virbr0; ip addr add {1}/64 nodad dev virbr0
+ip link set guest0 master virbr0
+for f in iptables ip6tables; do
+    echo {2} > /proc/sys/net/bridge/bridge-nf-call-$f 2>/dev/null || true
+done
+"""
+
+
+def bridged(filtered):
+    @case(f"host:bridge:{'filtered' if filtered else 'plain'}", needs_gate=False, fresh=True,
+          masquerade=True, firewall="iptables")
+    def bridge(ctx):
+        """Guests behind a bridge, as libvirt makes it; where br_netfilter shows bridged packets to
+        iptables (Docker asks for it), raw PREROUTING sees them at the port, before the bridge.
+        A guest that is plugged in later counts as well."""
+        ctx.gate_ns.sh(BRIDGES.format(ADDR[4]["guest0"], ADDR[6]["guest0"], int(filtered)))
+        for t in ("iptables", "ip6tables"):
+            ctx.gate_ns.sh(f"{t} -I FORWARD -i virbr0 -p tcp --dport 7001 -j ACCEPT")
+        before = host.snapshot(ctx.gate_ns)
+        daemon = ctx.new_daemon(path_b=True, guests="virbr0")
+        for plugged in ("before", "later"):
+            if plugged == "later":
+                ctx.gate_ns.sh("ip link set guest0 nomaster")
+            daemon.start()
+            ctx.gate_ns.sh("ip link set guest0 master virbr0")
+            ctx.wait("the port's filter", lambda: "mpgate_guest" in ctx.gate_ns.sh(
+                "tc filter show dev guest0 ingress"))
+            for family in (4, 6):
+                ctx.converted("--send 1M", "--send 1M", family)
+                ctx.converted("--send 100", "--send 100", family, connections=20)
+            unknown = {k: v for k, v in daemon.counters().items() if k == "drop_ack_beyond"}
+            expect(not unknown, f"the daemon did not see all: {unknown}")
+            daemon.stop()
+            host.same(before, host.snapshot(ctx.gate_ns))
+
+
+for filtered_ in (True, False):
+    bridged(filtered_)
+
+
+@case("host:bridge:uplink", needs_gate=False, fresh=True)
+def bridge_uplink(ctx):
+    """The path's interface is a bridge, and its card a port."""
+    ctx.gate_ns.sh("ip link add br0 type bridge; ip link set br0 up\n"
+                   f"for f in iptables ip6tables; do echo 1 > "
+                   "/proc/sys/net/bridge/bridge-nf-call-$f 2>/dev/null || true; done\n"
+                   "ip -4 addr flush dev up-a; ip -6 addr flush dev up-a scope global\n"
+                   f"ip addr add {ADDR[4]['up-a']}/24 dev br0\n"
+                   f"ip addr add {ADDR[6]['up-a']}/64 nodad dev br0\n"
+                   "ip link set up-a master br0\n"
+                   f"ip route add default via {ADDR[4]['a']} dev br0 metric 1\n"
+                   f"ip -6 route add default via {ADDR[6]['a']} dev br0 metric 1")
+    before = host.snapshot(ctx.gate_ns)
+    daemon = ctx.new_daemon(interfaces={"a": "br0"})
+    daemon.start()
+    for family in (4, 6):
+        ctx.converted("--send 1M", "--send 1M", family)
+    daemon.stop()
+    host.same(before, host.snapshot(ctx.gate_ns))

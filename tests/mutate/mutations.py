@@ -90,8 +90,10 @@ MUTATIONS = [
     ("spans-of-a-connection-leaked", "multi.c", "\tspans_free(e, &m->again);\n", ""),
     ("kept-payload-leaked", "multi.c", "\tkept_free(e, &m->rx);\n", ""),
     ("beyond-the-peers-window", "push.c",
-     "uint32_t end = seq_min(m->end_seq, c->told_guest_edge_seq), sent;",
-     "uint32_t end = seq_min(m->end_seq, c->told_guest_edge_seq + 1), sent;"),
+     "uint32_t edge = seq_min(c->told_guest_edge_seq, c->una_seq + to_net_keep_bytes(e, c));\n"
+     "\tuint32_t end = seq_min(m->end_seq, c->told_guest_edge_seq), sent;",
+     "uint32_t edge = seq_min(c->told_guest_edge_seq + 1, c->una_seq + to_net_keep_bytes(e, c));\n"
+     "\tuint32_t end = seq_min(m->end_seq, c->told_guest_edge_seq + 1), sent;"),
     ("guest-told-more-than-the-peer-grants", "to_net.c",
      "\tm->told_seq = seq_max(m->told_seq, edge);",
      "\tm->told_seq = seq_max(m->told_seq, edge + (1u << c->peer_wscale));"),

@@ -12,6 +12,7 @@
 #define HYSTART_RTT_MAX_US 16000
 #define HYSTART_CSS_DIVISOR 4
 #define HYSTART_CSS_ROUNDS 5
+#define SLOWED_ROUNDS 2 /* a loss within them is one of the larger window */
 
 uint64_t cc_mul_div(uint64_t a, uint64_t b, uint64_t c)
 {
@@ -65,6 +66,8 @@ static void update_round(struct cc_common *st, const struct cc_ack *ack)
 		st->rtt_min_us[1] = st->rtt_min_us[0];
 		st->rtt_min_us[0] = 0;
 		st->rtt_samples = 0;
+		if (++st->slowed_rounds > SLOWED_ROUNDS)
+			st->slowed_bytes = 0;
 	}
 	st->flight_max_bytes[0] = cc_max32(st->flight_max_bytes[0], flight);
 }
@@ -92,6 +95,8 @@ uint32_t cc_common_used(const struct cc *cc)
 {
 	const struct cc_common *st = (const struct cc_common *)cc->word;
 
+	if (st->slowed_bytes)
+		return st->slowed_bytes;
 	if (cc_common_limited(cc) || flight_max(st) == 0)
 		return cc->cwnd_bytes;
 	return cc_min32(flight_max(st), cc->cwnd_bytes);
@@ -155,6 +160,30 @@ static bool hystart_sample(struct cc_common *st, const struct cc_ack *ack)
 	return full;
 }
 
+static void note_rate(struct cc_common *st, const struct cc_ack *ack)
+{
+	uint64_t bytes = ack->delivered_bytes - ack->prior_delivered_bytes, rate;
+
+	if (ack->rtt_us && (st->rtt_least_us == 0 || ack->rtt_us < st->rtt_least_us))
+		st->rtt_least_us = ack->rtt_us;
+	if (ack->interval_us == 0 || ack->interval_us < st->rtt_least_us)
+		return;
+	rate = cc_mul_div(bytes, 1000000, ack->interval_us);
+	if (rate > st->rate_bytes_per_s)
+		st->rate_bytes_per_s = rate;
+}
+
+/*
+ * What the path holds, by the rate it has delivered, and half as much in its queue. A window that
+ * doubles is beyond queues of two round trips by the time that the first sign of them is back.
+ */
+static uint32_t pipe_bytes(const struct cc_common *st)
+{
+	uint64_t bytes = cc_mul_div(st->rate_bytes_per_s, st->rtt_least_us, 1000000);
+
+	return bytes ? cc_min32(bytes + bytes / 2, CC_CWND_MAX) : CC_CWND_MAX;
+}
+
 /* True when slow start is over. Only the first one is watched: later ones know their end. */
 static bool hystart_over(struct cc *cc, const struct cc_ack *ack)
 {
@@ -173,16 +202,28 @@ static bool hystart_over(struct cc *cc, const struct cc_ack *ack)
 static uint32_t slow_start(struct cc *cc, const struct cc_ack *ack)
 {
 	struct cc_common *st = cc_common(cc);
-	uint32_t acked = ack->acked_bytes, before = cc->cwnd_bytes, grown;
+	uint32_t acked = ack->acked_bytes, before, grown, most = CC_CWND_MAX;
+	bool slowed = st->css_base_us != 0;
 
+	note_rate(st, ack);
 	if (hystart_over(cc, ack))
 		return acked;
+	if (cc->ssthresh_bytes == CC_SSTHRESH_UNSET && st->css_base_us) {
+		most = pipe_bytes(st);
+		if (!slowed && cc->cwnd_bytes > most) {
+			st->slowed_bytes = cc->cwnd_bytes;
+			st->slowed_rounds = 0;
+			cc->cwnd_bytes = cc_max32(most, cc->cwnd_bytes / 2);
+		}
+		most = cc_max32(most, cc->cwnd_bytes);
+	}
+	before = cc->cwnd_bytes;
 	if (!cc_common_limited(cc))
 		return 0;
 	grown = cc_min32(acked, cc->cwnd_bytes);
 	if (cc->ssthresh_bytes == CC_SSTHRESH_UNSET && st->css_base_us)
 		grown /= HYSTART_CSS_DIVISOR;
-	add_cwnd(cc, grown, cc_min32(cc->ssthresh_bytes, CC_CWND_MAX));
+	add_cwnd(cc, grown, cc_min32(cc->ssthresh_bytes, most));
 	if (cc->cwnd_bytes < cc->ssthresh_bytes)
 		return 0;
 	grown = cc->cwnd_bytes > before ? cc->cwnd_bytes - before : 0;
@@ -269,7 +310,7 @@ void cc_common_on_loss(struct cc *cc, uint32_t target_bytes)
 	set_ssthresh(cc, target_bytes);
 	cc->cwnd_bytes = cc->ssthresh_bytes;
 	st->fraction_q16 = 0;
-	st->css_base_us = 0;
+	st->css_base_us = st->slowed_bytes = 0;
 	st->episode = true;
 }
 

@@ -24,11 +24,14 @@ struct cc_common {
 	uint32_t flight_max_bytes[2]; /* in this round, in the one before */
 	uint32_t undo_cwnd_bytes;     /* 0: nothing to undo */
 	uint32_t undo_ssthresh_bytes;
-	uint32_t rtt_min_us[2]; /* in this round, in the one before; 0: no sample */
-	uint32_t rtt_group_us;  /* of the last samples */
-	uint32_t css_base_us;   /* RFC 9406's baseline in conservative slow start; 0: not in it */
-	uint8_t rtt_samples;    /* so many */
-	uint8_t css_rounds;
+	uint32_t rtt_min_us[2];    /* in this round, in the one before; 0: no sample */
+	uint32_t rtt_group_us;     /* of the last samples */
+	uint32_t rtt_least_us;     /* of all */
+	uint32_t slowed_bytes;     /* the window before it was made the path's; 0: long ago */
+	uint64_t rate_bytes_per_s; /* most delivered in slow start */
+	uint32_t css_base_us; /* RFC 9406's baseline in conservative slow start; 0: not in it */
+	uint8_t rtt_samples;  /* so many */
+	uint8_t css_rounds, slowed_rounds;
 	bool episode;     /* from a loss until the recovery's exit */
 	bool round_start; /* this acknowledgement is the first of a round */
 };

@@ -44,6 +44,7 @@ static void describe(struct step *st, const struct subflow *s, struct sched_subf
 	uint32_t room = sender_room(s, x), pace = sender_pace_bytes(st, s, x);
 
 	*d = (struct sched_subflow){.usable = alive(e, s) && !x->suspect && !s->leaving,
+				    .unused = x->delivered_bytes == 0 && x->head == NONE,
 				    .slow_start = congestion_slow_start(&x->cc),
 				    .backup = s->backup,
 				    .srtt_us = x->srtt_us,

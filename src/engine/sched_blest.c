@@ -22,6 +22,7 @@
 #define LAMBDA_MAX 1300
 #define LAMBDA_WORSE 40
 #define LAMBDA_BETTER 10
+#define SHOWN_SEGMENTS 2U
 #define BETTER_PIECES 16 /* on slow paths, without a blocked window between them */
 
 enum blest_word {
@@ -94,6 +95,23 @@ static bool any_faster(const struct sched_input *in, uint8_t set, unsigned i)
 	return false;
 }
 
+/*
+ * A peer sizes its window by the longest round trip that it sees data on (Linux): while a path has
+ * brought none, the window stays too small for it, and for ever. So it gets a little when more
+ * waits than the others carry in a round trip.
+ */
+static bool worth_showing(const struct sched_input *in, uint8_t set, unsigned i)
+{
+	uint64_t carry = 0;
+
+	if (!in->s[i].unused || in->tail)
+		return false;
+	for (unsigned k = 0; k < in->n; k++)
+		if ((set >> k & 1) && faster(&in->s[k], &in->s[i]))
+			carry += in->s[k].cwnd_bytes;
+	return in->unsent_bytes > carry;
+}
+
 static struct sched_pick pick(struct sched *sc, const struct sched_input *in)
 {
 	uint8_t set = sched_candidates(in, true);
@@ -102,6 +120,12 @@ static struct sched_pick pick(struct sched *sc, const struct sched_input *in)
 	struct sched_pick p;
 
 	learn_blocked(sc, in, i);
+	if (slow && worth_showing(in, set, (unsigned)i)) {
+		p = sched_piece(in, i);
+		if (p.bytes > SHOWN_SEGMENTS * in->s[i].mss_bytes)
+			p.bytes = SHOWN_SEGMENTS * in->s[i].mss_bytes;
+		return p;
+	}
 	if (slow &&
 	    (would_block(sc, in, set, (unsigned)i) || sched_tail_waits(in, set, (unsigned)i)))
 		return sched_piece(in, -1);

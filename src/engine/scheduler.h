@@ -14,6 +14,7 @@
 /* One subflow as the scheduler sees it. */
 struct sched_subflow {
 	bool usable;     /* established, not stale, its path up */
+	bool unused;     /* nothing has gone there yet */
 	bool slow_start; /* its window doubles each RTT: congestion_slow_start() */
 	bool backup;     /* RFC 8684 section 3.3.8: only when no other is usable */
 	uint32_t srtt_us, rttvar_us;

@@ -82,7 +82,8 @@ static void lumped_acks(void)
 		/* 1, lumps as long as the queue */ {100, 10, 5, 0, 5000, 750, 850, 950},
 		/* 2 */ {500, 2, 5, 0, 1000, 980, 990, 980},
 		/* 3 */ {20, 60, 60, 0, 5000, 960, 980, 960},
-		/* 4 */ {1000, 50, 20, 0, 1000, 980, 980, 960},
+		/* 4, a queue of less than half a product, as above */
+		{1000, 50, 20, 0, 1000, 920, 980, 960},
 	};
 
 	run_rows(rows, sizeof(rows) / sizeof(rows[0]));

@@ -222,7 +222,7 @@ static void defaults(struct config *cfg)
 		 */
 		.multipath = {.mode = CONFIG_FULLMESH,
 			      .ndiffports = 2,
-			      .after_bytes = 32768,
+			      .after_bytes = 14000,
 			      .on_congestion = true,
 			      .max_subflows = ENGINE_SUBFLOWS_MAX,
 			      .announce = "responder",

@@ -27,7 +27,8 @@
 #include "engine/multi.h"
 #include "engine/promotion.h"
 
-#define CHUNKS_MIN 8       /* of 16 KB */
+#define CHUNKS_MIN 8 /* of 16 KB */
+#define HAND_OVER_BYTES 32768u
 #define AGAIN_US 100000ull /* for want of records or room in the output */
 
 static unsigned max_subflows(const struct engine *e)
@@ -194,20 +195,24 @@ static void one_path(struct step *st, struct conn *c, unsigned wanted, uint64_t 
 }
 
 /*
- * A guest that sends goes on in slow start while the join is made: its subflow gets the gate's own
- * sender now, and the guest only DATA_ACKs at a pace that does not end its slow start
- * (ack_guest.h). Otherwise it would meet the first path's queue meanwhile and then crawl. Not
- * towards a peer that refused the last join: there a single subflow costs less.
+ * A guest that sends much goes on in slow start while the join is made: its subflow gets the gate's
+ * own sender now, and the guest only DATA_ACKs at a pace that does not end its slow start
+ * (ack_guest.h). Otherwise it would meet the first path's queue meanwhile and then crawl. What is
+ * short is left as the guest sends it. Not towards a peer that refused the last join: there a
+ * single subflow costs less.
  */
 static void hand_over(struct step *st, struct conn *c)
 {
 	bool joining = false;
 
+	if (c->multi != NONE || c->n_subflows < 2 || c->from_guest_bytes < HAND_OVER_BYTES ||
+	    c->from_guest_bytes <= c->to_guest_bytes || c->guest_fin || c->peer_fin || c->failing ||
+	    c->infinite || kept_available(st->e) < CHUNKS_MIN)
+		return;
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
-		joining |= subflow_at(st->e, k)->state == SUBFLOW_JOIN_SYN;
-	if (joining && c->multi == NONE && c->from_guest_bytes > c->to_guest_bytes &&
-	    !join_refused_before(st, c))
-		multi_new(st, c);
+		joining |= subflow_joins(subflow_at(st->e, k)) && !subflow_at(st->e, k)->passive;
+	if (joining && !join_refused_before(st, c) && multi_new(st, c))
+		conn_deadline(st, c);
 }
 
 static void joins(struct step *st, struct conn *c, uint64_t *next_us)
@@ -231,7 +236,6 @@ static void joins(struct step *st, struct conn *c, uint64_t *next_us)
 		mesh(st, c, most, next_us);
 	else
 		one_path(st, c, cfg->ndiffports < most ? cfg->ndiffports : most, next_us);
-	hand_over(st, c);
 }
 
 void path_manager_check(struct step *st, struct conn *c)
@@ -241,13 +245,16 @@ void path_manager_check(struct step *st, struct conn *c)
 	/* A client's third ACK proves that it knows both keys: its gate may announce at once. */
 	if (c->state != CONN_ESTABLISHED || !(c->confirmed || c->responder))
 		return;
-	if (st->tick->now_us < c->join_at_us && (c->promoted || !promotion_check(st, c)))
+	if (st->tick->now_us < c->join_at_us && (c->promoted || !promotion_check(st, c))) {
+		hand_over(st, c);
 		return;
+	}
 	retire(st, c);
 	if (c->state != CONN_ESTABLISHED)
 		return;
 	announce_check(st, c, &next_us);
 	joins(st, c, &next_us);
+	hand_over(st, c);
 	/* A subflow that is to end and could not yet. */
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
 		if (subflow_at(st->e, k)->leaving && path_manager_living(st->e, c) &&

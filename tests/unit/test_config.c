@@ -84,7 +84,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(cfg.port_min, 61000);
 	CU_ASSERT_EQUAL(cfg.port_max, 65000);
 	CU_ASSERT_EQUAL(cfg.multipath.mode, CONFIG_FULLMESH);
-	CU_ASSERT_EQUAL(cfg.multipath.after_bytes, 32768);
+	CU_ASSERT_EQUAL(cfg.multipath.after_bytes, 14000);
 	CU_ASSERT_EQUAL(cfg.multipath.after_ms, 0);
 	CU_ASSERT_TRUE(cfg.multipath.on_congestion);
 	CU_ASSERT_EQUAL(cfg.multipath.max_subflows, 8);

@@ -75,27 +75,41 @@ static unsigned round_trip(struct world *w, uint32_t *una, uint32_t *at, unsigne
 	return n;
 }
 
+/* Promoted, and so much sent that the gate has taken over; the last 17 pieces are outstanding. */
+static void open_sending(struct world *w, struct join *j, uint32_t *una, uint32_t *at)
+{
+	uint32_t told;
+
+	joins_init(w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(w, j));
+	*at = 101;
+	guest_sends_to(w, at, 16101);
+	*una = *at;
+	peer_acks(w, *una, &told);
+	guest_sends_to(w, at, 32101);
+	CU_ASSERT_STRING_EQUAL(mode(w), "single");
+	guest_sends_to(w, at, 33101);
+	CU_ASSERT_STRING_EQUAL(mode(w), "multi");
+}
+
 /* In slow start the guest gets a few ACKs in each round trip, and its window grows fast. */
 static void few_while_it_grows(void)
 {
-	uint32_t una = 101, at = 101;
+	uint32_t una, at;
 	struct world w;
 	struct join j;
 
-	joins_init(&w, FLOW_IPV4);
-	CU_ASSERT_FATAL(joins_open(&w, &j));
-	CU_ASSERT_STRING_EQUAL(mode(&w), "multi");
-	guest_sends_to(&w, &at, 10101);
-	/* Fewer than sixteen segments: no reason to hold anything back. */
-	CHECK_EQ(0, round_trip(&w, &una, &at, 2), 10);
+	open_sending(&w, &j, &una, &at);
+	/* Few segments: no reason to hold anything back. */
+	CHECK_ROW(0, round_trip(&w, &una, &at, 2) >= 16);
 	round_trip(&w, &una, &at, 2);
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		uint32_t before = at - una;
 		unsigned n;
 
 		apart_us = UINT64_MAX;
 		n = round_trip(&w, &una, &at, 2);
-		CHECK_ROW(i, n >= 3 && n <= 12);
+		CHECK_ROW(i, n >= 3 && n <= before / PIECE / 5);
 		/* Not what Hybrid Start takes for a train of them. */
 		CHECK_ROW(i, apart_us > 2000);
 		CHECK_ROW(i, at - una >= before * 3 / 2);
@@ -107,14 +121,13 @@ static void few_while_it_grows(void)
 /* One that sends no more than before hears of all. */
 static void all_when_it_does_not(void)
 {
-	uint32_t una = 101, at = 101, before;
+	uint32_t una, at, before;
 	struct world w;
 	struct join j;
 	unsigned n = 0;
 
-	joins_init(&w, FLOW_IPV4);
-	CU_ASSERT_FATAL(joins_open(&w, &j));
-	guest_sends_to(&w, &at, 24101);
+	open_sending(&w, &j, &una, &at);
+	guest_sends_to(&w, &at, at + 8000);
 	for (unsigned i = 0; i < 8; i++) {
 		before = una;
 		n = round_trip(&w, &una, &at, 1);
@@ -126,14 +139,12 @@ static void all_when_it_does_not(void)
 /* Nothing is held back for long, and nothing when it is the last. */
 static void held_and_told(void)
 {
-	uint32_t una = 101, at = 101, told = 0, before;
+	uint32_t una, at, told = 0, before;
 	struct world w;
 	struct join j;
 	unsigned n = 0;
 
-	joins_init(&w, FLOW_IPV4);
-	CU_ASSERT_FATAL(joins_open(&w, &j));
-	guest_sends_to(&w, &at, 10101);
+	open_sending(&w, &j, &una, &at);
 	for (unsigned i = 0; i < 3; i++)
 		round_trip(&w, &una, &at, 2);
 	/* What the last one held back, and more. */

@@ -2,9 +2,8 @@
 /*
  * test_engine_pmtu.c - "packet too big" about a subflow reaches the guest as its own, and cuts.
  */
-#include "unit.h"
+#include "sender_bench.h"
 #include "wire/icmp.h"
-#include "world.h"
 
 static void test_too_big(void)
 {
@@ -87,9 +86,74 @@ static void test_checksum(void)
 	world_fini(&w);
 }
 
+static void too_big(struct bench *b, const struct flow_tuple *about, uint32_t seq,
+		    uint32_t mtu_bytes)
+{
+	struct icmp_too_big m = {
+		.family = FLOW_IPV4, .mtu_bytes = mtu_bytes, .about = *about, .seq = seq};
+	uint8_t buf[ICMP_TOO_BIG_MAX];
+
+	raw_sends(&b->w, ENGINE_NET, ENGINE_STEAL, buf, icmp_too_big_encode(buf, &m), true);
+	look(b);
+}
+
+/*
+ * About a subflow whose sender is the gate's: what was too big goes again at once, in smaller
+ * pieces, which is no congestion, and the guest need not know.
+ */
+static void test_own_sender(void)
+{
+	uint32_t before;
+	struct bench b;
+
+	open_bench(&b, false);
+	guest_writes(&b, 1400);
+	guest_writes(&b, 500);
+	before = cwnd(&b);
+	too_big(&b, &b.j.net, b.j.iss + 1, 1280);
+	CHECK_EQ(0, b.w.r.reason, REASON_ICMP_TO_GUEST);
+	CHECK_EQ(0, b.w.outs.n_pkt, 1);
+	CHECK_EQ(0, b.n, 1);
+	CHECK_EQ(0, b.s[0].ssn, 1);
+	CHECK_EQ(0, b.s[0].bytes, 1400);
+	CHECK_ROW(0, b.s[0].gso_bytes > 1100 && b.s[0].gso_bytes <= 1280 - 20 - 20 - 12);
+	CHECK_EQ(0, cwnd(&b), before);
+	world_fini(&b.w);
+}
+
+/* What the guest sent itself, before the gate's sender began, only the guest can send again. */
+static void test_before_the_handover(void)
+{
+	struct icmp_too_big got;
+	struct bench b;
+
+	memset(&b, 0, sizeof(b));
+	joins_init(&b.w, FLOW_IPV4);
+	b.w.cfg.after_bytes = 2000;
+	CU_ASSERT_FATAL(!joins_open(&b.w, &b.j));
+	b.seq = 101;
+	guest_writes(&b, 1400);
+	guest_writes(&b, 1400);
+	CU_ASSERT_FATAL(joins_find(&b.w, &b.j, 1) == 1);
+	b.w.tick.now_us += RTT_MS * MS;
+	join_complete(&b.w, &b.j);
+	CU_ASSERT_FATAL(living(&b.w) == 2);
+	too_big(&b, &b.w.net, GUEST_ISN + 101, 1280);
+	CHECK_EQ(0, b.w.r.reason, REASON_ICMP_TO_GUEST);
+	CHECK_EQ(0, b.n, 0);
+	CHECK_EQ(0, b.w.outs.n_pkt, 1);
+	CU_ASSERT_FATAL(icmp_too_big_decode(&got, b.w.pkt[0].hdr, b.w.pkt[0].hdr_bytes));
+	CHECK_EQ(0, b.w.pkt[0].side, ENGINE_GUEST);
+	CHECK_ROW(0, flow_tuple_equal(&got.about, &b.w.guest));
+	CHECK_EQ(0, got.seq, GUEST_ISN + 101);
+	world_fini(&b.w);
+}
+
 static const struct unit_test tests[] = {
 	{"too big", test_too_big},
 	{"checksum", test_checksum},
+	{"a sender of the gate's own", test_own_sender},
+	{"before the handover", test_before_the_handover},
 };
 
 UNIT_MAIN("engine/pmtu", tests)

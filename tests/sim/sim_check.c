@@ -146,6 +146,9 @@ static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 	}
 	for (unsigned i = 0; i < m->n_removed; i++)
 		check_removed_in(f, m->removed[i]);
+	/* Overtaken by its REMOVE_ADDR, on another path: nobody can tell that it is older. */
+	if (good_add_addr(c, m) && m->addr_id < 64)
+		c->removed_ids &= ~(1ull << m->addr_id);
 	if (end != from && from - 1 < 1u << 30)
 		ranges_seen_add(&b->rx, from, end);
 	if (s->len_bytes)

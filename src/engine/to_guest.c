@@ -410,6 +410,9 @@ static enum reason take_checked(struct step *st, struct conn *c, struct subflow 
 	if (!received(e, s, x->ssn, x->ssn + x->bytes))
 		return REASON_DROP_NO_PAYLOAD_MEMORY;
 	p = verify_find(e, s, x->ssn);
+	/* What is missing is on its way, though nothing of it goes on yet. */
+	if (p && multi_of(e, c)->hole_us && seq_le(p->seq, multi_of(e, c)->rx_nxt_seq))
+		silence_hole(st, multi_of(e, c));
 	switch (p ? verify_whole(e, s, p) : VERIFY_HELD) {
 	case VERIFY_GOOD:
 		return take_whole(st, c, s, p, sent);

@@ -3,7 +3,7 @@
  * test_engine_scheduler.c - each scheduler by table rows: which subflow, how much, or none.
  *
  * A subflow is written "RTT/CWND/FLIGHT" in milliseconds and segments of 1000 bytes, with flags
- * behind: b backup, d down, pN price N in tenths, hN held N segments, s slow start.
+ * behind: b backup, d down, pN price N in tenths, hN held N segments, s slow start, u unused.
  */
 #include "engine/scheduler.h"
 #include "unit.h"
@@ -38,6 +38,7 @@ static void parse(struct sched_input *in, const char *text)
 			s->backup |= *text == 'b';
 			s->usable &= *text != 'd';
 			s->slow_start |= *text == 's';
+			s->unused |= *text == 'u';
 			if (*text == 'h')
 				s->held_bytes = (uint32_t)strtoul(text + 1, NULL, 10) * MSS;
 			if (*text == 'p')
@@ -255,6 +256,20 @@ static void blest(void)
 	RUN("blest", rows);
 }
 
+static void blest_shows(void)
+{
+	static const struct row rows[] = {
+		/* 0, the window is too small for the slow path: not used */
+		{"10/100/100 60/10/0", 300000, 200000, 0, -1, 0, 0},
+		/* 1, a little, once, so that the peer sees it and its window grows */
+		{"10/100/100 60/10/0u", 300000, 200000, 0, 1, 2000, 0},
+		/* 2, not for what the fast path carries in a round trip */
+		{"10/100/100 60/10/0u", 100000, 200000, 0, -1, 0, 0},
+	};
+
+	RUN("blest", rows);
+}
+
 /* Lambda: a window that was blocked nevertheless makes it careful, quiet times bold again. */
 static void blest_learns(void)
 {
@@ -407,6 +422,7 @@ static const struct unit_test tests[] = {
 	{"round-robin", round_robin},
 	{"redundant", redundant},
 	{"blest", blest},
+	{"blest shows each path to the peer", blest_shows},
 	{"blest learns", blest_learns},
 	{"the tail of a transfer", tail},
 	{"any numbers", any_numbers},

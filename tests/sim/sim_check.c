@@ -417,6 +417,11 @@ static void check_fallback(struct gate *g, struct flow *f, const struct engine_e
 			sim_fail(g->w, "a connection is plain by a policy that does not name it");
 		return;
 	}
+	/* The client's SYN came again without MP_CAPABLE, and the answer to one that had it is on
+	 * its way.
+	 */
+	if (sc->lossy && f->check.responder && ev->reason == REASON_FALLBACK_THIRD_ACK)
+		return;
 	/* The third ACK was lost until the far gate had forgotten the handshake. */
 	if (sc->lossy && sc->role == ROLE_BOTH && ev->reason == REASON_FALLBACK_SYNACK)
 		return;

@@ -46,7 +46,7 @@ struct check_sub {
 	bool passive, answered;          /* the peer opened it; our SYN/ACK is out */
 	bool hmac_sent, told;
 	bool removed; /* the peer has taken back the address at its end */
-	uint64_t removed_us, open_us;
+	uint64_t removed_us, open_us, answered_us;
 	uint8_t peer_wscale, id_gate, id_peer;
 	uint16_t peer_mss;
 	uint32_t nonce_gate, nonce_peer, tsval, peer_tsval;

@@ -12,6 +12,7 @@
 #define KB 1024u
 #define MS 1000u
 #define START_US 1000000u
+#define STEP_US 100u
 
 static uint64_t pick_size(struct rng *r)
 {
@@ -295,15 +296,40 @@ static void make_measured(struct scenario *sc, struct rng *r)
 	}
 }
 
+/*
+ * Handshake, joins and slow start as good as they can be: the first path's data leaves one round
+ * trip after the SYN, that of the others two round trips of their own after the second one of the
+ * first (a DATA_ACK confirms the connection; SYN, SYN/ACK, third and fourth ACK). Then the window
+ * doubles every round trip, from ten segments up to what the link carries.
+ */
 uint64_t multi_ideal_us(const struct scenario *sc)
 {
 	const struct flow_script *f = &sc->flow[0];
-	uint64_t bytes = f->guest_app.total_bytes + f->peer_app.total_bytes, sum_bps = 0;
+	double left = (double)(f->guest_app.total_bytes + f->peer_app.total_bytes);
+	double payload = sc->family == FLOW_IPV4 ? 1420 : 1400, guests, first, last = 0;
+	uint64_t us = 0;
 
-	for (unsigned i = 0; i < sc->n_paths; i++)
-		sum_bps += sc->link[i][0].rate_bps;
-	/* 1500 bytes on the wire carry 1420 (IPv6: 1400). */
-	return bytes * 8 * 1500 / (sc->family == FLOW_IPV4 ? 1420 : 1400) * 1000000 / sum_bps;
+	guests = (double)(sc->guest_link[0].delay_us + sc->guest_link[1].delay_us);
+	first = (double)(sc->link[0][0].delay_us + sc->link[0][1].delay_us) + guests;
+	for (; left > 0; us += STEP_US) {
+		for (unsigned i = 0; i < sc->n_paths; i++) {
+			const struct link_script *l = sc->link[i];
+			double rtt = (double)(l[0].delay_us + l[1].delay_us) + guests;
+			double from = i ? 2 * first + 2 * rtt : first;
+			double most = (double)l[0].rate_bps / 8e6 * payload / 1500, now;
+
+			if ((double)us < from)
+				continue;
+			now = 10 * payload / rtt *
+			      (double)(1ull << (unsigned)(((double)us - from) / rtt > 30
+								  ? 30
+								  : ((double)us - from) / rtt));
+			left -= (now < most ? now : most) * STEP_US;
+			last = rtt > last ? rtt : last;
+		}
+	}
+	/* The last bytes are on their way, then the end of the data is acknowledged. */
+	return us + (uint64_t)last;
 }
 
 void multi_make(struct scenario *sc)

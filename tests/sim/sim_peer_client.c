@@ -75,9 +75,10 @@ static void open(struct peer *p, struct peer_sub *s, const struct seg *g)
 	const struct mp *m = &g->mp;
 	uint32_t token;
 
+	/* The answer to a SYN that was sent again without may be the first one's: to no effect. */
 	p->mptcp = p->asked && m->capable;
 	if (m->capable && (m->version != 1 || (m->capable_flags & 0x7f) != FLAG_H ||
-			   m->n_keys != 1 || m->key[0] == 0 || !p->asked))
+			   m->n_keys != 1 || m->key[0] == 0 || !p->f->script->peer_mptcp))
 		sim_fail(p->w, "I4: MP_CAPABLE of the SYN/ACK: %s", seg_text(g));
 	p->csum = p->mptcp && (p->f->script->peer_checksum || (m->capable_flags & FLAG_CSUM));
 	p->key_remote = m->key[0];

@@ -346,3 +346,31 @@ def short(ctx, family):
     ctx.note(f"{1000 / one['seconds']:.0f} a second, plain TCP {1000 / bare['seconds']:.0f}")
     ctx.wait("all are closed", lambda: not [
         c for c in ctx.daemon.connections() if c["state"] != "closed"])
+
+
+@case("responder:path-returns", fresh=True, gate={"path_b": True})
+def path_returns(ctx):
+    """The client joins at an announced address and confirms it, which leaves no record; that path
+    loses its carrier and the client is told; it returns, and is announced and joined again."""
+    heard = inbound.ClientCounters(ctx.server)
+    both = "--send 200k --idle-at 100k --idle-ms 5000 --timeout 20"
+    server = inbound.serve(ctx, both)
+    client = background(ctx, both)
+
+    def on_b():
+        return [s for c in ctx.daemon.connections() for s in c["subflows"]
+                if s["path"] == "b" and s["state"] == "established"]
+
+    for times in (1, 2):
+        ctx.wait("a subflow on b", on_b)
+        ctx.wait("ADD_ADDR heard", lambda n=times: heard.growth().get("AddAddr", 0) >= n)
+        ctx.wait(f"no record of addresses: {ctx.daemon.records()}",
+                 lambda: "addresses" not in ctx.daemon.records())
+        if times == 2:
+            break
+        ctx.net.sh("ip link set dev b down")
+        ctx.wait("REMOVE_ADDR heard", lambda: heard.growth().get("RmAddr", 0) >= 1)
+        ctx.wait("no subflow on b", lambda: not on_b())
+        ctx.net.sh("ip link set dev b up")
+    one, two = move.parse(client.communicate(timeout=30)[0]), server.result(30)
+    move.same_data(one, two)

@@ -152,6 +152,7 @@ class Mpgate(Contender):
             links = self.ctx.topo.uplinks()
             self.other = Gate(self.ctx.net, self.ctx.daemon.program, self.bench.options.out,
                               name="gate2", guests="s", extra=self.extra, memory_mb=256,
+                              connections=65536,    # of which an eighth may be half open
                               paths=" ".join(f"far-{link}" for link in links),
                               interfaces={f"far-{link}": link for link in links}).start()
         time.sleep(0.2)         # its paths are probed

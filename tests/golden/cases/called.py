@@ -10,11 +10,7 @@ from rec.scene import scene
 
 def called(p, family=4):
     g, s = p.pair_called(family)
-    for _ in range(3):
-        s.send(600)
-        g.expect(600)
-        g.send(900)
-        s.expect(900)
+    p.talk(s, g, 3)
     p.close(s, g)
 
 
@@ -35,6 +31,12 @@ def called_v6(p):
     called(p, 6)
 
 
+def guest_speaks(p):
+    g, s = p.pair_called()
+    p.talk(g, s, up=3000, down=500)
+    p.close(s, g)
+
+
 @scene("called-guest-first", "3.1", server="client")
 def guest_first(p):
     """The guest speaks first (SMTP, SSH): 3000 bytes, then the client's 500.
@@ -42,12 +44,7 @@ def guest_first(p):
     Look at: the third ACK without data carries both keys and is all that the gate needs; the
     guest's data has a mapping at once; the client's first data then has an ordinary mapping.
     """
-    g, s = p.pair_called()
-    g.send(3000)
-    s.expect(3000)
-    s.send(500)
-    g.expect(500)
-    p.close(s, g)
+    guest_speaks(p)
 
 
 @scene("called-bulk", "3.3", server="client")
@@ -82,25 +79,15 @@ def third_ack_lost_guest_first(p):
 
     Look at: two SYN/ACKs to the client, the same option in both.
     """
-    p.listen_guest()
     p.drop("net", f"--dport {PORT} --tcp-flags SYN,ACK ACK")
-    s = p.call()
-    g = p.answer()
-    g.send(3000)
-    s.expect(3000)
-    s.send(500)
-    g.expect(500)
-    p.close(s, g)
+    guest_speaks(p)
 
 
 @scene("called-loss-syn", "3.1", server="client")
 def syn_lost(p):
     """The stripped SYN is lost on its way to the guest, and the client sends it again."""
-    p.listen_guest()
     p.drop("guest", f"--dport {PORT} --tcp-flags SYN,ACK SYN", chain="INPUT")
-    s = p.call()
-    g = p.answer()
-    p.talk(g, s)
+    g, s = p.talked(called=True)
     p.close(s, g)
 
 
@@ -122,23 +109,14 @@ def refused(p):
                                                  "MPRstTx": "any"})
 def reset_by_client(p):
     """The client aborts: its MP_FASTCLOSE carries the gate's key, and the guest gets a RST."""
-    g, s = p.pair_called()
-    p.talk(g, s)
-    s.reset()
-    g.expect_reset()
-    g.close()
-    p.rest()
+    g, s = p.talked(called=True)
+    p.abort(s, g)
 
 
 @scene("called-reset-by-guest", "3.5", server={"MPCapableSYNACKRX": 1, "MPFastcloseRx": 1})
 def reset_by_guest(p):
     """The guest aborts: the gate says so by MP_FASTCLOSE with the client's key."""
-    g, s = p.pair_called()
-    p.talk(g, s)
-    g.reset()
-    s.expect_reset()
-    s.close()
-    p.rest()
+    p.abort(*p.talked(called=True))
 
 
 @scene("called-half-close", "3.3.3", server="client")
@@ -179,8 +157,7 @@ def join(p):
     data on both subflows, one stream at the guest.
     """
     second_address(p)
-    g, s = p.pair_called()
-    p.talk(g, s)
+    g, s = p.talked(called=True)
     p.rest()
     p.exchange(g, s, 30000, 30000)
     p.close(s, g)
@@ -193,8 +170,7 @@ def join_backup(p):
     Look at: no data of the guest's on it.
     """
     second_address(p, "backup")
-    g, s = p.pair_called()
-    p.talk(g, s)
+    g, s = p.talked(called=True)
     p.rest()
     p.exchange(g, s, 30000, 30000)
     p.close(s, g)
@@ -208,8 +184,7 @@ def join_refused(p):
     Look at: RST with MP_TCPRST, reason "administratively prohibited"; the connection goes on.
     """
     second_address(p)
-    g, s = p.pair_called()
-    p.talk(g, s)
+    g, s = p.talked(called=True)
     p.rest()
     p.talk(g, s)
     p.close(s, g)
@@ -224,8 +199,7 @@ def join_forged(p):
     "MPTCP-specific error".
     """
     attacker = forge.Attacker(p.net, "a")
-    g, s = p.pair_called()
-    p.talk(g, s)
+    g, s = p.talked(called=True)
     guest, stranger = (socket.inet_aton(a) for a in (topo.ADDR[4]["guest"], "10.77.9.66"))
     synack = attacker.wait("the SYN/ACK", lambda x: x.flags & SYN and x.flags & ACK)
     token = forge.token_of(synack)
@@ -250,8 +224,7 @@ def announced(p):
     service's port, though no guest has it; data on both.
     """
     p.server.sh("ip mptcp limits set subflow 2 add_addr_accepted 2")
-    g, s = p.pair_called()
-    p.talk(g, s)
+    g, s = p.talked(called=True)
     p.rest()
     p.exchange(g, s, 30000, 30000)
     p.close(s, g)

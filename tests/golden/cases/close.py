@@ -6,12 +6,6 @@ from rec.place import GUEST_PORT, PORT, topo
 from rec.scene import scene
 
 
-def talked(p, family=4):
-    g, s = p.pair(family)
-    p.talk(g, s)
-    return g, s
-
-
 @scene("close-server-first", "3.3.3")
 def server_first(p):
     """The server ends its data first.
@@ -20,21 +14,21 @@ def server_first(p):
     while the subflow's acknowledgement stays (a DATA_FIN has no subflow sequence number); FIN on
     the subflow only after both DATA_FINs are acknowledged.
     """
-    g, s = talked(p)
+    g, s = p.talked()
     p.close(s, g)
 
 
 @scene("close-server-first-v6", "3.3.3")
 def server_first_v6(p):
     """As close-server-first, over IPv6."""
-    g, s = talked(p, 6)
+    g, s = p.talked(6)
     p.close(s, g)
 
 
 @scene("close-simultaneous", "3.3.3")
 def simultaneous(p):
     """Both ends end their data at the same time: the FINs cross."""
-    g, s = talked(p)
+    g, s = p.talked()
     p.rest(0.1)
     g.end()
     s.end()
@@ -49,7 +43,7 @@ def simultaneous(p):
 @scene("half-close-guest", "3.3.3")
 def half_guest(p):
     """The guest ends its data; the server goes on for 20 KB, then ends."""
-    g, s = talked(p)
+    g, s = p.talked()
     g.end()
     s.expect_end()
     for _ in range(4):
@@ -64,7 +58,7 @@ def half_guest(p):
 @scene("half-close-server", "3.3.3")
 def half_server(p):
     """The server ends its data; the guest goes on for 20 KB, then ends."""
-    g, s = talked(p)
+    g, s = p.talked()
     s.end()
     g.expect_end()
     for _ in range(4):
@@ -79,7 +73,7 @@ def half_server(p):
 @scene("fin-with-data-guest", "3.3.3")
 def fin_with_data_guest(p):
     """The guest's FIN rides on its last data: DATA_FIN in the same mapping, one number longer."""
-    g, s = talked(p)
+    g, s = p.talked()
     g.send(500, socket.MSG_MORE)
     g.end()
     s.expect(500)
@@ -107,7 +101,7 @@ def fin_with_first_data(p):
 @scene("fin-with-data-server", "3.3.3")
 def fin_with_data_server(p):
     """The server ends its data right behind 3000 bytes: DATA_FIN in the last mapping."""
-    g, s = talked(p)
+    g, s = p.talked()
     s.send(3000, socket.MSG_MORE)
     s.end()
     g.expect(3000)
@@ -130,27 +124,19 @@ def guest_reset(p):
     """The guest aborts: its RST becomes MP_FASTCLOSE with the server's key on the subflow's RST,
     and the server's application sees a reset.
     """
-    g, s = talked(p)
-    p.rest(0.1)
-    g.reset()
-    s.expect_reset()
-    p.rest()
+    p.abort(*p.talked())
 
 
 @scene("guest-reset-v6", "3.5", server={"MPCapableACKRX": 1, "MPFastcloseRx": 1})
 def guest_reset_v6(p):
     """As guest-reset, over IPv6."""
-    g, s = talked(p, 6)
-    p.rest(0.1)
-    g.reset()
-    s.expect_reset()
-    p.rest()
+    p.abort(*p.talked(6))
 
 
 @scene("guest-reset-unread", "3.5", server={"MPCapableACKRX": 1, "MPFastcloseRx": 1})
 def guest_reset_unread(p):
     """The guest closes while the server's data lies unread in its buffer: its kernel sends RST."""
-    g, s = talked(p)
+    g, s = p.talked()
     s.send(20000)
     p.rest(0.1)
     g.close()
@@ -161,18 +147,15 @@ def guest_reset_unread(p):
 @scene("server-reset", "3.5", server={"MPCapableACKRX": 1, "MPFastcloseTx": 1, "MPRstTx": "any"})
 def server_reset(p):
     """The server aborts: MP_FASTCLOSE with the gate's key, on a RST; the guest gets a RST."""
-    g, s = talked(p)
-    p.rest(0.1)
-    s.reset()
-    g.expect_reset()
-    p.rest()
+    g, s = p.talked()
+    p.abort(s, g)
 
 
 @scene("server-reset-while-sending", "3.5",
        server={"MPCapableACKRX": 1, "MPFastcloseTx": 1, "MPRstTx": "any"})
 def server_reset_sending(p):
     """The server aborts while 30 KB of the guest's lie unread in its buffer."""
-    g, s = talked(p)
+    g, s = p.talked()
     g.send(30000)
     p.rest(0.1)
     s.close()
@@ -187,7 +170,7 @@ def subflow_reset(p):
     Look at: the connection has one subflow and the gate no data: the guest gets a RST. The server
     knows nothing; its next words are answered with RST by the gate, not by the host.
     """
-    g, s = talked(p)
+    g, s = p.talked()
     p.rest(0.1)
     p.drop("net", "--dport 7001 -m length --length 300:1500",
            verdict="REJECT --reject-with tcp-reset")
@@ -223,7 +206,7 @@ def gives_up(p):
 @scene("guest-reset-after-end", "3.5", server={"MPCapableACKRX": 1, "MPFastcloseRx": 1})
 def reset_after_end(p):
     """The guest has ended its data and then aborts while the server still sends."""
-    g, s = talked(p)
+    g, s = p.talked()
     g.end()
     s.expect_end()
     s.send(5000)

@@ -10,8 +10,7 @@ WINDOW_SCALE = "net.ipv4.tcp_window_scaling=0"
 
 def lacking(p, side, *settings):
     getattr(p, side).sh("sysctl -qw " + " ".join(settings))
-    g, s = p.pair()
-    p.talk(g, s)
+    g, s = p.talked()
     p.exchange(g, s, 20000, 20000)
     p.close(g, s)
 

@@ -71,8 +71,7 @@ def of_guest(p):
     retransmission fits in.
     """
     p.small_packets("guest:eth0")
-    g, s = p.pair()
-    p.talk(g, s)
+    g, s = p.talked()
     p.drop("gate", f"-i guest0 {TO_SERVER} {DATA}", 6, chain="PREROUTING -t raw")
     p.exchange(g, s, 30000, 0)
     p.close(g, s)
@@ -229,8 +228,7 @@ DATA_FIN = "-m length --length 80"
 @scene("loss-guest-fin", "3.3.3")
 def guest_fin(p):
     """The guest's FIN, a DATA_FIN on the net side, is lost; the guest repeats it."""
-    g, s = p.pair()
-    p.talk(g, s)
+    g, s = p.talked()
     p.rest(0.1)
     p.drop("net", f"{TO_SERVER} {DATA_FIN}")
     p.close(g, s)
@@ -243,8 +241,7 @@ def server_fin(p):
     Look at: the server repeats its DATA_FIN until it is acknowledged, and each becomes a FIN for
     the guest; the gate acknowledges none of them before the guest does (I1).
     """
-    g, s = p.pair()
-    p.talk(g, s)
+    g, s = p.talked()
     p.rest(0.1)
     for _ in range(3):
         p.drop("guest", f"{TO_GUEST} --tcp-flags FIN FIN", chain="INPUT")
@@ -257,8 +254,7 @@ def subflow_fin(p):
 
     Look at: the gate repeats it after 300 ms by its own timer; the guest has no part in it.
     """
-    g, s = p.pair()
-    p.talk(g, s)
+    g, s = p.talked()
     p.drop("net", f"{TO_SERVER} --tcp-flags FIN FIN")
     p.close(g, s)
     p.rest(0.6)

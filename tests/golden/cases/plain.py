@@ -11,8 +11,7 @@ from rec.scene import scene
        conf='policy { match = "tcp dport 7001" use = "never" }\n')
 def policy(p):
     """A policy rule says never: the SYN goes on as it is."""
-    g, s = p.pair()
-    p.talk(g, s)
+    g, s = p.talked()
     p.close(g, s)
 
 

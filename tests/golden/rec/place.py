@@ -291,6 +291,13 @@ class Place:
         s = self.call(family, port=port)
         return self.answer(family), s
 
+    def talked(self, family=4, called=False):
+        """A connection over which both ends have spoken once; `called`: the remote client opened
+        it."""
+        g, s = self.pair_called(family) if called else self.pair(family)
+        self.talk(g, s)
+        return g, s
+
     def exchange(self, g, s, up, down, timeout_s=20):
         """So many bytes each way at the same time, as fast as it goes."""
         want = {g: [up, down], s: [down, up]}
@@ -352,6 +359,13 @@ class Place:
         self.rest(0.1)
         first.close()
         second.close()
+        self.rest()
+
+    def abort(self, one, other, quiet_s=0.1):
+        """`one` resets, `other` hears of it."""
+        self.rest(quiet_s)
+        one.reset()
+        other.expect_reset()
         self.rest()
 
     def rest(self, seconds=0.3):

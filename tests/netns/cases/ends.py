@@ -140,11 +140,12 @@ def same_ports(ctx, family):
     """The server closes first and keeps TIME_WAIT; the guest comes again from the same port."""
     bind = f"--bind {move.ADDR[family]['guest']} --bind-port 40404"
     capture = ctx.capture()
-    ctx.converted(f"--send 1000 --fin-after-eof {bind}", "--send 1000", family, connections=1)
-    ctx.converted(f"--send 2000 --fin-after-eof {bind}", "--send 2000", family, connections=1)
-    ctx.converted(f"--send 1000 --fin-after-eof {bind}", "--send 1000", family, connections=8)
+    # one by one: a SYN within a millisecond of the last FIN may meet the server's old socket, which
+    # its kernel refuses, and the bare ACK of a FIN the capture of the next connection
+    for size in (1000, 2000, 1000, 1000, 3000):
+        ctx.converted(f"--send {size} --fin-after-eof {bind}", f"--send {size}", family)
     capture.stop()
-    check_mapped(capture.path, 10)
+    check_mapped(capture.path, 5)
 
 
 @both_families("end:same-ports-after-reset")

@@ -467,8 +467,8 @@ def tracked_while_it_lives(ctx):
     """To conntrack a converted connection shows its handshake only: its entry, and with it the
     translated port, must last as long as the connection, and not for days after."""
     held = Held(ctx)
-    lines = tracked(ctx, "ESTABLISHED")
-    expect(len(lines) == 1 and int(lines[0].split()[2]) > 400000, f"conntrack: {tracked(ctx)}")
+    ctx.wait("an entry for days", lambda: [True] == [
+        int(line.split()[2]) > 400000 for line in tracked(ctx, "ESTABLISHED")])
     held.end()
     ctx.wait("the entry's end", lambda: not tracked(ctx, "ESTABLISHED"))
     lines = tracked(ctx)

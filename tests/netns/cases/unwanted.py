@@ -61,7 +61,7 @@ def join(ctx, family):
     """Joins with unknown tokens to the address of a path that was announced and that nobody joined
     yet: refused, at the service's port as at any other. Where the host itself has a service on that
     port it answers itself; where its firewall lets nobody in, nobody answers."""
-    held, stranger = Held(ctx, family, pause_ms=8000), Stranger(ctx, family)
+    held, stranger = Held(ctx, family), Stranger(ctx, family)
     known = token(held)
     before = count_of(ctx, "join_token")
     stranger.refused(50001, 7001, known ^ 1)
@@ -89,7 +89,7 @@ def forgotten(ctx, family):
     """What comes later on a join that was refused at its third ACK is the gate's to refuse. With
     the daemon dead nobody does, and a SYN of a new connection goes to the host, whose port is
     closed."""
-    held, stranger = Held(ctx, family, pause_ms=3000), Stranger(ctx, family)
+    held, stranger = Held(ctx, family), Stranger(ctx, family)
     synack = stranger.join(50001, 7001, token(held))
     expect(synack.flags & (SYN | ACK) == SYN | ACK, f"{hex(synack.flags)} {synack.mptcp}")
     since = stranger.say(50001, 7001, 1001, synack.seq + 1, ACK,

@@ -355,22 +355,22 @@ uint64_t scenario_rtt_us(const struct scenario *sc)
 
 uint64_t scenario_limit_us(const struct scenario *sc)
 {
-	uint64_t us = 30ull * 1000000, bytes = 0, rtt, slowest = UINT64_MAX;
+	uint64_t us = 15ull * 1000000, bytes = 0, rtt, slowest = UINT64_MAX;
 
 	for (unsigned i = 0; i < sc->n_flows; i++) {
 		const struct flow_script *f = &sc->flow[i];
 
 		bytes += f->guest_app.total_bytes + f->peer_app.total_bytes;
-		us += f->start_us + 4 * app_us(&f->guest_app, &f->peer_app) +
-		      4 * app_us(&f->peer_app, &f->guest_app);
+		us += f->start_us + 2 * app_us(&f->guest_app, &f->peer_app) +
+		      2 * app_us(&f->peer_app, &f->guest_app);
 	}
 	for (unsigned i = 0, u; (u = scenario_uplink(sc, i)) < SIM_UPLINKS_MAX; i++)
 		for (int k = 0; k < 2; k++)
 			if (sc->link[u][k].rate_bps < slowest)
 				slowest = sc->link[u][k].rate_bps;
 	rtt = scenario_rtt_us(sc) + 200000;
-	us += 4 * bytes * 8000000 / slowest;
-	us += (bytes / 2000 + 40) * rtt;
+	us += 2 * bytes * 8000000 / slowest;
+	us += (bytes / 4000 + 20) * rtt;
 	if (sc->slow)
 		us += (bytes / 32000 + 4) * 6 * 1000000 + 60 * 1000000ull;
 	if (!sc->clean)

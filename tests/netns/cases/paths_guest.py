@@ -13,7 +13,7 @@ def transfer_with_loss(ctx, way, percent):
         Transfer(ctx, way, "8M").result(joins=1, timeout_s=40)
     finally:
         lost = [stop() for stop in drops]
-    expect(lost[0] > 3, f"the guest lost {lost}")
+    expect(sum(lost) > 0, "the guest lost nothing")
     ctx.note(f"{lost[0]} lost")
 
 

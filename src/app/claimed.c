@@ -50,7 +50,7 @@ static struct entry *find(const struct claimed *c, const struct flow_tuple *tupl
 
 static void rm(struct claimed *c, struct entry *e)
 {
-	if (!e)
+	if (!e || !c->table)
 		return;
 	HASH_DEL(c->table, e);
 	free(e);
@@ -58,14 +58,10 @@ static void rm(struct claimed *c, struct entry *e)
 
 void claimed_del(struct claimed *c)
 {
-	struct entry *e, *next;
-
 	if (!c)
 		return;
-	HASH_ITER(hh, c->table, e, next)
-	{
-		rm(c, e);
-	}
+	while (c->table)
+		rm(c, c->table);
 	free(c);
 }
 

@@ -322,7 +322,8 @@ void box_pass(struct box *b, struct link *l, struct pkt *p)
 		next = p->next;
 		p->next = NULL;
 		b->n_packets[!l->to_net]++;
-		if (!seg_head(&s, p->data, p->len_bytes)) {
+		/* What a link before it has damaged it must not make good by a new checksum. */
+		if (!seg_head(&s, p->data, p->len_bytes) || p->corrupted) {
 			put_all(l, p);
 			continue;
 		}

@@ -238,7 +238,7 @@ static void check_syn(struct gate *g, struct flow *f, const struct seg *was,
 	    m->capable_flags != (0x01 | (g->cfg.checksum ? 0x80 : 0)))
 		sim_fail(g->w, "I4: MP_CAPABLE of the SYN is not as RFC 8684 section 3.1 has it");
 	/* RFC 8684 section 3.1: a middlebox may swallow it. */
-	if (!c->converted && !c->plain && ++c->capable_syns > CAPABLE_SYNS_MAX)
+	if (!c->converted && !c->plain && !c->peer_reset && ++c->capable_syns > CAPABLE_SYNS_MAX)
 		sim_fail(g->w, "I5: SYN %u with MP_CAPABLE, and none was answered",
 			 c->capable_syns);
 }
@@ -462,6 +462,9 @@ void check_event(struct gate *g, const struct engine_event *ev)
 			f->check.gave_up = true;
 		if (ev->reason != REASON_CLOSED_REUSED)
 			f->check.closed = true;
+		break;
+	case ENGINE_EVENT_SUBFLOW:
+		f->check.split |= ev->reason == REASON_SUBFLOW_SPLIT;
 		break;
 	default:
 		break;

@@ -76,6 +76,8 @@ struct check {
 	unsigned n_sub;
 	bool multi;           /* some subflow has joined */
 	uint64_t removed_ids; /* of the peer's addresses, heard by the gate; bit by id */
+	uint64_t answered_us; /* by the last SYN/ACK with MP_CAPABLE */
+	bool split; /* the guest will not finish a mapping: its subflow may be ended for that */
 	/* A join has begun: from now on the gate may have clocks of its own. */
 	bool own_clock;
 

@@ -122,6 +122,27 @@ static void test_mp_fail(void)
 	world_fini(&w);
 }
 
+/* Words about addresses and priorities have no DSS; they are no sign that something removes it. */
+static void test_signals(void)
+{
+	/* REMOVE_ADDR of ids 2 and 3, MP_PRIO with B */
+	static const char *const words[] = {"1e05 40 02 03 01 01 01", "1e03 51 01"};
+	struct world w;
+
+	open_world(&w);
+	guest(&w, 0, 101, 1, 100);
+	for (unsigned i = 0; i < 8; i++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 101, .window = 1000};
+
+		s.w.len_bytes = (uint8_t)unit_hex(s.w.buf, OPTIONS_MAX, words[i % 2]);
+		world_pass(&w, 300000);
+		net_sends(&w, ENGINE_STEAL, &s);
+		CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_CONVERTED);
+		CHECK_EQ(i, engine_counter(w.e, REASON_FALLBACK_FIRST_ACK), 0);
+	}
+	world_fini(&w);
+}
+
 /* Three acknowledgements of data in a row without DSS: something began to remove options. */
 static void test_stripped_acks(void)
 {
@@ -215,6 +236,7 @@ static const struct unit_test tests[] = {
 	{"MP_FAIL", test_mp_fail},
 	{"split mapping", test_split},
 	{"stripped acknowledgements", test_stripped_acks},
+	{"signals", test_signals},
 	{"checksum", test_checksum},
 };
 

@@ -177,6 +177,24 @@ static void strips_joined(struct scenario *sc)
 	sc->stalls |= sc->path_faults;
 }
 
+/* Do all uplinks of its gate but that one go at some time? */
+static bool others_go(const struct scenario *sc, unsigned path)
+{
+	const struct control_script *k = &sc->control;
+	unsigned n = sc->n_paths + sc->n_far_paths;
+
+	for (unsigned i = path < sc->n_paths ? 0 : sc->n_paths;
+	     i < (path < sc->n_paths ? sc->n_paths : n); i++) {
+		unsigned other = scenario_uplink(sc, i), e = 0;
+
+		while (e < k->n_events && k->event[e].path != other)
+			e++;
+		if (other != path && e == k->n_events)
+			return false;
+	}
+	return true;
+}
+
 /*
  * Boxes that meddle with one path of several. Those that only cut, join, renumber or hold back must
  * make no difference; the others cost what joins there.
@@ -221,6 +239,8 @@ static void joined_boxes(struct scenario *sc, struct rng *r)
 		b->strip = STRIP_JOIN;
 		b->blank = rng_chance(r, 40);
 		sc->spoils_joins = sc->breaks_subflows = true;
+		/* Nobody may join where alone there is a way. */
+		sc->stalls |= others_go(sc, any);
 		break;
 	default:
 		/* The connection itself begins elsewhere, and its own ports are who asks. */

@@ -22,6 +22,9 @@
 
 #include "engine/state.h"
 
+/* Less room than the smallest segment is none: who has no more asks, and hears what is news. */
+#define MULTI_SHUT_BYTES 536u
+
 /* The second subflow is there: the connection becomes multipath. False when memory lacks. */
 bool multi_new(struct step *st, struct conn *c);
 void multi_free(struct engine *e, struct conn *c);

@@ -105,6 +105,22 @@ static void pass_dup_ack(struct step *st, struct conn *c, const struct subflow *
 	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
 }
 
+/*
+ * The peer asks for room while the gate knows of none: the guest's word may be lost on its way
+ * here, and it does not say it twice. Below what it expects: it answers (RFC 9293 section 3.8.6.1).
+ */
+static void ask_guest(struct step *st, struct conn *c)
+{
+	struct options_writer w;
+	struct headers h;
+
+	if (c->peer_fin || !seq_lt(c->told_peer_edge_seq, c->acked_seq + MULTI_SHUT_BYTES))
+		return;
+	multi_begin_guest(st, c, &h, &w);
+	h.seq = c->acked_seq - 1;
+	emit_guest(st, c, &h, &w, NULL, 0, REASON_ACK_TO_GUEST);
+}
+
 static void subflow_fin(struct step *st, struct conn *c, struct subflow *s)
 {
 	uint32_t end = st->p.seq + st->p.payload_bytes;
@@ -123,6 +139,9 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 {
 	struct multi *m = multi_at(st->e, c->multi);
 	uint32_t una = c->una_seq, edge = c->told_guest_edge_seq;
+	/* A keepalive, or a gate without room (RFC 9293 sections 3.8.4, 3.8.6.1). */
+	bool probe = st->p.payload_bytes == 0 && !(st->p.flags & TCP_FIN) &&
+		     st->p.seq == s->rcv_nxt - 1 && !s->fin_received;
 	bool sent = false;
 	enum reason reason;
 
@@ -149,6 +168,11 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	}
 	if (st->p.flags & TCP_FIN)
 		subflow_fin(st, c, s);
+	if (probe)
+		multi_ack(st, c, s, 0);
+	/* Linux asks by a byte that the guest has. */
+	if (!sent && (probe || st->p.payload_bytes > 0))
+		ask_guest(st, c);
 	multi_push(st, c);
 	if (reason == REASON_NONE)
 		reason = c->una_seq != una ? REASON_ACK_TO_GUEST : REASON_ACK_HELD;

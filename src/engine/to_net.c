@@ -215,6 +215,39 @@ static enum reason take_new(struct step *st, struct conn *c, uint32_t seq, const
 	return REASON_DATA_TO_NET;
 }
 
+/* Below what the peer expects: it answers with its window (RFC 9293 section 3.8.6.1). */
+static void ask_window(struct step *st, struct conn *c)
+{
+	struct engine *e = st->e;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		struct subflow *s = subflow_at(e, k);
+		struct dss d = emit_data_ack(c);
+		struct options_writer w;
+		struct headers h;
+
+		if (s->state != SUBFLOW_ESTABLISHED || !emit_room(st, 1))
+			continue;
+		multi_begin_net(st, c, s, &h, &w);
+		h.seq = s->snd_una - 1;
+		h.flags = TCP_ACK;
+		dss_encode(&w, &d);
+		emit_net(st, c, s, &h, &w, NULL, 0, REASON_SUBFLOW_OWN);
+	}
+}
+
+/*
+ * A guest without room in the peer's window asks in the same way, and nothing of its own need be
+ * left here that would make the gate ask: the peer's word that there is room may be lost.
+ */
+static void keepalive(struct step *st, struct conn *c)
+{
+	multi_ack_guest(st, c);
+	if (st->p.payload_bytes <= 1 && !c->guest_fin &&
+	    seq_lt(c->told_guest_edge_seq, c->una_seq + MULTI_SHUT_BYTES))
+		ask_window(st, c);
+}
+
 enum reason to_net_take(struct step *st, struct conn *c)
 {
 	struct multi *m = multi_of(st->e, c);
@@ -224,7 +257,7 @@ enum reason to_net_take(struct step *st, struct conn *c)
 	enum reason reason = REASON_ACK_TO_NET;
 
 	if (p->payload_bytes > 0 && seq_le(end, c->una_seq)) {
-		multi_ack_guest(st, c);
+		keepalive(st, c);
 		return REASON_KEEPALIVE;
 	}
 	if (seq_lt(seq, c->una_seq) && p->payload_bytes > 0) {
@@ -254,7 +287,7 @@ enum reason to_net_take(struct step *st, struct conn *c)
 		c->max_seq = end + 1;
 		reason = REASON_FIN_TO_NET;
 	} else if (p->payload_bytes == 0 && p->seq == c->una_seq - 1) {
-		multi_ack_guest(st, c); /* a keepalive: the gate may answer, it promises nothing */
+		keepalive(st, c); /* the gate may answer, it promises nothing */
 		reason = REASON_KEEPALIVE;
 	}
 	return reason;
@@ -351,27 +384,6 @@ void to_net_arm(struct step *st, struct conn *c)
 			us = 2ull * sender_at(e, s->sender)->rto_us;
 	}
 	m->data_at_us = st->tick->now_us + (us << (m->n_data < 6 ? m->n_data : 6));
-}
-
-/* Below what the peer expects: it answers with its window (RFC 9293 section 3.8.6.1). */
-static void ask_window(struct step *st, struct conn *c)
-{
-	struct engine *e = st->e;
-
-	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
-		struct subflow *s = subflow_at(e, k);
-		struct dss d = emit_data_ack(c);
-		struct options_writer w;
-		struct headers h;
-
-		if (s->state != SUBFLOW_ESTABLISHED || !emit_room(st, 1))
-			continue;
-		multi_begin_net(st, c, s, &h, &w);
-		h.seq = s->snd_una - 1;
-		h.flags = TCP_ACK;
-		dss_encode(&w, &d);
-		emit_net(st, c, s, &h, &w, NULL, 0, REASON_SUBFLOW_OWN);
-	}
 }
 
 void to_net_timeout(struct step *st, struct conn *c)

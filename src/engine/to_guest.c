@@ -83,7 +83,14 @@ static bool harmless(struct step *st, struct conn *c, struct subflow *s)
 	       x->n_same_ack < SAME_ACKS_MAX || quiet(st, s, x);
 }
 
-/* Nothing but a DATA_ACK or a window is to be told: on a subflow where that is not misunderstood.
+static bool answers(struct engine *e, const struct subflow *s)
+{
+	return s->sender == NONE || !sender_at(e, s->sender)->stale;
+}
+
+/*
+ * Nothing but a DATA_ACK or a window is to be told: on a subflow where that is not misunderstood,
+ * and if there is one, where what was sent last was heard.
  */
 static void data_ack(struct step *st, struct conn *c)
 {
@@ -92,11 +99,14 @@ static void data_ack(struct step *st, struct conn *c)
 
 	if (last->conn != conn_index(e, c) || last->state != SUBFLOW_ESTABLISHED)
 		return;
-	if (harmless(st, c, last))
+	if (harmless(st, c, last) && answers(e, last))
 		s = last;
 	for (uint32_t k = c->subflow; k != NONE && !s; k = subflow_at(e, k)->next)
-		if (!subflow_at(e, k)->leaving && harmless(st, c, subflow_at(e, k)))
+		if (!subflow_at(e, k)->leaving && answers(e, subflow_at(e, k)) &&
+		    harmless(st, c, subflow_at(e, k)))
 			s = subflow_at(e, k);
+	if (!s && harmless(st, c, last))
+		s = last;
 	if (s) {
 		multi_ack(st, c, s, 0);
 		return;

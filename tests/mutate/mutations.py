@@ -127,7 +127,7 @@ MUTATIONS = [
     ("guest-holes-not-filled", "guest_sender.c", "\t\tfill(st, c, 2 * mss);",
      "\t\tfill(st, c, 0);"),
     ("data-acks-as-duplicates", "to_guest.c",
-     "\tif (harmless(st, c, last))\n\t\ts = last;", "\ts = last;"),
+     "\tif (harmless(st, c, last) && answers(e, last))\n\t\ts = last;", "\ts = last;"),
     ("guest-timer-never-doubles", "guest_sender.c", "\tus <<= g->n_rto < 6 ? g->n_rto : 6;\n",
      ""),
     ("unsent-to-guest-forgotten", "guest_sender.c",

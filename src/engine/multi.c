@@ -150,9 +150,24 @@ static bool owes_unkept(struct engine *e, const struct conn *c, const struct sub
 	       seq_lt(acked_data_seq(c), multi_at(e, c->multi)->rx_hand_seq);
 }
 
+/* What of [ssn, end) came on the subflow. */
+static unsigned sack_received(struct engine *e, const struct subflow *s, uint32_t ssn, uint32_t end,
+			      struct sack_block *b, unsigned max)
+{
+	uint32_t from, to;
+	unsigned n = 0;
+
+	if (max > 0 && seq_lt(ssn, s->rcv_nxt))
+		b[n++] = (struct sack_block){ssn, seq_min(end, s->rcv_nxt)};
+	for (; n < max && spans_above(e, s->early, ssn, &from, &to) && seq_lt(from, end); ssn = to)
+		b[n++] = (struct sack_block){seq_max(from, ssn), seq_min(to, end)};
+	return n;
+}
+
 /*
  * Of what was passed on unkept the guest's own blocks tell, nothing else: what the gate told of it
- * would be taken back when the guest has lost it.
+ * would be taken back when the guest has lost it. But some of it another subflow may have brought,
+ * and here it was never sent: a firewall takes a block beyond what it saw for an invalid segment.
  */
 static unsigned sack_of_guest(const struct step *st, const struct conn *c, const struct subflow *s,
 			      struct sack_block *b, unsigned max)
@@ -162,12 +177,15 @@ static unsigned sack_of_guest(const struct step *st, const struct conn *c, const
 
 	if (!st->in || st->in->from != ENGINE_GUEST || s->n_shifts != 1)
 		return 0;
-	for (unsigned i = 0; i < st->o.n_sack && n < max; i++)
-		if (seq_lt(st->o.sack[i].start, st->o.sack[i].end) &&
-		    seq_le(st->o.sack[i].end, hand_seq) &&
-		    seq_lt(acked_data_seq(c), st->o.sack[i].start))
-			b[n++] = (struct sack_block){receive_ssn(s, st->o.sack[i].start),
-						     receive_ssn(s, st->o.sack[i].end)};
+	for (unsigned i = 0; i < st->o.n_sack && n < max; i++) {
+		struct sack_block x = st->o.sack[i];
+
+		if (!seq_lt(x.start, x.end) || seq_lt(hand_seq, x.end) ||
+		    !seq_lt(acked_data_seq(c), x.start))
+			continue;
+		n += sack_received(st->e, s, receive_ssn(s, x.start), receive_ssn(s, x.end), b + n,
+				   max - n);
+	}
 	return n;
 }
 

@@ -336,10 +336,66 @@ static void test_sack_for_guest(void)
 	world_fini(&b.w);
 }
 
+static void first_brings(struct bench *b, uint32_t at, uint32_t bytes)
+{
+	struct seg s = {.flags = TCP_ACK,
+			.seq = at,
+			.ack = 101,
+			.window = 1000,
+			.payload_bytes = bytes,
+			.payload_first = (uint8_t)at};
+
+	put_peer_map(&b->w, &s.w, 101, at, at, (uint16_t)bytes, false);
+	net_sends(&b->w, ENGINE_STEAL, &s);
+	look(b);
+	CHECK_EQ(at, b->n, 1);
+}
+
+/*
+ * What came before the hand-over the guest's own blocks tell of, on the first subflow: of what
+ * another one brought to its place nothing, there it was never sent.
+ */
+static void test_sack_of_guest(void)
+{
+	const struct sack_block of_guest = {1001, 2501};
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000, .payload_bytes = 500};
+	unsigned told = 0;
+	struct bench b = {.ssn = 1};
+
+	joins_init(&b.w, FLOW_IPV4);
+	b.w.sack = true;
+	CU_ASSERT_FATAL(joins_open(&b.w, &b.j));
+	first_brings(&b, 1001, 1000);
+	first_brings(&b, 3001, 500);
+	join_complete(&b.w, &b.j);
+	CU_ASSERT_FATAL(living(&b.w) == 2);
+	s.payload_first = (uint8_t)2001;
+	put_peer_map(&b.w, &s.w, 101, 2001, 1, 500, false);
+	join_sends(&b.w, &b.j, &s);
+	world_pass(&b.w, 50 * MS);
+	first_brings(&b, 1, 500);
+	guest_acks(&b, 501, &of_guest, 1);
+	for (unsigned i = 0; out(&b.w, i); i++) {
+		if (b.w.pkt[i].side != ENGINE_NET || flow_tuple_equal(&b.w.p.tuple, &b.j.net))
+			continue;
+		CHECK_EQ(i, b.w.o.n_sack, 1);
+		CHECK_EQ(i, b.w.o.sack[0].start, PEER_ISN + 1001);
+		CHECK_EQ(i, b.w.o.sack[0].end, PEER_ISN + 2001);
+		told++;
+	}
+	CHECK_EQ(2, told, 1);
+	world_fini(&b.w);
+}
+
 static const struct unit_test tests[] = {
-	{"holes", test_holes},         {"reordering", test_reordering},
-	{"without SACK", test_blind},  {"timeout", test_timeout},
-	{"gone", test_gone},           {"output full", test_output_full},
-	{"DATA_ACKs", test_data_acks}, {"SACK for the guest", test_sack_for_guest},
+	{"holes", test_holes},
+	{"reordering", test_reordering},
+	{"without SACK", test_blind},
+	{"timeout", test_timeout},
+	{"gone", test_gone},
+	{"output full", test_output_full},
+	{"DATA_ACKs", test_data_acks},
+	{"SACK for the guest", test_sack_for_guest},
+	{"SACK of the guest", test_sack_of_guest},
 };
 UNIT_MAIN("engine/guest_sender", tests)

@@ -73,6 +73,17 @@ static uint64_t silent_at_us(struct engine *e, const struct subflow *s, uint64_t
 }
 
 /*
+ * The first that a subflow is to bring may be what is missing: on a longer path it comes later than
+ * what the others were given after it. It has so long from the hole on; then it counts as unused.
+ */
+static uint64_t first_until_us(struct engine *e, const struct multi *m, const struct subflow *s)
+{
+	const struct sender *x = s->sender == NONE ? NULL : sender_at(e, s->sender);
+
+	return m->hole_us + SILENT_US + (x ? 2ull * x->srtt_us : 0);
+}
+
+/*
  * Something is missing in the middle, others go on, and one subflow has become silent: what it
  * carries may take the peer many timeouts to send elsewhere, but a REMOVE_ADDR makes it do so at
  * once. The path is asked by joins from then on. Not when somebody has a hole of its own: then a
@@ -84,7 +95,7 @@ void silence_look(struct step *st, struct conn *c)
 	struct multi *m = multi_at(e, c->multi);
 	struct subflow *found = NULL;
 	uint64_t now_us = st->tick->now_us, next_us = now_us + SILENT_LOOK_US, at_us;
-	bool others = false;
+	bool others = false, first = false;
 
 	m->hole_at_us = next_us;
 	if (m->resumed_us && m->resumed_us + RESUME_US > now_us)
@@ -105,10 +116,11 @@ void silence_look(struct step *st, struct conn *c)
 			others |= s->data_us && s->data_us + SILENT_US / 2 > now_us;
 			next_us = at_us < next_us ? at_us : next_us;
 		}
+		first |= !s->backup && s->data_us == 0 && first_until_us(e, m, s) > now_us;
 	}
 	m->hole_at_us = next_us;
 	/* Of a responder's paths it is the peer that asks again. */
-	if (!found || !others || c->responder)
+	if (!found || !others || first || c->responder)
 		return;
 	found->leaving = REASON_SUBFLOW_SILENT;
 	c->silent_paths |= (uint16_t)(1u << found->path);

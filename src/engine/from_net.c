@@ -301,7 +301,9 @@ static struct engine_result closed(struct step *st, struct conn *c, struct subfl
 			emit_rst_back(st, NULL, REASON_SUBFLOW_OWN);
 		return stolen(st, c, REASON_SUBFLOW_OWN);
 	}
-	if (st->p.payload_bytes > 0 || (st->p.flags & TCP_FIN)) {
+	/* Its DATA_FIN again: the DATA_ACK was lost, and it waits for nothing else. */
+	if (st->p.payload_bytes > 0 || (st->p.flags & TCP_FIN) ||
+	    (st->o.mp.has_dss && st->o.mp.dss.data_fin)) {
 		receive_bytes(s, st->p.seq, st->p.seq + st->p.payload_bytes, st->p.flags & TCP_FIN);
 		emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_SUBFLOW_OWN);
 	}
@@ -348,7 +350,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		if (!fin_alone)
 			receive_map(s, d, dsn);
 	}
-	if (p->payload_bytes > 0 && over)
+	if ((p->payload_bytes > 0 || fin_alone) && over)
 		/* The guest has all of it: our acknowledgement got lost. */
 		reason = emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_SUBFLOW_OWN)
 				 ? REASON_SUBFLOW_OWN

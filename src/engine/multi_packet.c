@@ -142,6 +142,9 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	/* A keepalive, or a gate without room (RFC 9293 sections 3.8.4, 3.8.6.1). */
 	bool probe = st->p.payload_bytes == 0 && !(st->p.flags & TCP_FIN) &&
 		     st->p.seq == s->rcv_nxt - 1 && !s->fin_received;
+	/* The guest has all of it: our DATA_ACK got lost. */
+	bool fin_again = c->peer_fin_acked && st->p.payload_bytes == 0 && st->o.mp.has_dss &&
+			 st->o.mp.dss.data_fin;
 	bool sent = false;
 	enum reason reason;
 
@@ -168,7 +171,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	}
 	if (st->p.flags & TCP_FIN)
 		subflow_fin(st, c, s);
-	if (probe)
+	if (probe || fin_again)
 		multi_ack(st, c, s, 0);
 	/* Linux asks by a byte that the guest has. */
 	if (!sent && (probe || st->p.payload_bytes > 0))

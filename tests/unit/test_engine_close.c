@@ -143,6 +143,11 @@ static void test_late(void)
 	CHECK_EQ(1, w.outs.n_pkt, 1);
 	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_NET && w.p.ack == PEER_ISN + 101);
 	CU_ASSERT(w.o.mp.dss.has_ack && !(w.p.flags & TCP_RST));
+	/* DATA_FIN alone asks for it as well. */
+	net(&w, 0, 101, 101, 102, 101, 0, true);
+	CHECK_EQ(1, w.outs.n_pkt, 1);
+	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_NET && w.o.mp.dss.has_ack);
+	CHECK_EQ(1, (uint32_t)w.o.mp.dss.data_ack, (uint32_t)(w.idsn_peer + 102));
 	/* The guest's was lost: its FIN comes again. */
 	guest(&w, TCP_FIN, 101, 102, 0);
 	CU_ASSERT(out(&w, 0) && w.pkt[0].side == ENGINE_GUEST && w.p.ack == GUEST_ISN + 102);

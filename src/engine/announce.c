@@ -55,6 +55,7 @@ bool announce_backup(const struct engine *e, uint8_t path)
 static bool send(struct step *st, struct conn *c, struct subflow *s, struct options_writer *option,
 		 enum reason reason)
 {
+	struct dss d = emit_data_ack(c);
 	struct options_writer w;
 	struct headers h;
 
@@ -67,6 +68,12 @@ static bool send(struct step *st, struct conn *c, struct subflow *s, struct opti
 	if (option->len_bytes > options_room(&w))
 		w.len_bytes = 0;
 	options_put(&w, option->buf, option->len_bytes);
+	/*
+	 * The first segment behind the handshake must have DSS, or the peer falls back (section
+	 * 3.1), and a guest that only listens may not have caused one yet. The window counts from
+	 * the DATA_ACK as well. An ADD_ADDR may leave no room for it.
+	 */
+	dss_encode(&w, &d);
 	return emit_net(st, c, s, &h, &w, NULL, 0, reason);
 }
 

@@ -315,9 +315,9 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		return drop(st, c, REASON_DROP_STATE); /* data behind its own FIN */
 	if (!from_guest_take_ack(c, p))
 		return drop(st, c, REASON_DROP_ACK_BEYOND);
-	if (st->o.has_timestamps) {
-		s->tsval = st->o.tsval;
-	}
+	/* The gate's own clock begins here: not with what was overtaken. */
+	if (st->o.has_timestamps)
+		s->tsval = seq_max(s->tsval, st->o.tsval);
 	if (p->payload_bytes > 0 && seq_lt(c->una_seq, end))
 		reason = data_to_net(st, c, s);
 	else if (p->payload_bytes > 1 && !fin && seq_le(end, c->una_seq))

@@ -255,7 +255,7 @@ static void test_announce(void)
 				crypto_add_addr_hmac(w.key_local, PEER_KEY, a->address_id,
 						     a->family, &a->addr, a->port, hmac);
 				CU_ASSERT(memcmp(hmac, a->hmac, 8) == 0);
-				CU_ASSERT(w.p.payload_bytes == 0 && !w.o.mp.has_dss);
+				CU_ASSERT(w.p.payload_bytes == 0 && !w.o.mp.dss.has_map);
 			}
 			if (n == 0)
 				first = *a;

@@ -29,6 +29,9 @@ static void test_second_down(void)
 	CU_ASSERT_FATAL(join_out(&w, NULL, is_remove_addr) >= 0);
 	CHECK_EQ(0, w.o.mp.remove_addr.n, 1);
 	CHECK_EQ(0, w.o.mp.remove_addr.address_id[0], j.id);
+	/* Without DSS a peer to which this is the first segment behind the handshake falls back. */
+	CU_ASSERT(w.o.mp.has_dss && w.o.mp.dss.has_ack);
+	CHECK_EQ(0, (uint32_t)w.o.mp.dss.data_ack, (uint32_t)(w.idsn_peer + 1));
 	CHECK_EQ(0, join_out(&w, &j, is_any), -1); /* nothing into a path that is down */
 	CHECK_EQ(0, engine_counter(w.e, REASON_SUBFLOW_PATH_DOWN), 1);
 	engine_path_set(w.e, 1, true, NULL);
@@ -38,6 +41,34 @@ static void test_second_down(void)
 	join_complete(&w, &again);
 	CHECK_EQ(1, living(&w), 2);
 	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* The guest's last segment before the second subflow was overtaken: the clock does not go back. */
+static void test_clock(void)
+{
+	struct seg s = {
+		.flags = TCP_ACK, .seq = 201, .ack = 1, .window = 1000, .payload_bytes = 100};
+	struct world w;
+	struct join j;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	options_put_timestamps(&s.w, 205, 7000);
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.reason, REASON_DATA_TO_NET);
+	s.w.len_bytes = 0;
+	s.seq = 101;
+	options_put_timestamps(&s.w, 200, 7000);
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(1, w.r.reason, REASON_DATA_TO_NET);
+	CU_ASSERT(out(&w, 0) && w.o.tsval == 200); /* it is the guest's */
+	join_complete(&w, &j);
+	CU_ASSERT_FATAL(living(&w) == 2);
+	engine_path_set(w.e, 1, false, NULL);
+	world_pass(&w, 1);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_remove_addr) >= 0);
+	CU_ASSERT(seq_le(205, w.o.tsval));
 	world_fini(&w);
 }
 
@@ -405,17 +436,12 @@ static void test_policy(void)
 }
 
 static const struct unit_test tests[] = {
-	{"second path down", test_second_down},
-	{"SYN again", test_syn_again},
-	{"initial path", test_initial},
-	{"routed guest", test_routed},
-	{"last one stays", test_last_stays},
-	{"break before make", test_alone},
-	{"no path for ever", test_alone_for_ever},
-	{"token unknown", test_alone_unknown},
-	{"thresholds", test_thresholds},
-	{"congestion", test_congestion},
-	{"policy", test_policy},
+	{"second path down", test_second_down}, {"clock", test_clock},
+	{"SYN again", test_syn_again},          {"initial path", test_initial},
+	{"routed guest", test_routed},          {"last one stays", test_last_stays},
+	{"break before make", test_alone},      {"no path for ever", test_alone_for_ever},
+	{"token unknown", test_alone_unknown},  {"thresholds", test_thresholds},
+	{"congestion", test_congestion},        {"policy", test_policy},
 };
 
 UNIT_MAIN("engine/paths", tests)

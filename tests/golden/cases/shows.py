@@ -41,7 +41,7 @@ SHOWS = {
     "called-join-refused": (r"net> +S .*\[JOIN\]\n.*>net +R\. .*\[TCPRST\]",),
     "called-join-forged": (r"net> +S .*\[JOIN\]\n.*>net +R\. .*\[TCPRST\]",
                            r"net> +\. .*\[JOIN\]\n.*>net +R.*\[TCPRST\]"),
-    "called-announced": (r">net .*\[ADD_ADDR\]\n(?s:.*)net> .*\[ADD_ADDR\]", *JOIN),
+    "called-announced": (r">net .*\[ADD_ADDR\] \[DSS ack 1\]\n(?s:.*)net> .*\[ADD_ADDR\]", *JOIN),
     "called-half-close": (r"net> .*401@0\+1 FIN\]\n.*>guest +F\.", r"guest> +F\. +20001 ",
                           r">net .*map 20001@0\+1 FIN"),
     "data-both-ways": BOTH_WAYS,

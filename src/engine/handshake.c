@@ -159,12 +159,14 @@ static struct engine_result guest_syn(struct step *st)
 				 .flags = MP_CAPABLE_HMAC_SHA256 |
 					  (e->cfg.checksum ? MP_CAPABLE_CHECKSUM : 0)};
 	enum reason reason = syn_check(st);
+	/* For the guest; its next connection may begin with the same number, in a copy of the
+	 * guest. */
+	bool over = c && c->guest_fin_acked && c->peer_fin_acked;
 
 	if (reason == REASON_DROP_BAD_OPTION)
 		return verdict(ENGINE_DROP, reason, ENGINE_NO_CONN);
 	/* What stands already is not for a new rule to end, and less for a forged SYN. */
-	if (reason != REASON_NONE && c && c->state == CONN_ESTABLISHED &&
-	    !(c->guest_fin_acked && c->peer_fin_acked))
+	if (reason != REASON_NONE && c && c->state == CONN_ESTABLISHED && !over)
 		return challenge(st, c);
 	if (reason != REASON_NONE)
 		return plain(st, reason);
@@ -175,11 +177,11 @@ static struct engine_result guest_syn(struct step *st)
 		return plain(st, REASON_PLAIN_NO_ROOM);
 	options_pad(&w);
 	if (c && (c->state == CONN_SYN_SENT || c->state == CONN_ESTABLISHED) &&
-	    c->guest_isn == st->p.seq) {
+	    c->guest_isn == st->p.seq && !over) {
 		r.conn = conn_index(e, c);
 		return syn_again(st, c, &r, &w);
 	}
-	if (c && c->state == CONN_ESTABLISHED && !(c->guest_fin_acked && c->peer_fin_acked))
+	if (c && c->state == CONN_ESTABLISHED && !over)
 		return challenge(st, c);
 	if (c)
 		conn_free(st, c, REASON_CLOSED_REUSED);

@@ -58,6 +58,33 @@ static void test_guest_first(void)
 	world_fini(&w);
 }
 
+/*
+ * Both have closed, the peer's FIN on the subflow is missing. The guest, set back to a copy of
+ * itself, begins another connection with the very same number: no SYN sent again.
+ */
+static void test_same_isn(void)
+{
+	struct seg s = {.flags = TCP_SYN};
+	struct world w;
+
+	open_world(&w);
+	guest_sends(&w, ENGINE_IN_PLACE, &s);
+	CHECK_EQ(0, w.r.reason, REASON_SYN_MP_CAPABLE); /* while it lives it is one */
+	CHECK_EQ(0, w.outs.n_event, 0);
+	guest(&w, TCP_FIN, 101, 1, 0);
+	net(&w, 0, 1, 101, 102, 1, 0, true);
+	guest(&w, 0, 102, 2, 0);
+	CHECK_EQ(1, engine_counter(w.e, REASON_CLOSED_NORMALLY), 0);
+	guest_sends(&w, ENGINE_IN_PLACE, &s);
+	CHECK_EQ(1, w.r.reason, REASON_SYN_MP_CAPABLE);
+	CHECK_EQ(1, w.outs.n_event, 1);
+	CHECK_EQ(1, w.event[0].reason, REASON_CLOSED_REUSED);
+	world_pass(&w, 400000);
+	CHECK_EQ(2, w.outs.n_pkt, 0); /* no FIN of the old one */
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
 /* The last data came early, then what was missing, then the FIN: all of it was received. */
 static void test_fin_behind_early_data(void)
 {
@@ -394,6 +421,7 @@ static void test_hops(void)
 
 static const struct unit_test tests[] = {
 	{"guest closes first", test_guest_first},
+	{"the same ISN again", test_same_isn},
 	{"peer closes first", test_peer_first},
 	{"late, behind both FINs", test_late},
 	{"a FIN behind early data", test_fin_behind_early_data},

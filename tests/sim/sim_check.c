@@ -460,6 +460,8 @@ void check_event(struct gate *g, const struct engine_event *ev)
 			f->check.broken = true;
 		if (ev->reason == REASON_CLOSED_FIN_TIMEOUT)
 			f->check.gave_up = true;
+		if (ev->reason == REASON_CLOSED_IDLE)
+			f->check.idled = true;
 		if (ev->reason != REASON_CLOSED_REUSED)
 			f->check.closed = true;
 		break;

@@ -63,7 +63,7 @@ struct check_sub {
 
 struct check {
 	/* what is known of the connection */
-	bool converted, plain, fallback, closed, broken, gave_up, keys;
+	bool converted, plain, fallback, closed, broken, gave_up, idled, keys;
 	bool ts, sack, csum, confirmed;
 	unsigned capable_syns;       /* before an answer */
 	bool responder, peer_scales; /* who opened it; its SYN had a window scale */

@@ -132,12 +132,13 @@ static void guest_syn_sent(struct flow *f, const struct seg *s)
 			t->state = TCP_RESET;
 		return;
 	}
-	if (!(s->flags & F_SYN) || !(s->flags & F_ACK))
-		return;
-	if (s->ack != t->iss + 1) {
+	/* RFC 9293 section 3.10.7.3: whoever still has the connection before this one learns it. */
+	if ((s->flags & F_ACK) && s->ack != t->iss + 1) {
 		stray_reset(f->gate, s);
 		return;
 	}
+	if (!(s->flags & F_SYN) || !(s->flags & F_ACK))
+		return;
 	tcp_negotiate(t, s);
 	t->una = s->ack;
 	t->state = TCP_OPEN;

@@ -61,9 +61,38 @@ static void identify(uint8_t *packet)
 	memcpy(packet + 10, &sum, sizeof(sum));
 }
 
+/*
+ * A segment that the persist timer splits at the window keeps its FIN in both parts:
+ * tcp_split_unsent_seg() means to take it off the first, but TCPH_SET_FLAG() only adds. With such a
+ * FIN in mid-stream any connection breaks, so it comes off here. FIN stands on the last data (its
+ * sequence number is snd_lbb then) or alone.
+ */
+static void take_false_fin(uint8_t *packet, unsigned n)
+{
+	uint8_t *tcp = packet + (host.ipv6 ? 40 : 4 * (packet[0] & 15));
+	unsigned bytes = (unsigned)(packet + n - tcp) - 4u * (tcp[12] >> 4);
+	uint32_t seq, csum;
+
+	if (!(tcp[13] & TCP_FIN) || bytes == 0)
+		return;
+	memcpy(&seq, tcp + 4, sizeof(seq));
+	for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
+		if (pcb->local_port != (tcp[0] << 8 | tcp[1]) ||
+		    pcb->remote_port != (tcp[2] << 8 | tcp[3]) ||
+		    lwip_ntohl(seq) + bytes == pcb->snd_lbb)
+			continue;
+		csum = (uint32_t)(tcp[16] << 8 | tcp[17]) + TCP_FIN; /* RFC 1624 */
+		csum += csum >> 16;
+		tcp[13] &= (uint8_t)~TCP_FIN;
+		tcp[16] = (uint8_t)(csum >> 8);
+		tcp[17] = (uint8_t)csum;
+	}
+}
+
 static err_t output(struct pbuf *p)
 {
 	assert(!p->next); /* LWIP_NETIF_TX_SINGLE_PBUF */
+	take_false_fin(p->payload, p->len);
 	if (!host.ipv6)
 		identify(p->payload);
 	host.emit(host.world, p->payload, p->len);

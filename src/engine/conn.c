@@ -93,7 +93,12 @@ void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 	c->reason = (uint8_t)reason;
 	c->reset = reset;
 	claims_conn(st->e, c);
-	deadline_set(st->e, c, st->tick->now_us + (reset ? LINGER_RESET_US : LINGER_US));
+	conn_linger(st, c);
+}
+
+void conn_linger(struct step *st, struct conn *c)
+{
+	deadline_set(st->e, c, st->tick->now_us + (c->reset ? LINGER_RESET_US : LINGER_US));
 }
 
 void conn_reset(struct step *st, struct conn *c, enum reason reason)

@@ -23,6 +23,9 @@ void conn_free(struct step *st, struct conn *c, enum reason reason);
 /* Ends the connection; the record answers what is sent again until the linger time is over. */
 void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason);
 
+/* The linger time of a record that is over begins anew. */
+void conn_linger(struct step *st, struct conn *c);
+
 /* Ends it with a RST to the guest and MP_FASTCLOSE to the peer. */
 void conn_reset(struct step *st, struct conn *c, enum reason reason);
 

@@ -306,6 +306,10 @@ static struct engine_result closed(struct step *st, struct conn *c, struct subfl
 	    (st->o.mp.has_dss && st->o.mp.dss.data_fin)) {
 		receive_bytes(s, st->p.seq, st->p.seq + st->p.payload_bytes, st->p.flags & TCP_FIN);
 		emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_SUBFLOW_OWN);
+		/* RFC 9293 section 3.10.7.4: TIME-WAIT begins anew, the answer may be lost too. */
+		if ((st->p.flags & TCP_FIN) && s->fin_received &&
+		    st->p.seq + st->p.payload_bytes + 1 == s->rcv_nxt)
+			conn_linger(st, c);
 	}
 	return stolen(st, c, REASON_SUBFLOW_OWN);
 }

@@ -76,7 +76,8 @@ bool to_net_waits(struct engine *e, const struct conn *c)
 {
 	const struct multi *m = multi_of(e, c);
 
-	if (m->again != NONE || seq_lt(m->nxt_seq, m->end_seq))
+	/* What lies beyond the peer's window waits for the peer, not for a path. */
+	if (m->again != NONE || seq_lt(m->nxt_seq, seq_min(m->end_seq, c->told_guest_edge_seq)))
 		return true;
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);

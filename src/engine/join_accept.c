@@ -168,10 +168,13 @@ static unsigned half_open(struct engine *e, const struct conn *c, struct subflow
 	return n;
 }
 
-/* What the subflow will need once it is established: better refused now than reset then. */
+/*
+ * What the subflow will need once it is established, besides those that are half open: better
+ * refused now than reset then.
+ */
 static bool memory(const struct engine *e, const struct conn *c)
 {
-	return e->senders.n_used + 2 <= e->senders.n_records &&
+	return e->senders.n_used + e->n_half_joins + 2 <= e->senders.n_records &&
 	       (c->multi != NONE || e->multis.n_used < e->multis.n_records);
 }
 
@@ -398,7 +401,7 @@ static enum reason third_ack(struct step *st, struct conn *c, struct subflow *s)
 		s->syn_rtt_us = (uint32_t)(st->tick->now_us - s->ts_since_us);
 	room = c->multi == NONE ? multi_new(st, c) : multi_add(st, c, s);
 	if (!room)
-		return refuse_ack(st, c, s, MP_TCPRST_RESOURCES, REASON_DROP_NO_PAYLOAD_MEMORY);
+		return refuse_ack(st, c, s, MP_TCPRST_RESOURCES, REASON_JOIN_MEMORY);
 	c->confirmed = true; /* the peer can only know our token and key from us */
 	c->alone_at_us = 0;
 	subflow_event(st, c, s, REASON_JOIN_ACCEPTED);

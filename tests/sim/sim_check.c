@@ -268,7 +268,7 @@ static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
 		return;
 	/* Refused by RST: more at once than are let in, or too late. */
 	if (r->reason == REASON_JOIN_LIMIT || r->reason == REASON_JOIN_NOT_OPEN ||
-	    r->reason == REASON_JOIN_WITHDRAWN)
+	    r->reason == REASON_JOIN_WITHDRAWN || r->reason == REASON_JOIN_MEMORY)
 		return;
 	sim_fail(g->w, "a packet was dropped on clean links: %s",
 		 reason_name((enum reason)r->reason));

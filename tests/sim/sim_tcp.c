@@ -224,8 +224,12 @@ static void grow(struct tcp *t, uint32_t bytes)
 {
 	if (t->recovering)
 		return;
-	/* Links whose queues have no end would let the window grow for ever: what HyStart sees. */
-	if (t->w->sc.multi && t->no_edge_check && t->srtt_us > 2 * t->min_rtt_us + DELAY_SLACK_US)
+	/*
+	 * Links whose queues have no end would let the window grow for ever: what HyStart sees. It
+	 * looks from 16 segments on: a delayed acknowledgement for each one is no queue.
+	 */
+	if (t->w->sc.multi && t->no_edge_check && t->cwnd >= 16u * t->mss &&
+	    t->srtt_us > 2 * t->min_rtt_us + DELAY_SLACK_US)
 		return;
 	if (t->cwnd < t->ssthresh)
 		t->cwnd += bytes;

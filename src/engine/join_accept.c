@@ -19,10 +19,10 @@
  *     untouched. It is refused at once where nobody else can be meant: at an address and port
  *     where a connection to a guest was converted before (`endpoint`: the host routes or translates
  *     it to the guest), or in the port range of the gate's own subflows. Elsewhere it walks the
- * host's road, past its firewall and translation; where that ends at the host itself and no socket
- * awaits a SYN, it is refused there (join_accept_unwanted()), so that an address that was announced
- * answers as it should. J3  HMACs are compared in constant time; sequence numbers and nonces are
- * random.
+ *     host's road, past its firewall and translation; where that ends at the host itself and no
+ *     socket awaits a SYN, it is refused there (join_accept_unwanted()), so that an address that
+ *     was announced answers as it should.
+ * J3  HMACs are compared in constant time; sequence numbers and nonces are random.
  */
 #include "engine/join_accept.h"
 
@@ -116,15 +116,20 @@ static bool port_ours(const struct engine *e, uint16_t port)
 	return e->cfg.port_max && port >= e->cfg.port_min && port <= e->cfg.port_max;
 }
 
+bool join_accept_own_place(const struct engine *e, const struct flow_tuple *net)
+{
+	uint8_t path;
+
+	return port_ours(e, net->src_port) && path_address(e, net, &path);
+}
+
 /* J2. `t`: gate first. */
 static bool nobody_elses(const struct step *st, const struct flow_tuple *t)
 {
 	uint64_t tag = endpoint_tag(st->e, &t->src, t->src_port);
 	const struct endpoint *x = endpoint_slot(st->e, tag);
-	uint8_t path;
 
-	return (x->tag == tag && st->tick->now_us < x->until_us) ||
-	       (port_ours(st->e, t->src_port) && path_address(st->e, t, &path));
+	return (x->tag == tag && st->tick->now_us < x->until_us) || join_accept_own_place(st->e, t);
 }
 
 bool join_accept_stray(struct step *st)

@@ -31,6 +31,9 @@ void join_accept_timeout(struct step *st, struct conn *c, struct subflow *s);
  */
 void join_accept_endpoint(struct engine *e, const struct flow_tuple *net, uint64_t now_us);
 
+/* Is this (gate first) where only subflows of the gate's own are: a path's address, their ports? */
+bool join_accept_own_place(const struct engine *e, const struct flow_tuple *net);
+
 /*
  * Is a segment in mid-connection that belongs to no subflow one of a subflow that is forgotten? It
  * has an MPTCP option (st->o is decoded) and comes where nobody else's connection can be; neither

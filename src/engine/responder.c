@@ -10,11 +10,12 @@
  * ours: what was never proved is never converted.
  *
  * R1  Until the third ACK the claim is HALF: the daemon sees the packets, but none waits for it
- * (with the daemon dead they pass, and the connection is plain). R2  Records in SYN_RECEIVED or
- * SYNACK_SENT are at most 1/HALF_OPEN_SHARE of all, and live HALF_OPEN_US beyond the last SYN or
- * SYN/ACK. A flood of SYNs fills this share and no more; at the bound new connections stay plain,
- * with their SYN untouched, and are counted. R3  The guest may use SYN cookies: nothing here
- * depends on its state, and a SYN/ACK with another sequence number replaces the one before.
+ *     (with the daemon dead they pass, and the connection is plain).
+ * R2  Records in SYN_RECEIVED or SYNACK_SENT are at most 1/HALF_OPEN_SHARE of all, and live
+ *     HALF_OPEN_US beyond the last SYN or SYN/ACK. A flood of SYNs fills this share and no more;
+ *     at the bound new connections stay plain, with their SYN untouched, and are counted.
+ * R3  The guest may use SYN cookies: nothing here depends on its state, and a SYN/ACK with another
+ *     sequence number replaces the one before.
  */
 #include "engine/responder.h"
 

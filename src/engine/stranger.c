@@ -9,20 +9,13 @@
 #include "engine/flow_table.h"
 #include "engine/join_accept.h"
 
-/* For a subflow of ours that is gone: an address of a path and a port of our range. */
-static bool ours(const struct step *st)
+/* For a subflow of the gate that is gone. */
+static bool ours(struct step *st)
 {
-	const struct engine_cfg *cfg = &st->e->cfg;
-	const struct flow_tuple *t = &st->p.tuple;
+	struct flow_tuple net = flow_tuple_reverse(&st->p.tuple);
 
-	if (st->in->from != ENGINE_NET || t->dst_port < cfg->port_min ||
-	    t->dst_port > cfg->port_max)
-		return false;
-	for (unsigned i = 0; i < cfg->n_paths; i++)
-		if (ip_addr_equal(&t->dst, t->family == FLOW_IPV4 ? &cfg->path[i].addr4
-								  : &cfg->path[i].addr6))
-			return true;
-	return false;
+	return st->in->from == ENGINE_NET &&
+	       (join_accept_own_place(st->e, &net) || join_accept_stray(st));
 }
 
 /* It names itself as the other end of a connection of ours would. */
@@ -54,12 +47,14 @@ struct engine_result stranger(struct step *st)
 
 	if (wrong_side(st))
 		return verdict(ENGINE_DROP, REASON_DROP_WRONG_SIDE, ENGINE_NO_CONN);
+	/* Half when it was queued: meanwhile something before it made the connection plain (R1). */
+	if (st->in->mark_half)
+		return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
 	if (st->in->from == ENGINE_NET)
 		options_decode(&st->o, st->p.options, st->p.options_bytes, st->p.flags & TCP_SYN,
 			       st->p.flags & TCP_ACK, st->p.payload_bytes > 0);
 	/* The host's kernel is not asked: it knows nothing of the port (I6). */
-	if (ours(st) || (st->in->from == ENGINE_NET && join_accept_stray(st)) ||
-	    (st->in->mark_converted && claims_forgotten(st->e, &st->p.tuple)))
+	if (ours(st) || (st->in->mark_converted && claims_forgotten(st->e, &st->p.tuple)))
 		return nobodys(st, &gone, REASON_DROP_NO_SUBFLOW);
 	if (st->in->mark_converted && !(st->p.flags & TCP_SYN))
 		return nobodys(st, st->o.mp.any ? &gone : NULL, REASON_DROP_ORPHAN);

@@ -312,6 +312,33 @@ static void test_third_ack(void)
 	}
 }
 
+/*
+ * What was queued behind a third ACK that makes the connection plain goes on, although this is a
+ * place where the gate has had connections: the client learns only now, and would be reset.
+ */
+static void test_queued_behind_plain(void)
+{
+	struct seg bare = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+	struct world w;
+
+	inbound_open(&w, FLOW_IPV4);
+	w.guest.dst_port++;
+	w.net.dst_port++;
+	w.mark_half = true;
+	client_syn(&w, "1e040101");
+	guest_synack(&w);
+	net_sends(&w, ENGINE_STEAL, &bare);
+	CHECK_EQ(0, w.r.reason, REASON_FALLBACK_THIRD_ACK);
+	client_acks(&w, w.key_local, 100);
+	CHECK_EQ(0, w.r.verdict, ENGINE_ACCEPT);
+	CHECK_EQ(0, w.r.reason, REASON_PLAIN_UNKNOWN);
+	CHECK_EQ(0, w.outs.n_pkt, 0);
+	w.mark_half = false; /* of an older connection, which the gate has forgotten */
+	client_acks(&w, w.key_local, 100);
+	CHECK_EQ(1, w.r.reason, REASON_DROP_NO_SUBFLOW);
+	world_fini(&w);
+}
+
 /* The first data after a good third ACK has no mapping: something removes options. */
 static void test_first_data_stripped(void)
 {
@@ -337,6 +364,7 @@ static const struct unit_test tests[] = {
 	{"plain retry, answered", test_retries_answered},
 	{"third ACKs", test_third_ack},
 	{"first data without options", test_first_data_stripped},
+	{"what was queued behind a plain third ACK", test_queued_behind_plain},
 };
 
 UNIT_MAIN("engine/responder", tests)

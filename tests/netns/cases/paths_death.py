@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Links that die, flap and return while data move: nothing is lost, nobody waits for ever."""
-from lib import move
 from lib.case import case, expect
 from lib.multi import ENDED_SUBFLOWS, Transfer, link_down, link_up, wait_usable
 
@@ -123,6 +122,5 @@ def concurrent(ctx):
     ctx.links("a dead")
     transfer.result(allow=ENDED_SUBFLOWS, timeout_s=60)
     ctx.links("a up")
-    counters = move.ServerCounters(ctx.server)
-    ctx.converted("--send 1000", "--send 1000", connections=5)
-    counters.check_mptcp(5)
+    # those before still close what they had on a
+    ctx.converted("--send 1000", "--send 1000", connections=5, allow=ENDED_SUBFLOWS)

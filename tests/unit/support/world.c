@@ -66,7 +66,8 @@ void raw_sends(struct world *w, enum engine_side from, enum engine_hook hook, co
 				.len_bytes = len_bytes,
 				.from = (uint8_t)from,
 				.hook = (uint8_t)hook,
-				.csum_trusted = csum_trusted};
+				.csum_trusted = csum_trusted,
+				.mark_half = w->mark_half};
 
 	fresh(w);
 	w->tick.now_us += 10;

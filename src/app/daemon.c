@@ -278,12 +278,12 @@ static void end(struct daemon *d)
 
 static uint64_t wait_us(const struct daemon *d, uint64_t now_us)
 {
-	uint64_t at_us = engine_deadline_us(d->engine);
+	uint64_t at_us = engine_deadline_us(d->engine), later_us = daemon_later_us(d);
 
 	if (d->again_at_us < at_us)
 		at_us = d->again_at_us;
-	if (daemon_later_us(d) < at_us)
-		at_us = daemon_later_us(d);
+	if (later_us < at_us)
+		at_us = later_us;
 	if (at_us == UINT64_MAX)
 		return UINT64_MAX;
 	return at_us > now_us ? at_us - now_us : 0;
@@ -316,7 +316,6 @@ static struct daemon *new (const struct config *cfg)
 	d->cfg = cfg;
 	d->state_fd = d->signals = d->monitor = d->loop.epoll = -1;
 	d->again_at_us = UINT64_MAX;
-	d->later_at_us = 0;
 	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++)
 		d->path_tun[i].fd = -1;
 	for (unsigned i = 0; i < CONFIG_GUESTS_MAX; i++)

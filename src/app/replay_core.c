@@ -411,7 +411,7 @@ static bool walk(struct replay *r, struct engine_pkt *in, const struct replay_pa
 					  .flags = p->flags,
 					  .options = p->options,
 					  .mptcp = p->mptcp};
-	bool forwarded = own && claimed_forwarded(&s), on = true;
+	bool forwarded = own && claimed_forwarded(&s), on;
 	uint32_t mark = 0;
 
 	if (p->tcp)
@@ -423,13 +423,11 @@ static bool walk(struct replay *r, struct engine_pkt *in, const struct replay_pa
 		in->mark_converted = mark == STEER_CONVERTED;
 		in->mark_half = mark == STEER_HALF;
 		on = show(r, in, !forwarded);
-		if (!on || !forwarded) {
-			if (on)
-				pass(r, in, p, in->path);
-			deliver(r);
-			return true;
-		}
+		if (on && !forwarded)
+			pass(r, in, p, in->path);
 		deliver(r);
+		if (!on || !forwarded)
+			return true;
 	}
 	if (!forwarded)
 		return false;

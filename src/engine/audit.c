@@ -5,12 +5,11 @@
  */
 #include "base/heap.h"
 #include "base/seq.h"
+#include "engine/conn.h"
 #include "engine/kept.h"
 #include "engine/multi.h"
 #include "engine/responder.h"
 #include "engine/state.h"
-
-#define STEP_US 500 /* what is due and could not be done is tried again so soon (conn.c) */
 
 /* What of the pools hangs on the connections; compared with what the pools gave out. */
 struct tally {
@@ -185,7 +184,7 @@ const char *engine_audit_timers(const struct engine *e, uint64_t now_us)
 		if (missing)
 			return missing;
 		at_us = multi_deadline_us((struct engine *)(uintptr_t)e, c);
-		if (deadline_us(e, i) > at_us && deadline_us(e, i) > now_us + STEP_US)
+		if (deadline_us(e, i) > at_us && deadline_us(e, i) > now_us + CONN_STEP_US)
 			return "what is due before the connection's deadline";
 	}
 	return NULL;

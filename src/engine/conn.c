@@ -16,7 +16,6 @@
 #include "engine/responder.h"
 
 #define SYN_TIMEOUT_US (130ull * 1000000)
-#define STEP_US 500
 #define IDLE_TIMEOUT_US (5ull * 86400 * 1000000) /* as nf_conntrack */
 
 static uint64_t idle_us(const struct engine *e)
@@ -179,7 +178,7 @@ static bool subflows_timeout(struct step *st, struct conn *c)
  */
 static uint64_t overdue_us(const struct step *st, const struct conn *c)
 {
-	uint64_t at_us = st->tick->now_us + STEP_US,
+	uint64_t at_us = st->tick->now_us + CONN_STEP_US,
 		 set_us = deadline_us(st->e, conn_index(st->e, c));
 
 	return st->in && set_us < at_us ? set_us : at_us;

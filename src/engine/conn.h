@@ -23,6 +23,8 @@ void conn_free(struct step *st, struct conn *c, enum reason reason);
 /* Ends the connection; the record answers what is sent again until the linger time is over. */
 void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason);
 
+#define CONN_STEP_US 500 /* what is due and could not be done is tried again so soon */
+
 /* The linger time of a record that is over begins anew. */
 void conn_linger(struct step *st, struct conn *c);
 

@@ -44,7 +44,7 @@ uint32_t deadline_first(const struct engine *e)
 	return heap_first(&h);
 }
 
-uint64_t engine_deadline_us(const struct engine *e)
+uint64_t deadline_first_us(const struct engine *e)
 {
 	struct heap h = heap_of(e);
 

@@ -379,19 +379,16 @@ struct engine_result engine_translation(struct engine *e, conn_ref conn,
 	return r;
 }
 
-/* Not by engine_deadline_us(): who records captures shows the caller another clock there. */
-static bool due(const struct engine *e, uint64_t now_us)
+uint64_t engine_deadline_us(const struct engine *e)
 {
-	uint32_t i = deadline_first(e);
-
-	return i != NONE && deadline_us(e, i) <= now_us;
+	return deadline_first_us(e);
 }
 
 void engine_timeout(struct engine *e, struct engine_tick *tick, struct engine_outs *outs)
 {
 	struct step st = {.e = e, .tick = tick, .outs = outs};
 
-	while (due(e, tick->now_us) && emit_room(&st, 2) && !claims_full(e))
+	while (deadline_first_us(e) <= tick->now_us && emit_room(&st, 2) && !claims_full(e))
 		conn_timeout(&st, conn_at(e, deadline_first(e)));
 }
 

@@ -347,8 +347,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 			fin_to_net(st, c, s);
 		reason = REASON_FIN_TO_NET;
 	} else if (fin && reason == REASON_NONE) {
-		/* The last acknowledgement did not reach the guest, and the peer has no more to
-		 * say. */
+		/* It did not hear of our last acknowledgement, and the peer says no more. */
 		if (c->guest_fin_acked && c->peer_fin_acked)
 			emit_ack_guest(st, c, s);
 		reason = ack_to_net(st, c, s);

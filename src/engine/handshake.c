@@ -159,8 +159,7 @@ static struct engine_result guest_syn(struct step *st)
 				 .flags = MP_CAPABLE_HMAC_SHA256 |
 					  (e->cfg.checksum ? MP_CAPABLE_CHECKSUM : 0)};
 	enum reason reason = syn_check(st);
-	/* For the guest; its next connection may begin with the same number, in a copy of the
-	 * guest. */
+	/* For the guest: its next connection, of a copy of it, may begin with the same number. */
 	bool over = c && c->guest_fin_acked && c->peer_fin_acked;
 
 	if (reason == REASON_DROP_BAD_OPTION)

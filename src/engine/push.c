@@ -305,7 +305,6 @@ static struct txseg *first_missing(struct engine *e, const struct conn *c, uint3
 
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
-
 		const struct sender *x = s->sender == NONE ? NULL : sender_at(e, s->sender);
 
 		for (uint32_t i = x ? x->head : NONE; i != NONE; i = txseg_at(e, i)->next) {

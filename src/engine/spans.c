@@ -19,13 +19,17 @@ static struct span_list *list_at(struct engine *e, uint32_t i)
 
 _Static_assert(sizeof(struct span_list) <= sizeof(struct span), "one pool for both");
 
-/* The last span that begins at or before seq; NONE: all begin behind it. */
-static uint32_t floor_of(struct engine *e, uint32_t list, uint32_t seq, uint32_t *steps)
+/* The last span that begins at or before seq, after so many steps; NONE: there is none. */
+static uint32_t walk(struct engine *e, uint32_t list, uint32_t seq, uint32_t *steps)
 {
-	struct span_list *l = list_at(e, list);
-	uint32_t at = l->first, next;
+	struct span_list *l;
+	uint32_t at, next;
 
 	*steps = 0;
+	if (list == NONE)
+		return NONE;
+	l = list_at(e, list);
+	at = l->first;
 	if (seq_le(span_at(e, l->last)->start, seq))
 		return l->last;
 	if (seq_lt(seq, span_at(e, at)->start))
@@ -38,6 +42,13 @@ static uint32_t floor_of(struct engine *e, uint32_t list, uint32_t seq, uint32_t
 	}
 	l->cursor = at;
 	return at;
+}
+
+static uint32_t floor_of(struct engine *e, uint32_t list, uint32_t seq)
+{
+	uint32_t steps;
+
+	return walk(e, list, seq, &steps);
 }
 
 /* A list with one span. */
@@ -86,14 +97,14 @@ static bool insert(struct engine *e, struct span_list *l, uint32_t before, uint3
 
 bool spans_add(struct engine *e, uint32_t *list, uint32_t start, uint32_t end)
 {
-	uint32_t at, next, steps;
+	uint32_t at, next;
 	struct span_list *l;
 	struct span *x;
 
 	if (*list == NONE)
 		return begin(e, list, start, end);
 	l = list_at(e, *list);
-	at = floor_of(e, *list, start, &steps);
+	at = floor_of(e, *list, start);
 	if (at == NONE || seq_lt(span_at(e, at)->end, start)) {
 		next = at == NONE ? l->first : span_at(e, at)->next;
 		if (next == NONE || seq_lt(end, span_at(e, next)->start))
@@ -195,7 +206,7 @@ const struct span *spans_at(struct engine *e, uint32_t at)
 
 bool spans_find(struct engine *e, uint32_t list, uint32_t seq, uint32_t *start, uint32_t *end)
 {
-	uint32_t steps, at = list == NONE ? NONE : floor_of(e, list, seq, &steps);
+	uint32_t at = floor_of(e, list, seq);
 
 	if (at == NONE || seq_le(span_at(e, at)->end, seq))
 		return false;
@@ -206,12 +217,10 @@ bool spans_find(struct engine *e, uint32_t list, uint32_t seq, uint32_t *start, 
 
 bool spans_above(struct engine *e, uint32_t list, uint32_t seq, uint32_t *start, uint32_t *end)
 {
-	uint32_t steps, at = list == NONE ? NONE : floor_of(e, list, seq, &steps);
+	uint32_t at = floor_of(e, list, seq);
 
-	if (list == NONE)
-		return false;
 	if (at == NONE)
-		at = list_at(e, list)->first;
+		at = spans_begin(e, list);
 	else if (seq_le(span_at(e, at)->end, seq))
 		at = span_at(e, at)->next;
 	if (at == NONE)
@@ -223,17 +232,16 @@ bool spans_above(struct engine *e, uint32_t list, uint32_t seq, uint32_t *start,
 
 bool spans_overlap(struct engine *e, uint32_t list, uint32_t start, uint32_t end)
 {
-	uint32_t steps, at = list == NONE ? NONE : floor_of(e, list, end - 1, &steps);
+	uint32_t at = floor_of(e, list, end - 1);
 
 	return at != NONE && seq_lt(start, span_at(e, at)->end);
 }
 
 uint32_t spans_steps(struct engine *e, uint32_t list, uint32_t seq)
 {
-	uint32_t steps = 0;
+	uint32_t steps;
 
-	if (list != NONE)
-		floor_of(e, list, seq, &steps);
+	walk(e, list, seq, &steps);
 	return steps;
 }
 

@@ -360,5 +360,6 @@ void deadlines_init(struct engine *e);
 void deadline_set(struct engine *e, const struct conn *c, uint64_t at_us);
 uint64_t deadline_us(const struct engine *e, uint32_t conn);
 uint32_t deadline_first(const struct engine *e); /* index of the connection due next, or NONE */
+uint64_t deadline_first_us(const struct engine *e);
 
 #endif

@@ -120,6 +120,16 @@ static inline void open_bench(struct bench *b, bool both)
 		net_sends(&b->w, ENGINE_STEAL, &rst);
 }
 
+/* One subflow; the second is asked for after so many bytes. */
+static inline void open_single(struct bench *b, uint64_t after_bytes)
+{
+	memset(b, 0, sizeof(*b));
+	joins_init(&b->w, FLOW_IPV4);
+	b->w.cfg.after_bytes = after_bytes;
+	CU_ASSERT_FATAL(!joins_open(&b->w, &b->j));
+	b->seq = 101;
+}
+
 /* A round trip passes; what is paced goes meanwhile. How much that was. */
 static inline uint32_t pass_rtt(struct bench *b)
 {

@@ -127,11 +127,7 @@ static void test_before_the_handover(void)
 	struct icmp_too_big got;
 	struct bench b;
 
-	memset(&b, 0, sizeof(b));
-	joins_init(&b.w, FLOW_IPV4);
-	b.w.cfg.after_bytes = 2000;
-	CU_ASSERT_FATAL(!joins_open(&b.w, &b.j));
-	b.seq = 101;
+	open_single(&b, 2000);
 	guest_writes(&b, 1400);
 	guest_writes(&b, 1400);
 	CU_ASSERT_FATAL(joins_find(&b.w, &b.j, 1) == 1);

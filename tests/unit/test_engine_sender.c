@@ -125,11 +125,7 @@ static void test_handover(void)
 	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 101, .window = 1000};
 	struct bench b;
 
-	memset(&b, 0, sizeof(b));
-	joins_init(&b.w, FLOW_IPV4);
-	b.w.cfg.after_bytes = 28000;
-	CU_ASSERT_FATAL(!joins_open(&b.w, &b.j));
-	b.seq = 101;
+	open_single(&b, 28000);
 	for (unsigned i = 0; i < 20; i++) {
 		guest_writes(&b, 1400);
 		CHECK_EQ(i, b.n, 1);

@@ -34,8 +34,11 @@ enum reason fallback_check(struct step *st, struct conn *c)
 	}
 	if (c->failing || c->infinite)
 		return c->failing ? REASON_FALLBACK_CHECKSUM : REASON_FALLBACK_MP_FAIL;
-	/* REMOVE_ADDR and MP_PRIO may come without DSS: nothing removes options there. */
-	if (m->has_fail || (c->confirmed && (m->has_remove_addr || m->has_prio)))
+	/*
+	 * REMOVE_ADDR and MP_PRIO may come without DSS: nothing removes options there. As first
+	 * words that we hear (what was before them got lost): nobody says them who has fallen back.
+	 */
+	if (m->has_fail || m->has_remove_addr || m->has_prio)
 		return REASON_NONE;
 	/* A responder has seen the keys in the third ACK; this one acknowledges nothing new. */
 	if (!c->confirmed && c->responder && p->payload_bytes == 0 &&

@@ -122,15 +122,23 @@ static void test_mp_fail(void)
 	world_fini(&w);
 }
 
-/* Words about addresses and priorities have no DSS; they are no sign that something removes it. */
-static void test_signals(void)
+/*
+ * Words about addresses and priorities have no DSS; they are no sign that something removes it,
+ * not even where they are the first that is heard of the peer (its first DSS was lost).
+ */
+static void signals(bool opened)
 {
 	/* REMOVE_ADDR of ids 2 and 3, MP_PRIO with B */
 	static const char *const words[] = {"1e05 40 02 03 01 01 01", "1e03 51 01"};
 	struct world w;
 
-	open_world(&w);
-	guest(&w, 0, 101, 1, 100);
+	world_init(&w, FLOW_IPV4);
+	world_start(&w);
+	if (opened)
+		world_open(&w);
+	else
+		world_handshake(&w);
+	guest(&w, 0, opened ? 101 : 1, 1, 100);
 	for (unsigned i = 0; i < 8; i++) {
 		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 101, .window = 1000};
 
@@ -141,6 +149,12 @@ static void test_signals(void)
 		CHECK_EQ(i, engine_counter(w.e, REASON_FALLBACK_FIRST_ACK), 0);
 	}
 	world_fini(&w);
+}
+
+static void test_signals(void)
+{
+	signals(true);
+	signals(false);
 }
 
 /* Three acknowledgements of data in a row without DSS: something began to remove options. */

@@ -6,6 +6,7 @@
 #include "engine/ack_guest.h"
 #include "engine/addresses.h"
 #include "engine/conn.h"
+#include "engine/data_ack.h"
 #include "engine/emit.h"
 #include "engine/from_guest.h"
 #include "engine/from_net.h"
@@ -173,6 +174,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 		subflow_fin(st, c, s);
 	if (probe || fin_again)
 		multi_ack(st, c, s, 0);
+	data_ack_again(st, c, s);
 	/* Linux asks by a byte that the guest has. */
 	if (!sent && (probe || st->p.payload_bytes > 0))
 		ask_guest(st, c);

@@ -7,6 +7,7 @@
 #include "base/seq.h"
 #include "engine/addresses.h"
 #include "engine/conn.h"
+#include "engine/data_ack.h"
 #include "engine/emit.h"
 #include "engine/guest_sender.h"
 #include "engine/multi.h"
@@ -18,8 +19,6 @@
 #include "engine/kept.h"
 
 #define ACK_DELAY_US 1500u /* for the guest's own ACK to come along */
-#define SAME_ACKS_MAX 1    /* twice the same is no loss yet */
-#define QUIET_US 20000u
 #define RX_SHARE_MIN_BYTES 65536u
 #define ALTERED_MAX 2
 
@@ -63,60 +62,6 @@ void to_guest_timeout(struct step *st, struct conn *c)
 	guest_sender_timeout(st, c);
 }
 
-/*
- * A peer without SACK takes the third acknowledgement in a row that says the same for a loss (RFC
- * 5681 section 3.2) if it has data in flight on the subflow. What tells nothing but a DATA_ACK says
- * the same. Has it none in flight any more?
- */
-static bool quiet(const struct step *st, const struct subflow *s, const struct sender *x)
-{
-	return s->data_us + QUIET_US + 2ull * x->srtt_us <= st->tick->now_us;
-}
-
-static bool harmless(struct step *st, struct conn *c, struct subflow *s)
-{
-	const struct sender *x = s->sender == NONE ? NULL : sender_at(st->e, s->sender);
-
-	if (s->state != SUBFLOW_ESTABLISHED || !x)
-		return false;
-	return s->sack || x->told_ack != to_guest_ack_ssn(st->e, c, s) ||
-	       x->n_same_ack < SAME_ACKS_MAX || quiet(st, s, x);
-}
-
-static bool answers(struct engine *e, const struct subflow *s)
-{
-	return s->sender == NONE || !sender_at(e, s->sender)->stale;
-}
-
-/*
- * Nothing but a DATA_ACK or a window is to be told: on a subflow where that is not misunderstood,
- * and if there is one, where what was sent last was heard.
- */
-static void data_ack(struct step *st, struct conn *c)
-{
-	struct engine *e = st->e;
-	struct subflow *last = subflow_at(e, multi_of(e, c)->last_from), *s = NULL;
-
-	if (last->conn != conn_index(e, c) || last->state != SUBFLOW_ESTABLISHED)
-		return;
-	if (harmless(st, c, last) && answers(e, last))
-		s = last;
-	for (uint32_t k = c->subflow; k != NONE && !s; k = subflow_at(e, k)->next)
-		if (!subflow_at(e, k)->leaving && answers(e, subflow_at(e, k)) &&
-		    harmless(st, c, subflow_at(e, k)))
-			s = subflow_at(e, k);
-	if (!s && harmless(st, c, last))
-		s = last;
-	if (s) {
-		multi_ack(st, c, s, 0);
-		return;
-	}
-	/* With the next data's acknowledgement, or when none comes. */
-	last->ack_pending = true;
-	last->ack_at_us = st->tick->now_us + QUIET_US +
-			  (last->sender == NONE ? 0 : sender_at(e, last->sender)->srtt_us);
-}
-
 void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uint32_t old_edge_seq)
 {
 	struct engine *e = st->e;
@@ -143,7 +88,7 @@ void to_guest_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, uin
 		told = true;
 	}
 	if (!told)
-		data_ack(st, c);
+		data_ack_tell(st, c);
 }
 
 /* A piece below the hand-over point: straight to the guest, which sorts it (W3). */

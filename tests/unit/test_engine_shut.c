@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test_engine_shut.c - several subflows, and a window that is shut: whoever waits for room asks,
- * and the gate asks on, since the word that there is room may have been lost before it.
+ * and the gate asks on, since the word that there is room may have been lost before it. And a
+ * DATA_ACK that is never heard where it is told.
  */
 #include "joins.h"
 #include "unit.h"
@@ -135,10 +136,42 @@ static void test_peer_shut(void)
 	world_fini(&w);
 }
 
+/*
+ * A middlebox removes the DATA_ACKs of the joined subflow, where all data comes: the peer sends
+ * again what it was told there, and is told on the other one.
+ */
+static void test_data_ack_unheard(void)
+{
+	struct world w;
+	struct join j;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	join_complete(&w, &j);
+	CU_ASSERT_FATAL(living(&w) == 2);
+	/* New data; the same at once, as who sends everything twice does; and after a while. */
+	for (unsigned i = 0; i < 3; i++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1 + 100 * i, .ack = 1, .window = 1000};
+
+		s.payload_bytes = 100;
+		put_peer_map(&w, &s.w, 101, 1, s.seq, 100, false);
+		join_sends(&w, &j, &s);
+		CHECK_ROW(i, (join_out(&w, NULL, is_any) >= 0) == (i == 2));
+		if (i == 2)
+			CHECK_EQ(i, w.o.mp.dss.data_ack, w.idsn_peer + 101);
+		s = (struct seg){.flags = TCP_ACK, .seq = 101, .ack = 101, .window = 1000};
+		guest_sends(&w, ENGINE_STEAL, &s);
+		CHECK_ROW(i, (join_out(&w, &j, is_any) >= 0) == (i == 0));
+		world_pass(&w, i ? 300000 : 2000);
+	}
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"keepalive", test_keepalive},
 	{"the guest's window", test_guest_shut},
 	{"the peer's window", test_peer_shut},
+	{"a DATA_ACK that is not heard", test_data_ack_unheard},
 };
 
 UNIT_MAIN("engine/shut", tests)

@@ -126,7 +126,7 @@ MUTATIONS = [
      "\tif (bytes > KEPT_MAX_BYTES)\n\t\tbytes = KEPT_MAX_BYTES;", "\tbytes = KEPT_MAX_BYTES;"),
     ("guest-holes-not-filled", "guest_sender.c", "\t\tfill(st, c, 2 * mss);",
      "\t\tfill(st, c, 0);"),
-    ("data-acks-as-duplicates", "to_guest.c",
+    ("data-acks-as-duplicates", "data_ack.c",
      "\tif (harmless(st, c, last) && answers(e, last))\n\t\ts = last;", "\ts = last;"),
     ("guest-timer-never-doubles", "guest_sender.c", "\tus <<= g->n_rto < 6 ? g->n_rto : 6;\n",
      ""),

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "sim_gate.h"
 #include "sim_link.h"
 #include "sim_options.h"
 
@@ -310,6 +311,27 @@ static void out(struct box *b, struct link *l, struct pkt *p)
 	put_all(l, p);
 }
 
+/*
+ * A box that meddles with joined subflows alone: should a connection begin on its path, because
+ * the first path was away, what it began on is left as it is.
+ */
+static bool spares(const struct box *b, const struct seg *s)
+{
+	const struct scenario *sc = &b->w->sc;
+	const struct flow_tuple back = flow_tuple_reverse(&s->tuple);
+
+	if (!sc->alters_joined && !sc->strips_joined && !b->script->rebind_after)
+		return false;
+	for (unsigned i = 0; i < sc->n_flows; i++) {
+		const struct conntrack *ct = &b->w->gate[0]->ct[i];
+
+		if (ct->known &&
+		    (flow_tuple_equal(&ct->net, &s->tuple) || flow_tuple_equal(&ct->net, &back)))
+			return true;
+	}
+	return false;
+}
+
 void box_pass(struct box *b, struct link *l, struct pkt *p)
 {
 	struct pkt *next;
@@ -323,7 +345,7 @@ void box_pass(struct box *b, struct link *l, struct pkt *p)
 		p->next = NULL;
 		b->n_packets[!l->to_net]++;
 		/* What a link before it has damaged it must not make good by a new checksum. */
-		if (!seg_head(&s, p->data, p->len_bytes) || p->corrupted) {
+		if (!seg_head(&s, p->data, p->len_bytes) || p->corrupted || spares(b, &s)) {
 			put_all(l, p);
 			continue;
 		}

@@ -256,8 +256,8 @@ static void check_syn_ack(struct gate *g, struct flow *f, const struct seg *was,
 	f->check.converted |= converted;
 }
 
-static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
-		       const struct engine_result *r)
+static void check_drop(struct gate *g, struct flow *f, const struct check_sub *b,
+		       const struct pkt *p, const struct engine_result *r)
 {
 	const struct scenario *sc = &g->w->sc;
 
@@ -265,6 +265,9 @@ static void check_drop(struct gate *g, struct flow *f, const struct pkt *p,
 		return;
 	/* The connection closes while a join of it is still under way. */
 	if (r->reason == REASON_DROP_NO_SUBFLOW && f->check.n_sub > 1)
+		return;
+	/* It crossed with the RST by which the gate had ended the subflow. */
+	if (r->reason == REASON_DROP_ORPHAN && b && b->state == CHECK_GONE)
 		return;
 	/* Refused by RST: more at once than are let in, or too late. */
 	if (r->reason == REASON_JOIN_LIMIT || r->reason == REASON_JOIN_NOT_OPEN ||
@@ -282,8 +285,8 @@ void check_unclaimed(struct gate *g, const struct flow *f, uint8_t flags)
 		sim_fail(g->w, "I6: a segment of a converted connection is not claimed");
 }
 
-void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
-		   enum engine_hook hook, const struct engine_result *r)
+void check_verdict(struct gate *g, struct flow *f, const struct check_sub *b, const struct pkt *p,
+		   enum engine_side from, enum engine_hook hook, const struct engine_result *r)
 {
 	struct check *c;
 	struct seg s;
@@ -299,7 +302,7 @@ void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum eng
 	    r->reason != REASON_THIRD_ACK_CONVERTED)
 		sim_fail(g->w, "a stolen packet was to be replaced in place");
 	if (r->verdict == ENGINE_DROP)
-		check_drop(g, f, p, r);
+		check_drop(g, f, b, p, r);
 	seg_head(&s, p->data, p->len_bytes);
 	if (r->verdict != ENGINE_REPLACE)
 		return;

@@ -100,8 +100,8 @@ void check_in(struct gate *g, struct flow *f, struct check_sub *b, const struct 
 /* A packet of the connection that passes by the engine. */
 void check_unclaimed(struct gate *g, const struct flow *f, uint8_t flags);
 /* Its verdict; with a replacement that too. `f` may be null: nobody's. */
-void check_verdict(struct gate *g, struct flow *f, const struct pkt *p, enum engine_side from,
-		   enum engine_hook hook, const struct engine_result *r);
+void check_verdict(struct gate *g, struct flow *f, const struct check_sub *b, const struct pkt *p,
+		   enum engine_side from, enum engine_hook hook, const struct engine_result *r);
 /* Each packet it emits, checksum completed. */
 void check_out(struct gate *g, const struct engine_out *out, const struct pkt *p);
 void check_icmp(struct gate *g, const struct engine_out *out, const struct pkt *p);

@@ -70,7 +70,7 @@ bool gate_visit(struct gate *g, const struct visit *v, struct pkt **p)
 		r = ask(g, v->f, r);
 	claimed_orphan(g->claimed, &r);
 	gate_claims(g);
-	check_verdict(g, v->f, *p, v->from, v->hook, &r);
+	check_verdict(g, v->f, v->b, *p, v->from, v->hook, &r);
 	if (r.verdict == ENGINE_ACCEPT)
 		check_leak(g, v, *p);
 	gate_take_outs(g);

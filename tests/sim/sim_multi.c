@@ -150,9 +150,20 @@ static void one_fault(struct scenario *sc, struct rng *r)
 	}
 }
 
+/* Something happens to the uplink at some time. */
+static bool goes(const struct scenario *sc, unsigned path)
+{
+	for (unsigned e = 0; e < sc->control.n_events; e++)
+		if (sc->control.event[e].path == path)
+			return true;
+	return false;
+}
+
 /* A box that changes payload on paths that only joined subflows take (RFC 8684 section 3.7). */
 static void altering_boxes(struct scenario *sc, struct rng *r)
 {
+	bool stays = false;
+
 	sc->alters_joined = sc->breaks_subflows = sc->lossy = sc->control.checksum = true;
 	sc->clean = false;
 	sc->control.mode = ENGINE_FULLMESH;
@@ -167,6 +178,10 @@ static void altering_boxes(struct scenario *sc, struct rng *r)
 		b->alter_direction = (uint8_t)rng_range(r, 0, 1);
 		b->split_percent = rng_chance(r, 50) ? (uint8_t)rng_range(r, 5, 60) : 0;
 	}
+	/* Who was refused for a wrong checksum joins no more: some other path must stay. */
+	for (unsigned i = 0; i < sc->n_paths; i++)
+		stays |= !sc->box[i].used && !goes(sc, i);
+	sc->stalls |= !stays;
 }
 
 /* On a path that only joined subflows take: the connection begins elsewhere, and goes on there. */
@@ -180,16 +195,13 @@ static void strips_joined(struct scenario *sc)
 /* Do all uplinks of its gate but that one go at some time? */
 static bool others_go(const struct scenario *sc, unsigned path)
 {
-	const struct control_script *k = &sc->control;
 	unsigned n = sc->n_paths + sc->n_far_paths;
 
 	for (unsigned i = path < sc->n_paths ? 0 : sc->n_paths;
 	     i < (path < sc->n_paths ? sc->n_paths : n); i++) {
-		unsigned other = scenario_uplink(sc, i), e = 0;
+		unsigned other = scenario_uplink(sc, i);
 
-		while (e < k->n_events && k->event[e].path != other)
-			e++;
-		if (other != path && e == k->n_events)
+		if (other != path && !goes(sc, other))
 			return false;
 	}
 	return true;

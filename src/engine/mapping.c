@@ -13,6 +13,11 @@ static uint32_t span(const struct mapping *m)
 	return (uint32_t)m->len_bytes * m->count;
 }
 
+static uint32_t delta(const struct mapping *m)
+{
+	return m->ssn - m->seq;
+}
+
 static uint32_t end_seq(const struct mapping *m)
 {
 	return m->seq + span(m);
@@ -51,9 +56,23 @@ bool mapping_find(struct engine *e, const struct subflow *s, uint32_t seq, struc
 					   .data_fin = m->data_fin};
 		return true;
 	}
-	*ssn = seq + (i == NONE ? s->delta_freed : mapping_at(e, i)->ssn - mapping_at(e, i)->seq);
+	/* Of the two neighbours the upper one: the lower may have been mapped again since (M3). */
+	*ssn = seq + (next != NONE ? delta(mapping_at(e, next))
+		      : i != NONE  ? delta(mapping_at(e, i))
+				   : s->delta_freed);
 	*until = next == NONE ? seq - 1 + (1u << 31) : mapping_at(e, next)->seq;
 	return false;
+}
+
+bool mapping_vacant(struct engine *e, const struct subflow *s, uint32_t ssn, uint32_t bytes)
+{
+	for (uint32_t i = s->map_head; i != NONE; i = mapping_at(e, i)->next) {
+		const struct mapping *m = mapping_at(e, i);
+
+		if (seq_lt(m->ssn, ssn + bytes) && seq_lt(ssn, m->ssn + span(m)))
+			return false;
+	}
+	return true;
 }
 
 static bool joins(const struct mapping *m, const struct mapping_view *v)

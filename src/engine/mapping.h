@@ -14,8 +14,8 @@
  *     mapping has its own record.
  * M3  Usually ssn - seq is one constant. It grows when bytes must be mapped again further on in
  *     the subflow (the peer took them at subflow level but never DATA_ACKed them).
- * M4  What lies between two records was never seen here (lost before the gate): its ssn follows
- *     from the record before.
+ * M4  What lies between two records was never seen here (lost before the gate): room was left for
+ *     it below the record behind it, from which its ssn follows, unless that was mapped again.
  * M5  For each connection one record is set aside, for the mapping of the first byte that the peer
  *     lacks: when that was lost before the gate, all that the connection's other records hold
  *     waits for it, and would wait for ever.
@@ -40,6 +40,9 @@ struct mapping_view {
  */
 bool mapping_find(struct engine *e, const struct subflow *s, uint32_t seq, struct mapping_view *m,
 		  uint32_t *ssn, uint32_t *until);
+
+/* No remembered mapping stands at [ssn, ssn + bytes) of the subflow. */
+bool mapping_vacant(struct engine *e, const struct subflow *s, uint32_t ssn, uint32_t bytes);
 
 /*
  * Remembers a mapping that overlaps no other. False when no record is free (M5). `lone` forbids

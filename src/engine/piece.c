@@ -131,7 +131,8 @@ bool piece_place(struct step *st, struct conn *c, struct subflow *s, struct piec
 		return map_fresh(st, c, s, x, s->snd_nxt + (x->seq - c->max_seq), fin);
 	/* Below what was sent: skipped over (M4), or its mapping went with a remapping. */
 	if (c->no_dss_count == 0 && !c->infinite &&
-	    (seq_lt(ssn, s->snd_una) || seq_lt(s->snd_nxt, ssn + x->bytes))) {
+	    (seq_lt(ssn, s->snd_una) || seq_lt(s->snd_nxt, ssn + x->bytes) ||
+	     (s->remapped && !mapping_vacant(st->e, s, ssn, x->bytes)))) {
 		s->remapped = true;
 		ssn = s->snd_nxt;
 	}

@@ -84,6 +84,17 @@ static uint64_t first_until_us(struct engine *e, const struct multi *m, const st
 }
 
 /*
+ * One that is in use and far away: what was given to it before the hole showed is on its way for
+ * about a round trip, or waits for one at the peer behind a window full.
+ */
+static bool may_bring(struct engine *e, const struct multi *m, const struct subflow *s,
+		      uint64_t now_us)
+{
+	return s->data_us && s->sender != NONE &&
+	       m->hole_us + 2ull * sender_at(e, s->sender)->srtt_us > now_us;
+}
+
+/*
  * Something is missing in the middle, others go on, and one subflow has become silent: what it
  * carries may take the peer many timeouts to send elsewhere, but a REMOVE_ADDR makes it do so at
  * once. The path is asked by joins from then on. Not when somebody has a hole of its own: then a
@@ -95,7 +106,7 @@ void silence_look(struct step *st, struct conn *c)
 	struct multi *m = multi_at(e, c->multi);
 	struct subflow *found = NULL;
 	uint64_t now_us = st->tick->now_us, next_us = now_us + SILENT_LOOK_US, at_us;
-	bool others = false, first = false;
+	bool others = false, expected = false;
 
 	m->hole_at_us = next_us;
 	if (m->resumed_us && m->resumed_us + RESUME_US > now_us)
@@ -114,13 +125,14 @@ void silence_look(struct step *st, struct conn *c)
 			found = s;
 		} else {
 			others |= s->data_us && s->data_us + SILENT_US / 2 > now_us;
+			expected |= may_bring(e, m, s, now_us);
 			next_us = at_us < next_us ? at_us : next_us;
 		}
-		first |= !s->backup && s->data_us == 0 && first_until_us(e, m, s) > now_us;
+		expected |= !s->backup && s->data_us == 0 && first_until_us(e, m, s) > now_us;
 	}
 	m->hole_at_us = next_us;
 	/* Of a responder's paths it is the peer that asks again. */
-	if (!found || !others || first || c->responder)
+	if (!found || !others || expected || c->responder)
 		return;
 	found->leaving = REASON_SUBFLOW_SILENT;
 	c->silent_paths |= (uint16_t)(1u << found->path);

@@ -34,7 +34,8 @@ struct flow {
 	struct peer peer;
 	struct check check;
 	uint64_t end_us; /* both ends finished */
-	bool excused;    /* its only path went before it could have another */
+	/* Its only path went before it could have another, or its tuple was never free. */
+	bool excused;
 };
 
 /* What the far end of a guest's connection really did: bytes of the two streams. */
@@ -55,5 +56,6 @@ void guest_receive(struct gate *g, struct pkt *p); /* frees p */
 uint64_t guest_next_us(const struct flow *f);
 void guest_run(struct flow *f);
 bool guest_over(const struct flow *f);
+bool guest_holds(const struct flow *f); /* its socket: nobody else can have the tuple */
 
 #endif

@@ -270,12 +270,19 @@ void guest_receive(struct gate *g, struct pkt *p)
 	free(p);
 }
 
+bool guest_holds(const struct flow *f)
+{
+	return !guest_over(f) && f->guest.t.state != TCP_RESET;
+}
+
 static uint64_t start_us(const struct flow *f)
 {
 	if (f->passive)
 		return NEVER;
 	if (!f->script->reuses)
 		return f->script->start_us;
+	if (f->excused || guest_holds(&f[-1]))
+		return NEVER;
 	return f[-1].end_us ? f[-1].end_us + 1000 * 1000 : NEVER;
 }
 

@@ -10,6 +10,7 @@
 #include "sim_options.h"
 
 #define MASK_BITS 64
+#define PAUSE_US 2000000
 
 void link_init(struct link *l, struct sim *w, unsigned index, bool to_net,
 	       const struct link_script *script)
@@ -100,7 +101,13 @@ static void complain(struct link *l, const struct pkt *p)
 static bool lost(struct link *l, const struct pkt *p)
 {
 	const struct link_script *s = l->script;
-	uint64_t now_us = l->w->now_us, nth = l->n_packets++, wait_us;
+	uint64_t now_us = l->w->now_us, nth, wait_us;
+
+	/* Where a sender repeats the same 64 segments, the same ones would be lost for ever. */
+	if (l->put_us && l->put_us + PAUSE_US < now_us)
+		l->n_packets++;
+	l->put_us = now_us;
+	nth = l->n_packets++;
 
 	if (now_us >= s->dark_from_us && now_us < s->dark_until_us)
 		return true;

@@ -16,7 +16,7 @@ struct link {
 	enum place near, far;
 	struct rng rng;
 	struct pkt *head, *tail; /* on the way, by time of arrival */
-	uint64_t busy_until_us, n_packets;
+	uint64_t busy_until_us, n_packets, put_us;
 	struct box *box;  /* at the near end; null: none */
 	struct pkt *held; /* by the box, to be joined with the next */
 	uint64_t held_until_us;

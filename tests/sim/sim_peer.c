@@ -226,11 +226,19 @@ void peer_sub_reset(struct peer *p, struct peer_sub *s, uint8_t why)
 	peer_sub_gone(p, s);
 }
 
+/* What the guest sends when the gate has forgotten the connection passes as it is. */
+static bool forgotten(const struct peer *p, const struct seg *g)
+{
+	const struct check *c = &p->f->check;
+
+	return (c->idled || c->gave_up) && g->mp.n_options == 0;
+}
+
 static bool ack_possible(struct peer *p, struct peer_sub *s, const struct seg *g)
 {
 	if (!before(s->t.max, g->ack))
 		return true;
-	if (!p->w->sc.boxes && !p->w->sc.control.forged)
+	if (!p->w->sc.boxes && !p->w->sc.control.forged && !forgotten(p, g))
 		sim_fail(p->w, "I4: the subflow acknowledges what was never sent (max %u): %s",
 			 s->t.max, seg_text(g));
 	tcp_ack(&s->t);

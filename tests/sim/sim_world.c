@@ -271,6 +271,16 @@ static bool flow_over(const struct flow *f)
 	       ((guest_over(f) && peer_over(&f->peer)) || reset_over(f));
 }
 
+/*
+ * The tuple's last connection is over for its peer, and the RST that says so was lost: a guest with
+ * nothing more to say does not hear of it.
+ */
+static bool tuple_taken(const struct flow *f)
+{
+	return f->script->reuses && !f->passive && !f->guest.started && f[-1].end_us &&
+	       guest_holds(&f[-1]);
+}
+
 static bool all_over(struct sim *w)
 {
 	bool all = true;
@@ -280,8 +290,10 @@ static bool all_over(struct sim *w)
 
 		if (flow_over(f) && !f->end_us)
 			f->end_us = w->now_us;
-		all &= f->end_us != 0 || f->excused;
+		all &= f->end_us != 0 || f->excused || tuple_taken(f);
 	}
+	for (unsigned i = 0; all && i < w->sc.n_flows; i++)
+		w->flow[i].excused |= tuple_taken(&w->flow[i]);
 	return all;
 }
 

@@ -205,10 +205,10 @@ static enum reason take_new(struct step *st, struct conn *c, uint32_t seq, const
 	if (seq == end || !kept_write(st->e, &m->tx, seq, data, end - seq))
 		return REASON_DROP_NO_PAYLOAD_MEMORY;
 	if (seq == m->end_seq) {
-		c->from_guest_bytes += end - seq;
 		if (st->o.has_timestamps)
 			remember_ts(m, seq, st->o.tsval);
 		m->end_seq = spans_advance(st->e, &m->early, end);
+		c->from_guest_bytes += m->end_seq - seq;
 	} else if (spans_add(st->e, &m->early, seq, end)) {
 		multi_ack_guest(st, c); /* a duplicate: something is missing */
 	}

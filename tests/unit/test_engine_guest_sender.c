@@ -312,10 +312,14 @@ static void test_data_acks(void)
 	world_fini(&b.w);
 }
 
-/* What the guest sent behind a hole is SACKed to it, once its acknowledgement stands there. */
+/*
+ * What the guest sent behind a hole is SACKed to it, once its acknowledgement stands there, and
+ * counted when the hole is filled.
+ */
 static void test_sack_for_guest(void)
 {
 	struct seg s = {.flags = TCP_ACK, .seq = 1101, .ack = 1001, .window = 4000};
+	struct engine_conn_info info;
 	struct bench b;
 
 	open_bench(&b, true);
@@ -333,6 +337,12 @@ static void test_sack_for_guest(void)
 	guest_sends(&b.w, ENGINE_STEAL, &s);
 	CU_ASSERT_FATAL(out(&b.w, 0) && b.w.pkt[0].side == ENGINE_GUEST);
 	CHECK_EQ(1, b.w.o.n_sack, 0);
+	CU_ASSERT_FATAL(engine_conn_info(b.w.e, 0, b.w.tick.now_us, &info));
+	CHECK_EQ(0, info.from_guest_bytes, 600);
+	s.seq = 601;
+	guest_sends(&b.w, ENGINE_STEAL, &s);
+	CU_ASSERT_FATAL(engine_conn_info(b.w.e, 0, b.w.tick.now_us, &info));
+	CHECK_EQ(1, info.from_guest_bytes, 1600);
 	world_fini(&b.w);
 }
 

@@ -53,6 +53,21 @@ def finish(process, timeout_s):
     return parse(out)
 
 
+def last_words():
+    """What the movers that still run, or have ended and were not asked, say of their transfer."""
+    out = []
+    for process in [p for p in ns.processes.all if "xfer" in " ".join(p.args) and p.stdout]:
+        name = " ".join(process.args[-8:])
+        was = process.poll()
+        process.terminate()
+        try:
+            said, _ = process.communicate(timeout=2)
+        except (subprocess.TimeoutExpired, ValueError) as e:
+            said = str(e)
+        out.append((f"{name} ({'ran' if was is None else f'had ended, {was}'})", said.strip()))
+    return out
+
+
 class Server:
     """xfer server in a namespace; result() waits for its end."""
 

@@ -63,6 +63,9 @@ static void take_over(struct step *st, struct conn *c, struct subflow *s, struct
 			until = v.seq + v.len_bytes;
 			ssn = v.ssn + (seq - v.seq);
 		}
+		/* Only the FIN behind it told of it: it has no place on the subflow yet. */
+		if (!mapped && seq_le(s->snd_nxt, ssn))
+			break;
 		until = seq_min(until, max_seq);
 		t = scoreboard_add(e, x);
 		if (!t)

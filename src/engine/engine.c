@@ -286,7 +286,12 @@ static bool admit(struct step *st, struct conn *c, struct engine_result *r)
 	}
 	options_decode(&st->o, st->p.options, st->p.options_bytes, st->p.flags & TCP_SYN,
 		       st->p.flags & TCP_ACK, st->p.payload_bytes > 0);
-	c->active_us = st->tick->now_us;
+	/*
+	 * What a box on a path acknowledges of its own accord is no sign that the peer lives: where
+	 * it does so for ever, the gate's own repetitions would keep the connection.
+	 */
+	if (st->in->from == ENGINE_GUEST || c->multi == NONE || st->o.mp.any)
+		c->active_us = st->tick->now_us;
 	return true;
 }
 

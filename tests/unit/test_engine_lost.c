@@ -239,7 +239,71 @@ static void test_split(void)
 	}
 }
 
+/*
+ * The guest's last bytes are lost before the gate, its FIN is not; then a second subflow is there.
+ * What it sends again has its place behind what was sent, wherever it goes.
+ */
+static void test_lost_before_fin(void)
+{
+	struct seg s = {.flags = TCP_ACK | TCP_FIN, .seq = START + 1500, .ack = 1, .window = 1000};
+	struct bytes first = {0}, joined = {0};
+	struct world w;
+	struct join j;
+	uint32_t end;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	guest_repeats(&w, START, 500);
+	guest_sends(&w, ENGINE_STEAL, &s);
+	join_complete(&w, &j);
+	CU_ASSERT_FATAL(living(&w) == 2);
+	s.seq = START + 500;
+	s.payload_bytes = 1000;
+	guest_sends(&w, ENGINE_STEAL, &s);
+	end = note(&w, &j, false, &first);
+	note(&w, &j, true, &joined);
+	for (uint32_t i = START + 500; i < START + 1500; i++)
+		if (!first.at[i] && !joined.at[i]) {
+			CHECK_EQ(i, first.at[i] || joined.at[i], true);
+			break;
+		}
+	/* A keepalive is answered by where the subflow stands. */
+	s = (struct seg){.flags = TCP_ACK, .ack = START, .window = 1000};
+	put_peer_ack(&w, &s.w, START);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_any) >= 0);
+	CHECK_EQ(0, w.p.seq - w.guest_isn, end ? end : START + 500);
+	world_fini(&w);
+}
+
+/* A box on a path acknowledges of its own accord for ever: only the peer keeps a connection. */
+static void test_box_is_no_peer(void)
+{
+	for (unsigned peer = 0; peer < 2; peer++) {
+		struct world w;
+		struct join j;
+
+		joins_init(&w, FLOW_IPV4);
+		w.cfg.idle_timeout_us = 10000000;
+		CU_ASSERT_FATAL(joins_open(&w, &j));
+		join_complete(&w, &j);
+		CU_ASSERT_FATAL(living(&w) == 2);
+		for (unsigned i = 0; i < 6; i++) {
+			struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+
+			if (peer)
+				put_peer_ack(&w, &s.w, START);
+			join_sends(&w, &j, &s);
+			world_pass(&w, 4000000);
+		}
+		CHECK_EQ(peer, engine_connections(w.e), peer);
+		world_fini(&w);
+	}
+}
+
 static const struct unit_test tests[] = {
+	{"a box is no peer", test_box_is_no_peer},
+	{"lost before the FIN", test_lost_before_fin},
 	{"reinjection", test_reinjection},
 	{"ends with a hole", test_ends_with_a_hole},
 	{"ends in reinjection", test_ends_in_reinjection},

@@ -21,6 +21,7 @@
 /* What is to be placed, besides [seq, seq + bytes). */
 struct piece_kind {
 	uint32_t not_on;       /* index of the subflow that carries it already, or NONE */
+	uint32_t only_on;      /* index of the only subflow that may, or NONE */
 	uint32_t window_bytes; /* left, from seq on */
 	uint32_t unsent_bytes;
 	bool tail;
@@ -70,7 +71,7 @@ static void view(struct step *st, struct conn *c, const struct piece_kind *k,
 	     i = subflow_at(e, i)->next) {
 		const struct subflow *s = subflow_at(e, i);
 
-		if (s->sender == NONE || i == k->not_on)
+		if (s->sender == NONE || i == k->not_on || (k->only_on != NONE && i != k->only_on))
 			continue;
 		describe(st, s, &in->s[in->n]);
 		any |= in->s[in->n].usable;
@@ -136,6 +137,7 @@ static uint32_t place(struct step *st, struct conn *c, uint32_t seq, uint32_t by
 static struct piece_kind kind_again(uint32_t not_on, uint32_t bytes)
 {
 	return (struct piece_kind){.not_on = not_on,
+				   .only_on = NONE,
 				   .window_bytes = ENDLESS_BYTES,
 				   .unsent_bytes = bytes,
 				   .tail = true};
@@ -252,6 +254,26 @@ static void repair_faster(struct step *st, struct conn *c)
 	}
 }
 
+/*
+ * The data's own timer fired again, and all that was sent is acknowledged on its subflow: something
+ * there takes the DATA_ACKs away, or acknowledges in the peer's place. Each living subflow in its
+ * turn, whatever the scheduler thinks of it.
+ */
+static uint32_t whose_turn(struct engine *e, const struct conn *c, const struct multi *m)
+{
+	uint32_t n = 0, nth;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		n += alive(e, subflow_at(e, k));
+	if (m->n_data < 2 || n < 2)
+		return NONE;
+	nth = m->n_data % n;
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		if (alive(e, subflow_at(e, k)) && nth-- == 0)
+			return k;
+	return NONE;
+}
+
 /* What no subflow carries any more: those that ended, and what the peer threw away. */
 static bool push_orphans(struct step *st, struct conn *c)
 {
@@ -262,6 +284,7 @@ static bool push_orphans(struct step *st, struct conn *c)
 	while (spans_first(e, m->again, &start, &end)) {
 		struct piece_kind k = kind_again(NONE, end - start);
 
+		k.only_on = whose_turn(e, c, m);
 		sent = place(st, c, start, end - start, &k);
 		if (sent == 0)
 			return false;
@@ -284,6 +307,7 @@ static void push_new(struct step *st, struct conn *c)
 
 	while (seq_lt(m->nxt_seq, end)) {
 		struct piece_kind k = {.not_on = NONE,
+				       .only_on = NONE,
 				       .window_bytes =
 					       seq_lt(m->nxt_seq, edge) ? edge - m->nxt_seq : 0,
 				       .unsent_bytes = m->end_seq - m->nxt_seq,

@@ -301,6 +301,38 @@ static void test_box_is_no_peer(void)
 	}
 }
 
+/*
+ * Each subflow acknowledges at once what it carries, and no DATA_ACK ever comes: whichever subflow
+ * is liked best, the other one gets the data too.
+ */
+static void test_deaf(void)
+{
+	static struct bytes carried[2];
+	struct world w;
+	struct join j;
+
+	memset(carried, 0, sizeof(carried));
+	open_two(&w, &j);
+	guest_repeats(&w, START, 500);
+	for (unsigned i = 0; i < 200; i++) {
+		uint32_t first = note(&w, &j, false, &carried[0]);
+		uint32_t joined = note(&w, &j, true, &carried[1]);
+		struct seg s = {
+			.flags = TCP_ACK, .seq = 1, .ack = first ? first : joined, .window = 1000};
+
+		put_peer_ack(&w, &s.w, START);
+		if (first)
+			net_sends(&w, ENGINE_STEAL, &s);
+		else if (joined)
+			join_sends(&w, &j, &s);
+		world_pass(&w, 50000);
+	}
+	CHECK_EQ(0, count(&carried[0]), 500);
+	CHECK_EQ(0, count(&carried[1]), 500);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"a box is no peer", test_box_is_no_peer},
 	{"lost before the FIN", test_lost_before_fin},
@@ -308,6 +340,7 @@ static const struct unit_test tests[] = {
 	{"ends with a hole", test_ends_with_a_hole},
 	{"ends in reinjection", test_ends_in_reinjection},
 	{"a mapping that cannot be finished", test_split},
+	{"deaf", test_deaf},
 };
 
 UNIT_MAIN("engine/lost", tests)

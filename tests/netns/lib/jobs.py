@@ -8,6 +8,34 @@ import threading
 
 DONE = "# these are done"
 GROUP_CASES = 6
+MESSAGE_CHARS = 300
+
+
+class Troubles:
+    """What was not well, taken from what runners say, and said once more, in short, at the end:
+    there one looks first, and often there is nothing else to see."""
+
+    def __init__(self):
+        self.found = []
+
+    def take(self, lines):
+        for line, after in zip(lines, lines[1:] + [""]):
+            bad = re.match(r"(not ok \d+ -|#) (.*?)( is repeated)? \(\d+\.\d+ s\):?$", line)
+            if bad and (bad.group(3) or line.startswith("not ok")):
+                self.found.append(f"{'repeated' if bad.group(3) else 'failed'}: {bad.group(2)}: "
+                                  f"{after.removeprefix('  # ')[:MESSAGE_CHARS]}")
+            elif line.startswith("# a worker ended"):
+                self.found.append(f"failed: {line[2:]}")
+            elif re.search(r"; slow: .* after [\d.]+ s, not ", line):
+                self.found.append(f"slow: {line}")
+
+    def tell(self):
+        for kind in ("slow", "repeated", "failed"):
+            some = [one for one in self.found if one.startswith(kind)]
+            if some:
+                print(f"# {len(some)} {kind}:")
+            for one in some:
+                print(f"#   {one}")
 
 
 def groups(cases):
@@ -38,6 +66,7 @@ class Crew:
         self.number = 0
         self.sums = [0, 0, 0]
         self.broken = 0
+        self.troubles = Troubles()
         self.workers = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                          text=True) for _ in range(n)]
 
@@ -52,6 +81,7 @@ class Crew:
                     self.number += 1
                     line = re.sub(r"ok \d+ - ", f"ok {self.number} - ", line, count=1)
                 print(line)
+            self.troubles.take(lines)
             sys.stdout.flush()
 
     def lead(self, worker):
@@ -94,6 +124,7 @@ class Crew:
             worker.wait()
         passed, failed, skipped = self.sums
         failed += self.broken + sum(len(g) for g in self.todo)
+        self.troubles.tell()
         print(f"{passed} passed, {failed} failed, {skipped} skipped")
         return 1 if failed else 0
 

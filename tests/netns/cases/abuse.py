@@ -38,9 +38,9 @@ def joins(ctx):
     beside = seconds(ctx)
     process.wait(60)
     grown = ctx.daemon.counters()
-    refused = grown.get("join_token", 0)
+    refused, lost = grown.get("join_token", 0), ctx.daemon.queue_overruns()
     ctx.note(f"{refused} joins refused; 100 MB in {alone:.1f} s alone, {beside:.1f} s beside them")
-    expect(refused >= 19000, f"{grown}")
+    expect(refused >= max(19000 - lost, 5000), f"{lost} overran the queue: {grown}")
     memory_flat(ctx, before)
     inbound.converted(ctx, "--send 1M", "--send 1M")
 
@@ -98,6 +98,9 @@ class Held:
     def conn(self):
         return next((c for c in self.ctx.daemon.connections() if c["state"] == "established"),
                     None)
+
+    def established(self):
+        return [s["state"] for s in self.conn()["subflows"]].count("established")
 
     def paused(self):
         c = self.conn()
@@ -159,13 +162,14 @@ def join_hmac(ctx, family):
     wait_count(ctx, "join_ack_hmac", 2)
     if family == 4:
         before = ctx.daemon.resident_kb()
-        flood(ctx, "token", 5000, token=token).wait(20)
+        flood(ctx, "token", 5000, token=token).wait(60)
         half = [s for s in held.conn()["subflows"] if s["state"] != "established"]
         expect(len(half) <= 6, f"{len(half)} half-open joins")     # 8 subflows, 2 stand
-        expect(count_of(ctx, "join_limit") >= 4900, f"{ctx.daemon.counters()}")
+        least = max(4900 - ctx.daemon.queue_overruns(), 1000)
+        ctx.wait(f"join_limit {least}: {ctx.daemon.counters()}",
+                 lambda: count_of(ctx, "join_limit") >= least)
         memory_flat(ctx, before)
-    expect([s["state"] for s in held.conn()["subflows"]].count("established") == 2,
-           f"{held.conn()['subflows']}")
+    expect(held.established() == 2, f"{held.conn()['subflows']}")
     held.end()
 
 
@@ -175,10 +179,11 @@ def fastclose(ctx, family):
     the connection lives. The RST ends the subflow, as any that fits; a second one is there."""
     second_address(ctx, family)
     held = Held(ctx, family)
+    ctx.wait("the second subflow", lambda: held.established() == 2)
     client = held.last(True)
     held.attacker.after(client, ACK, forge.fastclose(b"wrongkey"))
     wait_count(ctx, "drop_forged_fastclose")
-    expect(len(held.conn()["subflows"]) == 2, f"{held.conn()}")
+    expect(held.established() == 2, f"{held.conn()}")
     held.attacker.after(client, RST | ACK, forge.fastclose(b"wrongkey"))
     wait_count(ctx, "drop_forged_fastclose", 2)
     held.end()

@@ -10,7 +10,8 @@ from lib.multi import Transfer
 from lib.topo import ADDR
 
 from cases.check import NO_PROBE, checked, finds, look
-from cases.host import killed_amid, reset_reaches
+from cases.host import reset_reaches
+from cases.host_dies import killed_amid
 
 UNIT = os.path.join(os.path.dirname(__file__), "../../../doc/mpgate.service.in")
 MULTIPATH = 'multipath { mode = "fullmesh" after_bytes = 50000 on_congestion = false }\n'
@@ -117,7 +118,7 @@ def under_systemd(ctx):
     daemon = ctx.new_daemon(extra='state = ""')
     daemon.wrap = rights_of_the_unit()
     daemon.start()
-    one, two = killed_amid(ctx, 4, daemon, 4)
+    one, two = killed_amid(ctx, 4, daemon, server_waits_s=1)
     expect(one["errors"] and "timeout" not in one["errors"], f"the guest hangs: {one}")
 
 

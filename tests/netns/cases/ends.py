@@ -5,6 +5,7 @@ import time
 from lib import move
 from lib.case import both_families, case, check_mapped, expect
 from lib.move import ServerCounters
+from lib.ns import Failure
 
 
 @both_families("end:server-speaks-first")
@@ -101,10 +102,10 @@ def guest_resets_download(ctx, family):
 @both_families("end:guest-resets-at-once")
 def guest_resets_at_once(ctx, family):
     """Right behind the handshake: perhaps the server's application never sees the connection."""
-    program = ctx.serve("--timeout 2 --fin-after-eof", family)
+    program = ctx.serve("--timeout 4 --fin-after-eof", family)
     one = ctx.client("--reset-after-sent 0", family)
     expect(one["errors"] == {"reset-sent": 1}, f"{one}")
-    two = program.result(5)
+    two = program.result(10)
     expect("timeout" not in two["errors"], f"the server still waits: {two}")
 
 
@@ -128,9 +129,9 @@ def server_resets_half_closed(ctx, family):
 
 @both_families("end:refused")
 def refused(ctx, family):
-    for _ in range(3):
-        one = ctx.client("--send 1", family, port=7998)
-        expect(one["errors"] == {"ECONNREFUSED": 1} and one["seconds"] < 1, f"{one}")
+    tries = [ctx.client("--send 1", family, port=7998) for _ in range(3)]
+    expect(all(one["errors"] == {"ECONNREFUSED": 1} for one in tries), f"{tries}")
+    expect(sorted(one["seconds"] for one in tries)[1] < 0.9, f"took long: {tries}")
     ctx.wait("a refused connection is forgotten", lambda: not [
         c for c in ctx.daemon.connections() if c["guest"]["dst_port"] == 7998])
 
@@ -158,23 +159,31 @@ def same_ports_reset(ctx, family):
 
 
 def quiet(ctx, family, order):
-    """Nobody has to send anything twice, and no socket is left waiting."""
+    """Nobody has to send anything twice, and no socket is left waiting. On a busy machine a probe
+    may fire before its answer is read: now and then, not always."""
+    grown = []
+    for _ in range(3):
+        grown.append(sent_twice(ctx, family, order))
+        if grown[-1] <= 4:
+            return
+    raise Failure(f"sent twice, of 20 connections each time: {grown}")
+
+
+def sent_twice(ctx, family, order):
     sides = (ctx.guest, ctx.server)
+    move.settle(*sides)
     before = [side.counters() for side in sides]
     client, server = {"guest-first": ("", "--fin-after-eof"), "both": ("", ""),
                       "server-first": ("--fin-after-eof", "")}[order]
     ctx.converted(f"--send 3000 {client}", f"--send 3000 {server}", family, connections=20)
-    time.sleep(0.6)
-    for side, old in zip(sides, before):
-        new = side.counters()
-        grown = {k: new[k] - old[k] for k in (
-            "Tcp.RetransSegs", "TcpExt.TCPTimeouts", "TcpExt.TCPLossProbes",
-            "MPTcpExt.MPTCPRetrans") if new[k] != old[k]}
-        # on a busy machine a probe may fire before its answer is read: now and then, not always
-        expect(max(grown.values(), default=0) <= 4, f"{side.short}: {grown}")
-        left = [line for line in side.sh("ss -Htan").splitlines()
-                if line.split()[0] not in ("LISTEN", "TIME-WAIT")]
-        expect(not left, f"{side.short}: {left}")
+    for side in sides:
+        ctx.wait(f"no socket of {side.short} waits", lambda at=side: not [
+            line for line in at.sh("ss -Htan").splitlines()
+            if line.split()[0] not in ("LISTEN", "TIME-WAIT")], 1)
+    time.sleep(0.4)
+    return max(new[k] - old[k] for new, old in zip([side.counters() for side in sides], before)
+               for k in ("Tcp.RetransSegs", "TcpExt.TCPTimeouts", "TcpExt.TCPLossProbes",
+                         "MPTcpExt.MPTCPRetrans"))
 
 
 for order_ in ("guest-first", "server-first", "both"):

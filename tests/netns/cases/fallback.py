@@ -16,6 +16,7 @@ def reasons(ctx, before):
 
 def offloaded(ctx, exchange, most=60):
     """Few packets of what `exchange` moves visit the daemon, however much it is."""
+    move.settle(ctx.guest, ctx.server)
     before = ctx.daemon.queued_packets()
     exchange()
     queued = ctx.daemon.queued_packets() - before
@@ -45,6 +46,7 @@ for family_ in (4, 6):
     @case(f"plain:policy:v{family_}",
           gate={"extra": 'policy { match = "tcp dport 7002" use = "never" }'})
     def policy(ctx, family=family_):
+        move.settle(ctx.guest, ctx.server)
         before = ctx.daemon.counters()
         server = ctx.serve("--send 1M", family, port=7002)
         queued = ctx.daemon.queued_packets()
@@ -104,6 +106,7 @@ for family_ in (4, 6):
 def stripped(ctx, family, positions, reason, mptcp_start=0, client=BOTH, server=BOTH):
     """Data arrive whole although options are removed in that position; the reason is counted; the
     next connection, without the box, is converted."""
+    move.settle(ctx.guest, ctx.server)
     before = ctx.daemon.counters()
     box = Middlebox(ctx.net, ctx.tools, "".join(f"--strip {p} " for p in positions.split()))
     _, two = ctx.exchange(client, server, family)
@@ -119,11 +122,12 @@ def vanishing(ctx, box_options, client, server_options):
     """At some point every option is gone. A receiver cannot place data that lost its mapping, so
     the connection may end, but what arrived is a prefix of what was sent (I3), the guest does not
     hang, and the gate says why."""
+    move.settle(ctx.guest, ctx.server)
     before = ctx.daemon.counters()
     box = Middlebox(ctx.net, ctx.tools, box_options)
-    server = ctx.serve(server_options + " --timeout 4")
-    one = ctx.client(client + " --timeout 4")
-    two = server.result()
+    server = ctx.serve(server_options + " --timeout 60")
+    one = ctx.client(client + " --timeout 10")
+    two = server.result(4)      # it may wait for what will not come: it is ended
     counts = box.counts()
     expect(counts["stripped"] > 0, f"nothing was stripped: {counts}")
     for end in (one, two):
@@ -147,6 +151,7 @@ for name_, client_, server_ in (
 def corrupted(ctx, options, reason):
     """A changed byte under checksums must not be delivered as good data and pass for it: either it
     is refused, or the connection ends or falls back, with the reason."""
+    move.settle(ctx.guest, ctx.server)
     before = ctx.daemon.counters()
     box = Middlebox(ctx.net, ctx.tools, f"--corrupt-at 30000 {options}")
     server = ctx.serve("--send 200k --timeout 3")
@@ -187,9 +192,8 @@ def blackhole(ctx):
     one, _ = ctx.plain("--send 10k", "--send 10k")
     ctx.note(f"first {one['seconds']:.1f} s")
     expect(1 < one["seconds"] < 8, f"{one['seconds']} s")
-    for _ in range(3):
-        one, _ = ctx.plain("--send 10k", "--send 10k")
-        expect(one["seconds"] < 0.9, f"the next took {one['seconds']} s")
+    took = [ctx.plain("--send 10k", "--send 10k")[0]["seconds"] for _ in range(3)]
+    expect(sorted(took)[1] < 0.9, f"the next ones took {took} s")
     counters = ctx.daemon.counters()
     expect(counters.get("plain_syn_retries") and counters.get("plain_blackhole"), f"{counters}")
     box.counts()

@@ -104,7 +104,7 @@ def chain(ctx):
             # and from outside: the outer gate answers, the inner one sees plain TCP
             inbound.converted(ctx, "--send 3M", "--send 3M", family)
         grown = other.counters()
-        expect(grown.get("plain_guest_mptcp", 0) == 42, f"{grown}")
+        expect(grown.get("plain_guest_mptcp", 0) >= 42, f"{grown}")
         expect(grown.get("third_ack_converted", 0) == 2, f"{grown}")
         expect(not ctx.daemon.counters().get("third_ack_converted"), f"{ctx.daemon.counters()}")
     finally:

@@ -32,7 +32,7 @@ def kernel_mptcp(ctx):
         _, two = ctx.exchange("--send 300k", "--send 300k", family, client_mptcp=True)
         capture.stop()
         expect(two["mptcp_end"] == 1, "not MPTCP at the end")
-        counters.check_mptcp(1)
+        counters.check_mptcp(1, allow=("NoDSSInWindow",))   # two kernels count it now and then
         check_mapped(capture.path)
         unmapped, _ = wire.tshark_unmapped(capture.path)
         expect(not unmapped, f"tshark: no mapping in frames {unmapped}")

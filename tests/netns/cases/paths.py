@@ -52,7 +52,7 @@ def unequal(ctx, way):
     """The slow link of a long way carries something, and does not hold up the fast one."""
     with Shaped(ctx, "b rate 20 delay 30 queue 150000"):
         transfer = Transfer(ctx, way, "20M")
-        transfer.result(joins=1, timeout_s=20)
+        transfer.result(joins=1, timeout_s=60)
 
 
 @each_way("paths:loss")
@@ -88,7 +88,7 @@ def rates(ctx, way):
         transfer.wait_carried(5 * MB)
         ctx.links("a rate 10")
         ctx.links("b rate 100")
-        transfer.result(joins=1, timeout_s=20)
+        transfer.result(joins=1, timeout_s=60)
 
 
 @each_way("paths:mtu-told", links=TWO, gate={"extra": MULTIPATH}, fresh=True)
@@ -118,7 +118,7 @@ def mtu_black_hole(ctx, way):
     """Large packets vanish on b without a word: a must carry it all, as if b were not."""
     with Shaped(ctx, "b mtu 1300"):
         transfer = Transfer(ctx, way, "8M")
-        transfer.result(allow=ENDED_SUBFLOWS, timeout_s=30)
+        transfer.result(allow=ENDED_SUBFLOWS, timeout_s=60)
         expect(transfer.carried()["a"] > 6 * MB, f"bytes by link: {transfer.carried()}")
 
 

@@ -20,7 +20,7 @@ def dies(ctx, way, link, how, size="14M"):
     transfer.wait_carried(MB // 2, ["b"])       # both are in use
     transfer.wait_carried(4 * MB)
     die(ctx, link)
-    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=25)
+    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=60)
     revive(ctx, link)
     wait_usable(ctx)
 
@@ -34,13 +34,13 @@ for how_ in DEATHS:
 @each_way("death:returns:silent")
 def returns(ctx, way):
     """A link that healed is used again."""
-    transfer = Transfer(ctx, way, "40M")
+    transfer = Transfer(ctx, way, "60M")
     transfer.wait_carried(MB // 2, ["b"])
     ctx.links("b dead")
     at_death = transfer.carried()
     transfer.wait_carried(at_death["a"] + 4 * MB, ["a"])
     ctx.links("b up")
-    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=25)
+    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=60)
     more = transfer.carried()["b"] - at_death["b"]
     expect(more > MB // 2, f"only {more} bytes by the link that has returned")
 
@@ -51,14 +51,14 @@ def flaps(ctx, way):
     transfer = Transfer(ctx, way, "24M")
     transfer.wait_carried(MB // 2, ["b"])
     ctx.links("b flap 150 250")
-    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=30)
+    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=60)
     ctx.links("b up")
 
 
 @each_way("death:both")
 def both(ctx, way):
     """There is no path at all for a second and a half."""
-    transfer = Transfer(ctx, way, "14M")
+    transfer = Transfer(ctx, way, "24M")
     transfer.wait_carried(MB // 2, ["b"])
     ctx.links("a dead")
     ctx.links("b dead")
@@ -69,7 +69,7 @@ def both(ctx, way):
         pass
     ctx.links("b up")
     ctx.links("a up")
-    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=40)
+    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=60)
 
 
 @each_way("death:one-way")
@@ -78,7 +78,7 @@ def one_way(ctx, way):
     transfer = Transfer(ctx, way, "14M")
     transfer.wait_carried(MB // 2, ["b"])
     ctx.links("b.to_gate dead" if way == "up" else "b.to_net dead")
-    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=30)
+    transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=60)
     ctx.links("b up")
 
 
@@ -96,7 +96,7 @@ def new_ones(ctx):
     link_down(ctx, "a")
     # the guest's way follows the host's routing; so must the answers
     ctx.net.sh("ip route replace 10.77.1.0/24 via 10.77.12.2")
-    transfer = Transfer(ctx, "up", "20M")
+    transfer = Transfer(ctx, "up", "40M")
     transfer.wait_carried(4 * MB, ["b"])
     link_up(ctx, "a")
     transfer.result(joins=1, allow=ENDED_SUBFLOWS)
@@ -107,10 +107,10 @@ def new_ones(ctx):
 def unpromoted(ctx):
     """Too little has moved for a second subflow when the only link in use dies. The guest's timer
     tells, and that is reason enough. (When it is the guest that waits, nothing tells.)"""
-    transfer = Transfer(ctx, "up", "2M", options="--idle-at 10000 --idle-ms 1500")
+    transfer = Transfer(ctx, "up", "2M", options="--idle-at 10000 --idle-ms 2500")
     transfer.wait_carried(5000)
     ctx.links("a dead")
-    transfer.result(allow=ENDED_SUBFLOWS, timeout_s=25)
+    transfer.result(allow=ENDED_SUBFLOWS, timeout_s=60)
     ctx.links("a up")
 
 
@@ -118,7 +118,7 @@ def unpromoted(ctx):
 def concurrent(ctx):
     """Forty connections on both links when one of these dies."""
     transfer = Transfer(ctx, "both", "1M", connections=40)
-    ctx.wait("all have joined", lambda: transfer.counters.growth().get("MPJoinAckRx", 0) == 40, 15)
+    ctx.wait("all have joined", lambda: transfer.counters.growth().get("MPJoinAckRx", 0) >= 40, 15)
     ctx.links("a dead")
     transfer.result(allow=ENDED_SUBFLOWS, timeout_s=60)
     ctx.links("a up")

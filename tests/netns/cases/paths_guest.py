@@ -10,7 +10,7 @@ def transfer_with_loss(ctx, way, percent):
     drops = [drop_some(ctx.guest, "INPUT", percent),
              drop_some(ctx.gate_ns, "PREROUTING -t raw", percent, "-i guest0")]
     try:
-        Transfer(ctx, way, "8M").result(joins=1, timeout_s=40)
+        Transfer(ctx, way, "8M").result(joins=1, timeout_s=60)
     finally:
         lost = [stop() for stop in drops]
     expect(sum(lost) > 0, "the guest lost nothing")

@@ -54,12 +54,12 @@ def backup(ctx):
     """A backup path carries nothing, until it is the only one."""
     daemon(ctx, options={"b": "backup = true"})
     for way in WAYS:
-        transfer = Transfer(ctx, way, "10M")
+        transfer = Transfer(ctx, way, "24M")
         transfer.wait_carried(3 * MB)
         carried = transfer.carried()
         expect(carried["b"] < MB // 4, f"{way}: the backup path was used: {carried}")
         ctx.links("a dead")
-        transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=30)
+        transfer.result(joins=1, allow=ENDED_SUBFLOWS, timeout_s=60)
         expect(transfer.carried()["b"] > 5 * MB, f"{way}: {transfer.carried()}")
         ctx.links("a up")
 

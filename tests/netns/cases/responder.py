@@ -9,7 +9,7 @@ from lib.case import both_families, case, expect
 from lib.ns import Failure
 from lib.topo import ADDR, FORBIDDEN_PORT
 
-PAUSE = "--idle-at 20000 --idle-ms 300"     # else all is over before a join
+PAUSE = "--idle-at 20000 --idle-ms 600"     # else all is over before a join
 
 
 def data(ctx, family):
@@ -65,11 +65,11 @@ def resets(ctx, family):
 def refused(ctx, family):
     """Nobody listens: refused at once, and nothing is remembered. A silent guest: nothing either.
     """
-    for _ in range(3):
-        one = inbound.connect(ctx, "--send 1", family, port=7998)
-        expect(one["errors"] == {"ECONNREFUSED": 1} and one["seconds"] < 1, f"{one}")
-    left = [c for c in ctx.daemon.connections() if c["guest"]["src_port"] == 7998]
-    expect(not left, f"{left}")
+    tries = [inbound.connect(ctx, "--send 1", family, port=7998) for _ in range(3)]
+    expect(all(one["errors"] == {"ECONNREFUSED": 1} for one in tries), f"{tries}")
+    expect(sorted(one["seconds"] for one in tries)[1] < 0.9, f"took long: {tries}")
+    ctx.wait("a refused connection is forgotten", lambda: not [
+        c for c in ctx.daemon.connections() if c["guest"]["src_port"] == 7998])
     tool = "iptables" if family == 4 else "ip6tables"
     ctx.guest.sh(f"{tool} -A INPUT -p tcp --dport 7001 -j DROP")
     one = inbound.connect(ctx, "--send 1 --timeout 2", family)
@@ -87,7 +87,7 @@ def cookies(ctx, family):
     inbound.converted(ctx, "--send 1000 --send-after 1", "--send 1000", family)
     ctx.guest.sh("sysctl -qw net.ipv4.tcp_syncookies=1")
     grown = ctx.guest.counters().get("TcpExt.SyncookiesRecv", 0) - before
-    expect(grown == 11, f"{grown} cookies came back to the guest")
+    expect(grown >= 11, f"{grown} cookies came back to the guest")
 
 
 @both_families("responder:loss", gso=False)
@@ -109,10 +109,12 @@ def loss(ctx, family):
 def plain(ctx):
     """Clients without MPTCP: the daemon sees the guest's SYN/ACK and nothing else."""
     for family in (4, 6):
+        move.settle(ctx.guest, ctx.server)
         before = ctx.daemon.queued_packets()
         inbound.plain(ctx, "--send 1M", "--send 1M", family, 10, mptcp=False)
         queued = ctx.daemon.queued_packets() - before
-        expect(queued <= 10, f"{queued} packets of 10 plain connections visited the daemon")
+        # on a busy machine a SYN/ACK is said again now and then
+        expect(queued <= 15, f"{queued} packets of 10 plain connections visited the daemon")
 
 
 @case("responder:policy", gate={"extra": 'policy { match = "tcp dport 7004"  use = "never" }\n'})
@@ -265,10 +267,17 @@ def joins_dnat(ctx, family):
 # ---- the daemon dies ----
 
 def background(ctx, options, family=4, host=None, port=7001):
-    return subprocess.Popen(
-        ctx.server.prefix() + [f"{ctx.tools}/xfer", "client", "--mptcp", "--host",
-                               host or ADDR[family]["guest"], "--port", str(port)] +
-        options.split(), stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    return ctx.server.start([f"{ctx.tools}/xfer", "client", "--mptcp", "--host",
+                             host or ADDR[family]["guest"], "--port", str(port)] +
+                            options.split(), stdout=subprocess.PIPE, text=True)
+
+
+def wait_subflows(ctx, n):
+    """Until the connection has so many that are established, and moves data both ways."""
+    ctx.wait(f"{n} subflows of a transfer", lambda: any(
+        min(c["from_guest_bytes"], c["to_guest_bytes"]) > 100000 and
+        [s["state"] for s in c["subflows"]].count("established") >= n
+        for c in ctx.daemon.connections()))
 
 
 def lives_on(join, masquerade):
@@ -284,15 +293,15 @@ def lives_on(join, masquerade):
                 publish(ctx, family)
             if join:
                 second_address(ctx, family)
-            server = inbound.serve(ctx, "--timeout 10 --send 25M --chunk 4000", family)
-            client = background(ctx, "--timeout 10 --send 25M --chunk 4000", family, host)
-            time.sleep(0.3)
-            subflows = [len(c["subflows"]) for c in daemon.connections()]
-            expect(max(subflows) >= 1 + join, f"{subflows} subflows")
-            daemon.kill()
-            time.sleep(0.5)
-            daemon.start()
-            one, two = move.parse(client.communicate(timeout=60)[0]), server.result()
+            both = "--timeout 15 --send 25M --chunk 4000"
+            with move.Slowed(ctx.net):
+                server = inbound.serve(ctx, both, family)
+                client = background(ctx, both, family, host)
+                wait_subflows(ctx, 1 + join)
+                daemon.kill()
+                time.sleep(0.5)
+                daemon.start()
+                one, two = move.finish(client, 60), server.result()
             move.same_data(one, two)
             expect(one["mptcp_end"] == 1, f"not MPTCP any more: {one}")
             if join:
@@ -353,7 +362,7 @@ def path_returns(ctx):
     """The client joins at an announced address and confirms it, which leaves no record; that path
     loses its carrier and the client is told; it returns, and is announced and joined again."""
     heard = inbound.ClientCounters(ctx.server)
-    both = "--send 200k --idle-at 100k --idle-ms 5000 --timeout 20"
+    both = f"--send 200k --idle-at 100k {move.UNTIL_GO_ON}"
     server = inbound.serve(ctx, both)
     client = background(ctx, both)
 
@@ -372,5 +381,7 @@ def path_returns(ctx):
         ctx.wait("REMOVE_ADDR heard", lambda: heard.growth().get("RmAddr", 0) >= 1)
         ctx.wait("no subflow on b", lambda: not on_b())
         ctx.net.sh("ip link set dev b up")
-    one, two = move.parse(client.communicate(timeout=30)[0]), server.result(30)
+    move.go_on(client)
+    server.go_on()
+    one, two = move.finish(client, 60), server.result(30)
     move.same_data(one, two)

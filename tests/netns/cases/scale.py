@@ -38,12 +38,16 @@ def concurrent_nogso(ctx):
 def more(ctx):
     """I7: max_connections are converted, the others are plain, all are whole; and when these are
     over there is room at once."""
+    both = f"--connections 200 --concurrency 200 --send 100k --idle-at 50k {move.UNTIL_GO_ON}"
     for family in (4, 6):
-        server = ctx.serve("--connections 200 --send 100k", family)
-        one = ctx.client("--send 100k --connections 200 --concurrency 200", family)
-        two = server.result()
+        server, client = ctx.serve(both, family), ctx.background(both, family)
+        ctx.wait("all at once", lambda: ctx.guest.sh(
+            "ss -Htn state established dport = :7001").count("\n") == 200, 10)
+        move.go_on(client)
+        server.go_on()
+        one, two = move.finish(client, 60), server.result()
         move.same_data(one, two, 200)
-        expect(20 <= two["mptcp_start"] <= 60, f"{two['mptcp_start']} were MPTCP")
+        expect(20 <= two["mptcp_start"] <= 50, f"{two['mptcp_start']} were MPTCP")
         ctx.note(f"{two['mptcp_start']} of 200 were MPTCP")
     expect(ctx.daemon.counters().get("plain_table_full"), f"{ctx.daemon.counters()}")
     ctx.converted("--send 10k --concurrency 40", "--send 10k", connections=40)

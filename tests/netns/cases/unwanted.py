@@ -28,7 +28,7 @@ class Stranger:
         self.attacker.say(self.me, self.gate, sport, dport, seq, ack, flags, options, payload)
         return since
 
-    def answer(self, sport, since, timeout_s=3):
+    def answer(self, sport, since, timeout_s=10):
         return self.attacker.wait(f"an answer to port {sport}",
                                   lambda s: s.dport == sport and s.src == self.gate,
                                   timeout_s, since)

@@ -9,8 +9,8 @@ import time
 
 from lib.case import case, expect
 from lib.topo import ADDR
-from lib.uplinks import (AT_ONCE, WITHIN_S, Moving, both_joined, paths, rules, said, subflows,
-                         table, uplinks)
+from lib.uplinks import (AT_ONCE, WITHIN_S, Moving, both_joined, paths, rules, said, shape,
+                         subflows, table, uplinks)
 
 
 @uplinks("link-down-and-up")
@@ -101,8 +101,9 @@ def replaced(ctx):
     # made under another name and renamed: its addresses are not announced again
     ctx.gate_ns.sh(f"ip link add zzz type veth peer name b netns {ctx.net.name}\n"
                    f"ip addr add {ADDR[4]['up-b']}/24 dev zzz\n"
-                   "ip link set zzz name up-b\n"
-                   "ip link set up-b up")
+                   "ip link set zzz name up-b")
+    shape(ctx, "20mbit")
+    ctx.gate_ns.sh("ip link set up-b up")
     ctx.net.sh(f"ip addr add {ADDR[4]['b']}/24 dev b; ip link set dev b up")
     ctx.wait("a subflow on b again", lambda: subflows(ctx, "b"), 3)
     moving.result()
@@ -192,7 +193,7 @@ def thousands(ctx):
     batch = "\n".join(f"route add 30.{i // 256}.{i % 256}.0/24 via 10.77.11.1 dev up-a proto static"
                       for i in range(5000))
     subprocess.run(ctx.gate_ns.prefix() + ["ip", "-batch", "-"], input=batch, text=True, check=True)
-    expect(said(ctx, "more than 64 routes"), ctx.daemon.log_tail())
+    ctx.wait("the bound in the log", lambda: said(ctx, "more than 64 routes"))
     lines = table(ctx, 20000).splitlines()
     expect(len(lines) <= 64 and [x for x in lines if x.startswith("default")], f"{len(lines)}")
     # with all of them there: an address that goes makes it ask again, for that interface's only

@@ -64,12 +64,9 @@ def ports(ctx):
 
 def resets(ctx, devices):
     """Captures of RST segments from the gate's own ports."""
-    return [ctx.gate_ns.start(["tcpdump", "-ni", dev, "-w", f"{ctx.options.out}/rst-{dev}.pcap",
-                               "-U", "--immediate-mode", "-Z", "root",
-                               "tcp[tcpflags] & tcp-rst != 0 and portrange 61000-65000 or "
-                               "(ip6 and ip6[53] & 4 != 0 and portrange 61000-65000)"],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            for dev in devices]
+    return [ctx.capture("gate_ns", dev, label=f"-rst-{dev}", expression=(
+        "tcp[tcpflags] & tcp-rst != 0 and portrange 61000-65000 or "
+        "(ip6 and ip6[53] & 4 != 0 and portrange 61000-65000)")) for dev in devices]
 
 
 def killed(masquerade, family):
@@ -79,10 +76,9 @@ def killed(masquerade, family):
         """kill -9 with several subflows: their segments wait, the host's stack does not answer
         them, the next process goes on with all of them; the host's masquerading never touches
         what the gate sends itself."""
-        moving = Moving(ctx, family, size="60M")
+        moving = Moving(ctx, family)
         both_joined(ctx)
         captures = resets(ctx, ("up-a", "up-b"))
-        time.sleep(0.3)
         before = [s["tuple"] for s in subflows(ctx, "b")]
         ctx.daemon.kill()
         time.sleep(1)
@@ -90,18 +86,13 @@ def killed(masquerade, family):
         tracked = [t for t in tracked.splitlines() if ADDR[family]["up-b"] in t]
         expect(not tracked, f"conntrack follows the gate's own subflows: {tracked}")
         ctx.daemon.start()
-        time.sleep(0.5)
-        expect([s["tuple"] for s in subflows(ctx, "b")] == before,
-               f"{before} became {subflows(ctx, 'b')}")
+        ctx.wait(f"{before} is there", lambda: before == [s["tuple"] for s in subflows(ctx, "b")])
         for t in before:
             expect(t["src"] == ADDR[family]["up-b"] and PORTS[0] <= t["src_port"] <= PORTS[1],
                    f"{t}")
-        for capture, dev in zip(captures, ("up-a", "up-b")):
-            capture.terminate()
-            capture.wait()
-            out = ctx.gate_ns.sh(f"tcpdump -nr {ctx.options.out}/rst-{dev}.pcap 2>/dev/null",
-                                 check=False)
-            expect(not out.strip(), f"RST on {dev}: {out[:400]}")
+        for capture in captures:
+            out = ctx.gate_ns.sh(f"tcpdump -nr {capture.stop()} 2>/dev/null", check=False)
+            expect(not out.strip(), f"RST: {capture.path}: {out[:400]}")
         seen = ctx.server.sh("ss -Htn state established sport = :7001")
         expect(f"{ADDR[family]['up-b']}" in seen, f"the server does not see b's address: {seen}")
         moving.result()

@@ -108,10 +108,10 @@ class Ctx:
             self.daemon.discard()
         self.topo.remove()
 
-    def capture(self, where="net", interface="a", snaplen=200, label=""):
+    def capture(self, where="net", interface="a", snaplen=200, label="", expression="tcp"):
         name = self.name.replace(":", "_").replace("/", "_").replace(" ", "_")
         path = f"{self.options.out}/{name}{label}.pcap"
-        capture = move.Capture(getattr(self, where), interface, path, snaplen)
+        capture = move.Capture(getattr(self, where), interface, path, snaplen, expression)
         self.captures.append(capture)
         return capture
 

@@ -108,7 +108,7 @@ class Attacker:
                 if s:
                     self.heard.append(s)
 
-    def wait(self, what, condition, timeout_s=3, since=0):
+    def wait(self, what, condition, timeout_s=10, since=0):
         """The first segment heard, from number `since` on, for which the condition holds."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

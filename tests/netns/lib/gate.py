@@ -19,7 +19,8 @@ max_connections = {connections}
 memory_mb = {memory_mb}
 {extra}
 """
-READY_S = 10
+READY_S = 20
+END_S = 15
 MEMORY = "/dev/shm"     # as /run is on any host: the state file must not wait for a disk
 
 
@@ -95,11 +96,11 @@ class Gate:
             raise Failure(f"mpgate had ended, exit {process.returncode}:\n" + self.log_tail())
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(5)
+            process.wait(END_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise Failure("mpgate did not end within 5 s of SIGTERM:\n" +
+            raise Failure(f"mpgate did not end within {END_S} s of SIGTERM:\n" +
                           self.log_tail()) from None
         ns.processes.stop(process)
         if process.returncode:
@@ -121,7 +122,7 @@ class Gate:
 
     def show(self, *what, check=True):
         done = subprocess.run(self.argv("show", *what, "--control", self.control),
-                              capture_output=True, text=True, timeout=10,
+                              capture_output=True, text=True, timeout=30,
                               stdin=subprocess.DEVNULL)
         if done.returncode:
             if check:
@@ -175,9 +176,15 @@ class Gate:
             fields = re.sub(r"^.*\) ", "", f.read()).split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def queues(self, *columns):
+        """The sum of these columns over the gate's NFQUEUEs."""
+        lines = self.ns.sh("cat /proc/net/netfilter/nfnetlink_queue").splitlines()
+        return sum(int(line.split()[n]) for line in lines for n in columns)
+
     def queued_packets(self):
-        """All that ever went through the gate's NFQUEUEs: column 8 is the id sequence."""
-        total = 0
-        for line in self.ns.sh("cat /proc/net/netfilter/nfnetlink_queue").splitlines():
-            total += int(line.split()[7])
-        return total
+        """All that ever went through: the id sequence."""
+        return self.queues(7)
+
+    def queue_overruns(self):
+        """Packets that found the queue or its socket full: the machine was too busy."""
+        return self.queues(5, 6)

@@ -12,6 +12,7 @@ from .ns import Failure
 from .topo import ADDR
 
 PORT = 7001
+READY_S = 20        # for a program to begin, on a machine that is busy
 # Counters of the server's kernel that a healthy connection never moves. (RcvWndConflict is none of
 # them: it grows whenever two subflows move the window at once, between two kernels as well.)
 MUST_NOT_GROW = (
@@ -24,7 +25,44 @@ MUST_NOT_GROW = (
 RESET_COUNTERS = ("MPFastcloseTx", "MPFastcloseRx", "MPRstTx", "MPRstRx")
 
 
-def wait_line(process, word, timeout_s=5):
+LISTENS_OR_OVER = ("0A", "06")      # of /proc/net/tcp: LISTEN, TIME_WAIT
+
+
+def settle(*sides, timeout_s=5):
+    """Until these have no TCP socket that is still at work: what connections before have left would
+    be counted among what comes. Some wait for long, as for an end that does not come: these are not
+    waited for."""
+    def at_work():
+        for side in sides:
+            with side.inside():
+                for table in ("tcp", "tcp6"):
+                    with open(f"/proc/thread-self/net/{table}", encoding="ascii") as f:
+                        yield from (line for line in f.readlines()[1:]
+                                    if line.split()[3] not in LISTENS_OR_OVER)
+    deadline = time.monotonic() + timeout_s
+    while any(True for _ in at_work()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+class Slowed:
+    """The router's two interfaces pass no more than that: what moves lasts as long as a case needs
+    to do something amid it."""
+
+    def __init__(self, router, rate="200mbit", devices=("a", "s")):
+        self.router, self.rate, self.devices = router, rate, devices
+
+    def __enter__(self):
+        for dev in self.devices:
+            self.router.sh(f"tc qdisc replace dev {dev} root tbf rate {self.rate} burst 128k "
+                           "latency 30ms")
+        return self
+
+    def __exit__(self, *_):
+        for dev in self.devices:
+            self.router.sh(f"tc qdisc del dev {dev} root")
+
+
+def wait_line(process, word, timeout_s=READY_S):
     """Until the program has printed `word` on a line of its own."""
     ready, _, _ = select.select([process.stdout], [], [], timeout_s)
     line = process.stdout.readline() if ready else ""
@@ -48,7 +86,7 @@ def finish(process, timeout_s):
         out, _ = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         process.terminate()
-        out, _ = process.communicate(timeout=5)
+        out, _ = process.communicate(timeout=READY_S)
     ns.processes.stop(process)
     return parse(out)
 
@@ -126,7 +164,7 @@ class Middlebox:
     def counts(self):
         self.rules("D")
         self.process.terminate()
-        out, _ = self.process.communicate(timeout=5)
+        out, _ = self.process.communicate(timeout=READY_S)
         ns.processes.stop(self.process)
         return parse(out)
 
@@ -135,7 +173,7 @@ class Capture:
     """tcpdump on one interface; stop() returns the file's name."""
 
     def __init__(self, where, interface, path, snaplen=200, expression="tcp"):
-        self.path = path
+        self.path, self.ran = path, None
         if os.path.exists(path):
             os.unlink(path)
         self.process = where.start(
@@ -148,8 +186,20 @@ class Capture:
         if not line:
             raise Failure(f"tcpdump on {interface} did not start")
 
+    def asleep(self):
+        """It has written all that came: sleeps, and has not run since the look before."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as f:
+            state = f.read().rpartition(") ")[2].split()[0]
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            ran = [line for line in f if "ctxt_switches" in line]
+        same, self.ran = ran == self.ran, ran
+        return same and state == "S"
+
     def stop(self):
-        time.sleep(0.1)
+        deadline = time.monotonic() + 10
+        time.sleep(0.05)
+        while not self.asleep() and time.monotonic() < deadline:
+            time.sleep(0.05)
         self.process.terminate()
         _, err = self.process.communicate(timeout=10)
         ns.processes.stop(self.process)
@@ -182,6 +232,7 @@ class ServerCounters:
 
     def __init__(self, where):
         self.ns = where
+        settle(where)
         self.before = where.counters()
 
     def growth(self):

@@ -39,16 +39,16 @@ def said(ctx, words):
 
 
 class Moving:
-    """A transfer that lasts, both ways, slow enough to do things meanwhile."""
+    """A transfer that lasts, both ways: for 16 seconds at least, in which to do things."""
 
-    def __init__(self, ctx, family=4, seconds=60, size="60M"):
+    def __init__(self, ctx, family=4, seconds=60, size="80M"):
         self.ctx = ctx
-        shape(ctx)
+        shape(ctx, "20mbit")
         self.server = ctx.serve(f"--send {size} --timeout {seconds}", family)
         self.client = ctx.background(f"--send {size} --timeout {seconds}", family)
 
     def result(self):
-        shape(self.ctx, False)      # what is left of it may go at once
+        shape(self.ctx, None)       # what is left of it may go at once
         one = move.finish(self.client, 90)
         two = self.server.result()
         move.same_data(one, two)
@@ -61,11 +61,12 @@ class Moving:
         self.server.stop()
 
 
-def shape(ctx, on=True):
+def shape(ctx, rate="40mbit"):
+    """The uplinks pass no more than that; None: as much as they can."""
     for where, devices in ((ctx.gate_ns, ("up-a", "up-b")), (ctx.net, ("a", "b"))):
         for dev in devices:
-            where.sh(f"tc qdisc replace dev {dev} root tbf rate 40mbit burst 64k latency 30ms"
-                     if on else f"tc qdisc del dev {dev} root", check=False)
+            where.sh(f"tc qdisc replace dev {dev} root tbf rate {rate} burst 64k latency 30ms"
+                     if rate else f"tc qdisc del dev {dev} root", check=False)
 
 
 def uplinks(name, extra="", **kwargs):

@@ -51,7 +51,7 @@ def syns(ctx):
     soon as the flood is over Multipath TCP is back."""
     inbound.converted(ctx, "--send 1000", "--send 1000")
     before = ctx.daemon.resident_kb()
-    server = inbound.serve(ctx, "--connections 20 --send 1000")
+    server = inbound.serve(ctx, "--connections 20 --send 1000 --timeout 60")
     flood(ctx, "capable", 5000).wait(60)
     half = [c for c in ctx.daemon.connections() if c["state"] in ("syn-received", "synack-sent")]
     expect(len(half) <= 4096 // 8, f"{len(half)} half-open records")

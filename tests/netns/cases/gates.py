@@ -3,6 +3,7 @@
 from lib import inbound, move
 from lib.case import case, check_mapped, expect
 from lib.gate import Gate
+from lib.multi import all_carry
 
 
 SINGLE = 'multipath { mode = "single" }\n'
@@ -86,8 +87,9 @@ def many_paths(ctx):
                 after = ctx.links.check()
                 way = "to_net" if two["received"] else "to_gate"
                 carried = {n: after[n][way]["bytes"] - before[n][way]["bytes"] for n in "ab"}
-                ctx.note(f"{20 * 8.389 / max(one['seconds'], two['seconds']):.0f} Mbit/s")
-                expect(min(carried.values()) > 3 << 20, f"{way} v{family}: {carried}")
+                mbit_s = 20 * 8.389 / max(one["seconds"], two["seconds"])
+                ctx.note(f"{mbit_s:.0f} Mbit/s")
+                all_carry(ctx, carried, mbit_s, 3 << 20)
     finally:
         other.stop()
 

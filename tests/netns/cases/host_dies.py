@@ -185,13 +185,13 @@ def many_live_on(ctx):
     """100 connections in every state of theirs."""
     daemon = ctx.new_daemon()
     daemon.start()
-    server = ctx.serve("--timeout 15 --send 300k --connections 400")
-    client = ctx.background("--send 300k --timeout 15 --connections 400 --concurrency 100")
+    server = ctx.serve("--timeout 15 --send 150k --connections 400")
+    client = ctx.background("--send 150k --timeout 15 --connections 400 --concurrency 100")
     for _ in range(2):
         time.sleep(0.25)
         daemon.kill()
         daemon.start()
-    one, two = move.finish(client, 60), server.result()
+    one, two = move.finish(client, 120), server.result()
     ctx.note(f"{two['mptcp_end']} of 400 were MPTCP")
     move.same_data(one, two, 400)
 

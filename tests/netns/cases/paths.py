@@ -11,10 +11,6 @@ WAYS = ("up", "down")
 MB = 1 << 20
 
 
-def both_carry(carried, least_bytes):
-    expect(min(carried.values()) >= least_bytes, f"bytes by link: {carried}")
-
-
 def each_way(name, ways=WAYS, **topology):
     def register(function):
         for way in ways:
@@ -28,7 +24,7 @@ for family_ in (4, 6):
     def two(ctx, way, family=family_):
         transfer = Transfer(ctx, way, "12M", family)
         transfer.result(joins=1)
-        both_carry(transfer.carried(), 2 * MB)
+        transfer.all_carry(2 * MB)
 
 
 class Shaped:
@@ -61,7 +57,7 @@ def loss(ctx, way):
     with Shaped(ctx, "a loss 0.3", "b loss 1"):
         transfer = Transfer(ctx, way, "12M")
         transfer.result(joins=1)
-        both_carry(transfer.carried(), MB // 4)
+        transfer.all_carry(MB // 4)
         lost = ctx.links.counters()
         expect(lost["b"]["to_net"]["lost"] + lost["b"]["to_gate"]["lost"] > 5, f"{lost}")
 
@@ -70,7 +66,7 @@ def loss(ctx, way):
 def heavy_loss(ctx, way):
     """A tenth of all, acknowledgements too."""
     with Shaped(ctx, "a loss 10", "b loss 10"):
-        Transfer(ctx, way, "1M").result()
+        Transfer(ctx, way, "1M").result(allow=ENDED_SUBFLOWS)   # a join may come too late
 
 
 @each_way("paths:tiny-queues")
@@ -100,7 +96,7 @@ def mtu_told(ctx, way):
                "ip route add 10.77.12.0/24 dev b mtu lock 1400 table 201")
     transfer = Transfer(ctx, way, "12M")
     transfer.result(joins=1)
-    both_carry(transfer.carried(), MB // 4)
+    transfer.all_carry(MB // 4)
 
 
 @each_way("paths:mtu-own", links=TWO, gate={"extra": MULTIPATH}, fresh=True)
@@ -110,7 +106,7 @@ def mtu_own(ctx, way):
     ctx.net.sh("ip link set dev b mtu 1300")
     transfer = Transfer(ctx, way, "12M")
     transfer.result(joins=1)
-    both_carry(transfer.carried(), MB)
+    transfer.all_carry(MB)
 
 
 @each_way("paths:mtu-black-hole")
@@ -166,4 +162,4 @@ def three(ctx):
     for way in WAYS:
         transfer = Transfer(ctx, way, "10M")
         transfer.result(joins=2)
-        both_carry(transfer.carried(), MB // 4)
+        transfer.all_carry(MB // 4)

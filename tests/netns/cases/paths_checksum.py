@@ -4,7 +4,7 @@ subflow ends with MP_FAIL (RFC 8684 section 3.7), the bytes are whole all the sa
 from lib.case import expect
 from lib.move import Middlebox
 from lib.multi import ENDED_SUBFLOWS, Transfer
-from .paths import MB, MULTIPATH, TWO, both_carry, each_way
+from .paths import MB, MULTIPATH, TWO, each_way
 
 CHECKED = {"links": TWO, "gate": {"extra": MULTIPATH}, "gso": False, "checksum": True}
 FAILS = ENDED_SUBFLOWS + ("MPFailTx", "MPFailRx", "DataCsumErr")
@@ -15,7 +15,7 @@ def checksum(ctx, way):
     """Nothing is altered: both links carry, nobody complains."""
     transfer = Transfer(ctx, way, "12M")
     transfer.result(joins=1)
-    both_carry(transfer.carried(), MB)
+    transfer.all_carry(MB)
 
 
 @each_way("paths:checksum-altered", **CHECKED)

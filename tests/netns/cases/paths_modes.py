@@ -3,7 +3,7 @@
 from lib.case import case, expect
 from lib.multi import ENDED_SUBFLOWS, Transfer
 
-from .paths import MB, MULTIPATH, TWO, WAYS, both_carry
+from .paths import MB, MULTIPATH, TWO, WAYS
 
 CONTROLLERS = ("lia", "olia", "balia", "cubic", "bbr")
 SCHEDULERS = ("lowest-rtt", "blest", "round-robin", "redundant")
@@ -34,7 +34,7 @@ for name_ in CONTROLLERS:
         transfer = Transfer(ctx, "up", "10M")
         transfer.result(joins=1)
         ctx.links("b loss 0")
-        both_carry(transfer.carried(), MB // 2)
+        transfer.all_carry(MB // 2)
 
 
 for name_ in SCHEDULERS:
@@ -43,8 +43,8 @@ for name_ in SCHEDULERS:
         daemon(ctx, f'scheduler = "{name}"\n')
         transfer = Transfer(ctx, "up", "8M")
         transfer.result(joins=1)
+        transfer.all_carry(MB)
         carried = transfer.carried()
-        both_carry(carried, MB)
         if name == "redundant":
             expect(sum(carried.values()) > 12 * MB, f"not everything went twice: {carried}")
 
@@ -88,7 +88,7 @@ def mixed(ctx):
     for way in WAYS:
         transfer = Transfer(ctx, way, "12M", any_family=True)
         transfer.result(joins=1)
-        both_carry(transfer.carried(), MB)
+        transfer.all_carry(MB)
 
 
 @mode("second-address", announce="4:server2")

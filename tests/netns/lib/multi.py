@@ -12,6 +12,18 @@ from .topo import ADDR
 ENDED_SUBFLOWS = ("MPRstTx", "MPRstRx")
 
 
+def all_carry(ctx, carried, mbit_s, least_bytes):
+    """Each link has carried at least so much. A link is not needed, and that is said, when the
+    machine is too slow to fill the others."""
+    used = [name for name, n in carried.items() if n >= least_bytes]
+    if len(used) == len(carried):
+        return
+    text = f"bytes by link: {carried}, {mbit_s:.0f} Mbit/s"
+    if mbit_s > 0.7 * sum(ctx.topo.specs[name].rate_mbit for name in used):
+        raise Failure(text)
+    ctx.note(f"too slow a machine: {text}")
+
+
 class Transfer:
     """One connection (or many) through the daemon, the guest's end in the background."""
 
@@ -62,8 +74,12 @@ class Transfer:
                           f"{grown}")
         self.ctx.links.check()
         got = two if self.way != "down" else one
-        self.ctx.note(f"{got['received'] * 8 / got['receive_seconds'] / 1e6:.0f} Mbit/s")
+        self.mbit_s = got["received"] * 8 / got["receive_seconds"] / 1e6
+        self.ctx.note(f"{self.mbit_s:.0f} Mbit/s")
         return grown
+
+    def all_carry(self, least_bytes):
+        all_carry(self.ctx, self.carried(), self.mbit_s, least_bytes)
 
 
 def paths(ctx):

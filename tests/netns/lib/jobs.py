@@ -9,6 +9,7 @@ import threading
 DONE = "# these are done"
 GROUP_CASES = 6
 MESSAGE_CHARS = 300
+LAST_TRIES = 5
 
 
 class Troubles:
@@ -20,17 +21,23 @@ class Troubles:
 
     def take(self, lines):
         for line, after in zip(lines, lines[1:] + [""]):
-            bad = re.match(r"(not ok \d+ -|#) (.*?)( is repeated)? \(\d+\.\d+ s\):?$", line)
+            bad = re.match(r"(not ok \d+ -|#) (.*?)(?: is (repeated|put off))? "
+                           r"\(\d+\.\d+ s\):?$", line)
             if bad and (bad.group(3) or line.startswith("not ok")):
-                self.found.append(f"{'repeated' if bad.group(3) else 'failed'}: {bad.group(2)}: "
+                self.found.append(f"{bad.group(3) or 'failed'}: {bad.group(2)}: "
                                   f"{after.removeprefix('  # ')[:MESSAGE_CHARS]}")
-            elif line.startswith("# a worker ended"):
+            elif re.match(r"# (a worker ended|\d+ more were put off)", line):
                 self.found.append(f"failed: {line[2:]}")
             elif re.search(r"; slow: .* after [\d.]+ s, not ", line):
                 self.found.append(f"slow: {line}")
 
+    def put_off(self):
+        """The names, once each."""
+        return list(dict.fromkeys(one.split(": ")[1] for one in self.found
+                                  if one.startswith("put off")))
+
     def tell(self):
-        for kind in ("slow", "repeated", "failed"):
+        for kind in ("slow", "repeated", "put off", "failed"):
             some = [one for one in self.found if one.startswith(kind)]
             if some:
                 print(f"# {len(some)} {kind}:")
@@ -61,14 +68,18 @@ def obey(run_one, by_name):
 
 class Crew:
     def __init__(self, argv, n, cases):
+        self.argv, self.cases = argv, cases
         self.todo = groups(cases)[::-1]
         self.lock = threading.Lock()
         self.number = 0
         self.sums = [0, 0, 0]
         self.broken = 0
         self.troubles = Troubles()
-        self.workers = [subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         text=True) for _ in range(n)]
+        self.workers = [self.worker() for _ in range(n)]
+
+    def worker(self, *more):
+        return subprocess.Popen([*self.argv, *more], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, text=True)
 
     def next_group(self):
         with self.lock:
@@ -113,6 +124,18 @@ class Crew:
         with self.lock:
             self.sums = [a + int(b) for a, b in zip(self.sums, found.groups())]
 
+    def alone(self):
+        """What was put off, with nothing beside it."""
+        names = self.troubles.put_off()
+        if len(names) > LAST_TRIES:
+            self.sums[1] += len(names) - LAST_TRIES
+            self.tell([f"# {len(names) - LAST_TRIES} more were put off than are tried again"])
+        self.todo += [[c] for c in self.cases if c.name in names[:LAST_TRIES]]
+        if names:
+            self.workers.append(self.worker("--last"))
+            self.lead(self.workers[-1])
+            self.workers[-1].wait()
+
     def work(self):
         """Exit code."""
         threads = [threading.Thread(target=self.lead, args=(w,)) for w in self.workers]
@@ -122,6 +145,7 @@ class Crew:
             thread.join()
         for worker in self.workers:
             worker.wait()
+        self.alone()
         passed, failed, skipped = self.sums
         failed += self.broken + sum(len(g) for g in self.todo)
         self.troubles.tell()

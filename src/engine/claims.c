@@ -136,12 +136,29 @@ bool claims_forgotten(const struct engine *e, const struct flow_tuple *peer)
 	return false;
 }
 
+bool claims_begun(struct engine *e, const struct flow_tuple *peer)
+{
+	struct flow_tuple net = flow_tuple_reverse(peer);
+
+	for (unsigned i = 0; i < BEGUN_SLOTS && i < e->n_begun; i++) {
+		const struct begun *b = &e->begun[i];
+		struct flow_tuple first = beginning(conn_at(e, b->conn));
+
+		if (flow_tuple_equal(&b->net, &net) && flow_tuple_equal(&first, &net) &&
+		    conn_at(e, b->conn)->claimed == ENGINE_CLAIM_CONVERTED)
+			return true;
+	}
+	return false;
+}
+
 void claims_subflow_rm(struct engine *e, const struct conn *c, const struct subflow *s)
 {
 	struct flow_tuple first = beginning(c);
+	bool began = flow_tuple_equal(&s->net, &first);
 
-	if (c->claimed == ENGINE_CLAIM_RELEASED ||
-	    (c->claimed != ENGINE_CLAIM_HALF && flow_tuple_equal(&s->net, &first)))
+	if (c->claimed == ENGINE_CLAIM_CONVERTED && began)
+		e->begun[e->n_begun++ % BEGUN_SLOTS] = (struct begun){first, conn_index(e, c)};
+	if (c->claimed == ENGINE_CLAIM_RELEASED || (c->claimed != ENGINE_CLAIM_HALF && began))
 		return;
 	if (c->claimed == ENGINE_CLAIM_CONVERTED)
 		forget(e, &s->net);

@@ -20,6 +20,10 @@ void claims_subflow_rm(struct engine *e, const struct conn *c, const struct subf
 /* Was this the tuple (peer first) of a subflow that is gone, one of the last ones? */
 bool claims_forgotten(const struct engine *e, const struct flow_tuple *peer);
 
+/* Did a living connection begin there (peer first), whose first subflow is gone? One of the last.
+ */
+bool claims_begun(struct engine *e, const struct flow_tuple *peer);
+
 /* The record is about to be freed. `reused`: its tuple is a new connection's already. */
 void claims_end(struct engine *e, struct conn *c, bool reused);
 

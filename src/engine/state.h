@@ -266,6 +266,13 @@ struct endpoint {
 };
 
 #define FORGOTTEN_SLOTS 1024
+#define BEGUN_SLOTS 64
+
+/* Where a connection began whose first subflow is gone. */
+struct begun {
+	struct flow_tuple net; /* gate first */
+	uint32_t conn;
+};
 
 struct engine {
 	uint64_t magic;
@@ -298,6 +305,9 @@ struct engine {
 	 */
 	struct flow_tuple forgotten[FORGOTTEN_SLOTS];
 	uint32_t n_forgotten; /* in all, so far */
+	/* The last of these: what comes there is no sign that the host's table is out of date. */
+	struct begun begun[BEGUN_SLOTS];
+	uint32_t n_begun; /* in all, so far */
 	struct engine_claim claim[ENGINE_CLAIMS_MAX];
 	uint32_t n_claims, claims_cursor; /* cursor: the next record to be claimed anew */
 	bool claims_renew, claims_fetched;

@@ -36,7 +36,8 @@ static struct engine_result nobodys(struct step *st, const struct mp_tcprst *why
 	struct engine_result r = verdict(ENGINE_DROP, reason, ENGINE_NO_CONN);
 
 	emit_rst_back(st, why, reason);
-	if (st->in->mark_converted)
+	/* Nobody's any more: a SYN may have the tuple (but not from a connection that lives on). */
+	if (st->in->mark_converted && !claims_begun(st->e, &st->p.tuple))
 		r.ask = st->p.tuple;
 	return r;
 }

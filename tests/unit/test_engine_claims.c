@@ -6,6 +6,7 @@
 #include "engine/claims.h"
 #include "engine/conn.h"
 #include "inbound.h"
+#include "joins.h"
 #include "unit.h"
 
 static struct engine_claim claims[ENGINE_CLAIMS_MAX];
@@ -216,10 +217,44 @@ static void test_overflow(void)
 	world_fini(&w);
 }
 
+/*
+ * The first subflow is gone, the connection is not: a segment that comes for it is dropped, but is
+ * no sign that the host may give the tuple away, as it is where the engine knows of nothing.
+ */
+static void test_begun(void)
+{
+	struct seg s = {.flags = TCP_RST | TCP_ACK, .seq = 1, .ack = 101};
+	struct world w;
+	struct join j;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	join_complete(&w, &j);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CU_ASSERT_FATAL(living(&w) == 1);
+	for (unsigned other = 0; other < 2; other++) {
+		struct engine_pkt in = {.from = ENGINE_NET,
+					.hook = ENGINE_STEAL,
+					.mark_converted = true,
+					.csum_trusted = true,
+					.len_bytes = 40};
+
+		s.flags = TCP_ACK;
+		w.net.dst_port += other;
+		net_sends(&w, ENGINE_STEAL, &s); /* makes the bytes */
+		in.data = w.bytes;
+		w.outs.n_pkt = 0;
+		w.r = engine_packet(w.e, &in, &w.tick, &w.outs);
+		CHECK_EQ(other, w.r.reason, REASON_DROP_ORPHAN);
+		CHECK_EQ(other, w.r.ask.family != 0, other);
+	}
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"initiator", test_initiator}, {"idle", test_idle},       {"plain", test_plain},
 	{"responder", test_responder}, {"adopted", test_adopted}, {"forgotten", test_forgotten},
-	{"overflow", test_overflow},
+	{"overflow", test_overflow},   {"begun", test_begun},
 };
 
 UNIT_MAIN("engine/claims", tests)

@@ -398,7 +398,7 @@ static void test_bounds(void)
 
 	world_init(&w, FLOW_IPV4);
 	w.cfg.mode = ENGINE_SINGLE;
-	w.cfg.memory_bytes = 110000; /* some hundred mappings */
+	w.cfg.memory_bytes = 114000; /* some hundred mappings */
 	CU_ASSERT_FATAL(engine_region_bytes(&w.cfg) != 0);
 	world_start(&w);
 	world_open(&w);

@@ -19,6 +19,9 @@
 #include "engine/to_guest.h"
 #include "engine/to_net.h"
 
+#define NO_DSS_MAX 3
+#define NO_DSS_US 500000u
+
 static struct engine_result done(struct step *st, struct conn *c, enum reason reason)
 {
 	bool dropped = reason == REASON_DROP_NO_PAYLOAD_MEMORY ||
@@ -93,6 +96,42 @@ static struct engine_result broken(struct step *st, struct conn *c, struct subfl
 	return done(st, c, REASON_SUBFLOW_OWN);
 }
 
+static bool others_answer(struct engine *e, const struct conn *c, const struct subflow *but)
+{
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+
+		if (s != but && s->state == SUBFLOW_ESTABLISHED && !s->leaving &&
+		    e->path_usable[s->path] && s->sender != NONE && !sender_at(e, s->sender)->stale)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A middlebox removes the peer's options: what is sent here is never DATA_ACKed, and goes again
+ * and again (RFC 8684 section 3.7). Better on another subflow. One that acknowledges of its own
+ * accord only comes before the peer.
+ */
+static bool stripped(struct step *st, const struct conn *c, const struct subflow *s)
+{
+	struct sender *x = s->sender == NONE ? NULL : sender_at(st->e, s->sender);
+
+	if (!x)
+		return false;
+	if (st->o.mp.any)
+		x->n_no_dss = 0;
+	if (st->o.mp.any || st->p.payload_bytes > 0 || !seq_lt(s->snd_una, st->p.ack))
+		return false;
+	if (x->n_no_dss == 0)
+		x->no_dss_at_us = st->tick->now_us;
+	if (x->n_no_dss < NO_DSS_MAX)
+		x->n_no_dss++;
+	return x->n_no_dss == NO_DSS_MAX &&
+	       st->tick->now_us - x->no_dss_at_us >= NO_DSS_US + 2ull * x->srtt_us &&
+	       others_answer(st->e, c, s);
+}
+
 /* While the guest still owes what it sent before the hand-over, it needs to see SACK blocks. */
 static void pass_dup_ack(struct step *st, struct conn *c, const struct subflow *s)
 {
@@ -149,6 +188,8 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	bool sent = false;
 	enum reason reason;
 
+	if (stripped(st, c, s))
+		return broken(st, c, s);
 	from_net_take_data_ack(st, c, s);
 	addresses_on_packet(st, c, s);
 	if (s->sender != NONE)

@@ -66,7 +66,9 @@ struct sender {
 	bool refused, starved;
 	uint32_t told_ack; /* what was acknowledged without data last, and how often before */
 	uint8_t n_same_ack;
-	uint32_t gap_us[2]; /* longest between arrivals of data, now and in the time before */
+	uint8_t n_no_dss;      /* acknowledgements of data in a row that had no MPTCP option */
+	uint64_t no_dss_at_us; /* when that began */
+	uint32_t gap_us[2];    /* longest between arrivals of data, now and in the time before */
 	uint64_t gap_until_us;
 };
 

@@ -398,10 +398,10 @@ void to_net_timeout(struct step *st, struct conn *c)
 	m->data_at_us = 0;
 	if (m->n_data < UINT8_MAX)
 		m->n_data++;
-	if (una == m->nxt_seq) {
-		ask_window(st, c);
+	/* Its word may be lost on one path, again and again; where it is heard it says how far. */
+	ask_window(st, c);
+	if (una == m->nxt_seq)
 		return;
-	}
 	m->recover_seq = m->nxt_seq;
 	send_orphans(e, c, una);
 }

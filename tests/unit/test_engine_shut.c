@@ -167,11 +167,64 @@ static void test_data_ack_unheard(void)
 	world_fini(&w);
 }
 
+/* The end of what the outputs carry on the subflow (NULL: the first one), relative; or `end`. */
+static uint32_t carried(struct world *w, const struct join *j, uint32_t end)
+{
+	const struct flow_tuple *net = j ? &j->net : &w->net;
+
+	for (unsigned n = 0; out(w, n); n++)
+		if (flow_tuple_equal(&w->p.tuple, net) && w->p.payload_bytes)
+			end = w->p.seq + w->p.payload_bytes - (j ? j->iss : w->guest_isn);
+	return end;
+}
+
+/*
+ * A middlebox removes what the peer says of the data on the first subflow, which carries all: the
+ * data's timer asks on the other. The one that acknowledges so for long ends, unless the peer was
+ * heard there meanwhile.
+ */
+static void test_stripped_subflow(void)
+{
+	for (unsigned heard = 0; heard < 2; heard++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 101, .ack = 1, .window = 1000};
+		uint32_t end[2] = {1, 101};
+		bool asked = false;
+		struct world w;
+		struct join j;
+
+		joins_init(&w, FLOW_IPV4);
+		CU_ASSERT_FATAL(joins_open(&w, &j));
+		join_complete(&w, &j);
+		CU_ASSERT_FATAL(living(&w) == 2);
+		s.payload_bytes = PIECE;
+		guest_sends(&w, ENGINE_STEAL, &s);
+		for (unsigned i = 0; i < 8; i++) {
+			end[0] = carried(&w, &j, end[0]);
+			end[1] = carried(&w, NULL, end[1]);
+			s = (struct seg){.flags = TCP_ACK, .seq = 1, .ack = end[1], .window = 999};
+			net_sends(&w, ENGINE_STEAL, &s);
+			put_peer_ack(&w, &s.w, 101);
+			if (heard)
+				net_sends(&w, ENGINE_STEAL, &s);
+			s.ack = end[0];
+			join_sends(&w, &j, &s);
+			world_pass(&w, 1000000);
+			for (unsigned n = 0; out(&w, n); n++)
+				asked |= flow_tuple_equal(&w.p.tuple, &j.net) &&
+					 w.p.seq == j.iss + end[0] - 1;
+		}
+		CHECK_EQ(heard, engine_counter(w.e, REASON_SUBFLOW_RESET), !heard);
+		CHECK_ROW(heard, asked);
+		world_fini(&w);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"keepalive", test_keepalive},
 	{"the guest's window", test_guest_shut},
 	{"the peer's window", test_peer_shut},
 	{"a DATA_ACK that is not heard", test_data_ack_unheard},
+	{"a subflow without options", test_stripped_subflow},
 };
 
 UNIT_MAIN("engine/shut", tests)

@@ -24,6 +24,7 @@
 /* An uplink as it is; what the engine was told may lag behind. */
 struct uplink {
 	bool down;          /* loses everything in both directions */
+	uint64_t down_us;   /* since when, or when it was last; 0: never */
 	uint8_t generation; /* of its address */
 };
 

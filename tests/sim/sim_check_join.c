@@ -64,12 +64,13 @@ void check_removed_in(struct flow *f, uint8_t id)
 	}
 }
 
-/* Its address at the gate's end is there no more: nothing can be said on it. */
+/* Its path went, or the address at the gate's end: it may have ended without a word. */
 static bool cut_off(const struct gate *g, const struct flow *f, const struct check_sub *x)
 {
 	struct ip_addr addr = gate_path_addr(g, x->path);
 
-	return x != &f->check.sub[0] && !ip_addr_equal(&addr, &x->tuple.src);
+	return g->w->uplink[gate_uplink(g, x->path)].down_us > x->open_us ||
+	       (x != &f->check.sub[0] && !ip_addr_equal(&addr, &x->tuple.src));
 }
 
 /* With another subflow to be had, the gate ends those to an address that was taken back. */

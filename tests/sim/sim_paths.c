@@ -63,6 +63,10 @@ static void excuse(struct sim *w, unsigned uplink, bool told)
 		bool first = ct->path == uplink % SIM_PATHS_MAX;
 		bool alone = !f->check.multi || bound;
 
+		/* Somebody's SYN was still on its way there. */
+		if (!ct->known && f->passive && f->peer.started && f->peer.n_sub > 0 &&
+		    f->peer.sub[0].path == uplink)
+			f->excused = true;
 		if (!ct->known || !(f->guest.started || f->peer.started))
 			continue;
 		if (g->flow[i].passive)
@@ -85,6 +89,8 @@ static void happen(struct sim *w, unsigned n)
 		u->generation++;
 	else
 		u->down = ev->change == PATH_DOWN || ev->change == PATH_DEAD;
+	if (u->down)
+		u->down_us = w->now_us;
 	w->tell_us[n] = told ? w->now_us + ev->lag_us : NEVER;
 	excuse(w, ev->path, told);
 }

@@ -57,7 +57,10 @@ struct engine_result stranger(struct step *st)
 	/* The host's kernel is not asked: it knows nothing of the port (I6). */
 	if (ours(st) || (st->in->mark_converted && claims_forgotten(st->e, &st->p.tuple)))
 		return nobodys(st, &gone, REASON_DROP_NO_SUBFLOW);
-	if (st->in->mark_converted && !(st->p.flags & TCP_SYN))
+	/* A SYN/ACK may be a new connection's, unless the old one lives on elsewhere. */
+	if (st->in->mark_converted &&
+	    (!(st->p.flags & TCP_SYN) ||
+	     ((st->p.flags & TCP_ACK) && claims_begun(st->e, &st->p.tuple))))
 		return nobodys(st, st->o.mp.any ? &gone : NULL, REASON_DROP_ORPHAN);
 	return verdict(ENGINE_ACCEPT, REASON_PLAIN_UNKNOWN, ENGINE_NO_CONN);
 }

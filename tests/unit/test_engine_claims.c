@@ -239,7 +239,7 @@ static void test_begun(void)
 					.csum_trusted = true,
 					.len_bytes = 40};
 
-		s.flags = TCP_ACK;
+		s.flags = (uint8_t)(TCP_ACK | (other ? 0 : TCP_SYN));
 		w.net.dst_port += other;
 		net_sends(&w, ENGINE_STEAL, &s); /* makes the bytes */
 		in.data = w.bytes;

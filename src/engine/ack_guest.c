@@ -13,11 +13,16 @@
 #define ROUNDS_WITHOUT_GROWTH 3
 #define HOLD_MIN_US APART_US
 #define HOLD_MAX_US 40000u /* what a delayed acknowledgement takes at least in Linux */
+#define QUEUE_US 2500u     /* Hybrid Start takes 4 ms more than the least for a queue */
+#define TRAIN_SLACK_US 500u
 
 void ack_guest_told(struct multi *m, const struct conn *c, uint64_t now_us)
 {
-	if (m->acked_guest_seq != c->una_seq)
+	if (m->acked_guest_seq != c->una_seq) {
+		if (now_us - m->acked_guest_us >= APART_US)
+			m->train_guest_us = now_us;
 		m->acked_guest_us = now_us;
+	}
 	m->acked_guest_seq = c->una_seq;
 	m->ack_guest_at_us = 0;
 }
@@ -77,16 +82,44 @@ static uint32_t hold_us(struct engine *e, const struct conn *c)
 	return us < HOLD_MAX_US ? us : HOLD_MAX_US;
 }
 
+/*
+ * Did what was acknowledged last come without having waited in a queue, of a path or here? Of such
+ * samples there may be any number. `least_us`: the shortest round trip.
+ */
+static bool no_queue(struct engine *e, const struct conn *c, uint32_t *least_us)
+{
+	const struct multi *m = multi_at(e, c->multi);
+	uint32_t most_us = 0;
+
+	*least_us = UINT32_MAX;
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct sender *x = NULL;
+
+		if (subflow_at(e, k)->sender != NONE)
+			x = sender_at(e, subflow_at(e, k)->sender);
+		if (!x || x->srtt_us == 0)
+			continue;
+		if (x->min_rtt_us < *least_us)
+			*least_us = x->min_rtt_us;
+		if (x->head != NONE && x->rtt_us > most_us)
+			most_us = x->rtt_us;
+	}
+	return m->nxt_seq == m->end_seq && most_us < (uint64_t)*least_us + QUEUE_US;
+}
+
 void ack_guest(struct step *st, struct conn *c)
 {
 	struct multi *m = multi_at(st->e, c->multi);
 	uint64_t now_us = st->tick->now_us, apart_us = m->acked_guest_us + APART_US;
+	uint32_t least_us;
+	bool clear = no_queue(st->e, c, &least_us), soon = clear || enough(m, c);
+	bool train = now_us - m->train_guest_us + TRAIN_SLACK_US >= least_us / 2;
 
 	if (m->n_slow_rounds < ROUNDS_WITHOUT_GROWTH)
 		watch_growth(m, c);
-	if (at_once(m, c) || (enough(m, c) && apart_us <= now_us))
+	if (at_once(m, c) || (soon && apart_us <= now_us) || (clear && !train))
 		multi_ack_guest(st, c);
-	else if (enough(m, c) && (m->ack_guest_at_us == 0 || apart_us < m->ack_guest_at_us))
+	else if (soon && (m->ack_guest_at_us == 0 || apart_us < m->ack_guest_at_us))
 		m->ack_guest_at_us = apart_us;
 	else if (m->ack_guest_at_us == 0)
 		m->ack_guest_at_us = now_us + hold_us(st->e, c);

@@ -159,7 +159,7 @@ struct multi {
 	uint32_t ts_echo; /* TSecr for the guest */
 	/* ack_guest.c: what the guest was told last; its round trip */
 	uint32_t acked_guest_seq;
-	uint64_t acked_guest_us;
+	uint64_t acked_guest_us, train_guest_us; /* without a pause since */
 	uint32_t round_guest_seq;   /* acknowledged: a round trip as the guest sees it is over */
 	uint32_t round_guest_bytes; /* outstanding when it began */
 	uint32_t most_guest_bytes;  /* it had outstanding at the end of one */

@@ -88,9 +88,9 @@ static void take_over(struct step *st, struct conn *c, struct subflow *s, struct
 		t->sent_us = st->tick->now_us;
 		x->in_flight_bytes += t->lost ? 0 : t->bytes;
 	}
-	/* The path carries that much already. */
-	if (x->cc.cwnd_bytes < x->in_flight_bytes)
-		x->cc.cwnd_bytes = x->in_flight_bytes;
+	/* The path carries that much already, and the guest's window counts segments of its own. */
+	if (x->cc.cwnd_bytes < x->in_flight_bytes + 2u * s->mss)
+		x->cc.cwnd_bytes = x->in_flight_bytes + 2u * s->mss;
 }
 
 bool sender_new(struct step *st, struct conn *c, struct subflow *s)
@@ -99,6 +99,7 @@ bool sender_new(struct step *st, struct conn *c, struct subflow *s)
 	uint32_t i = pool_new(&e->senders, e);
 	uint64_t now_us = st->tick->now_us;
 	struct sender *x;
+	uint32_t rtt_us;
 
 	if (i == NONE)
 		return false;
@@ -111,8 +112,10 @@ bool sender_new(struct step *st, struct conn *c, struct subflow *s)
 	verify_begin(e, c, s);
 	s->mss += (uint16_t)(MPTCP_ROOM_BYTES - DSS_BYTES + (c->dsn64_seen ? 0 : 4));
 	ops_of(e)->init(&x->cc, s->mss, now_us);
-	if (s->syn_rtt_us || s->srtt_us)
-		sender_rtt(x, s->syn_rtt_us ? s->syn_rtt_us : s->srtt_us);
+	/* The SYN may have waited for a neighbour's address, the data in a queue. */
+	rtt_us = s->srtt_us && s->srtt_us < s->syn_rtt_us ? s->srtt_us : s->syn_rtt_us;
+	if (rtt_us || s->srtt_us)
+		sender_rtt(x, rtt_us ? rtt_us : s->srtt_us);
 	take_over(st, c, s, x);
 	/* What the guest sent may be lost as a whole: nobody else would notice. */
 	sender_arm(st, c, s, true);

@@ -39,6 +39,9 @@ uint32_t sender_room(const struct subflow *s, const struct sender *x);
 uint32_t sender_pace_bytes(const struct step *st, const struct subflow *s, const struct sender *x);
 uint64_t sender_pace_us(const struct subflow *s, const struct sender *x);
 
+/* So many bytes were acknowledged: what pacing lets out for it in slow start. */
+void sender_pace_acked(struct sender *x, uint32_t acked_bytes);
+
 /*
  * Sends [seq, seq + bytes) of the guest's data as one fresh mapping. False: no record or no place
  * in the output, nothing was sent.

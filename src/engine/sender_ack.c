@@ -231,6 +231,8 @@ void sender_congestion(struct step *st, struct conn *c, struct subflow *s, struc
 		x->prr_delivered_bytes += n->acked_bytes;
 	sender_group(st->e, c, s, &g);
 	ops_of(st->e)->on_ack(&x->cc, &a, &g);
+	if (!ops_of(st->e)->model)
+		sender_pace_acked(x, n->acked_bytes);
 }
 
 /*

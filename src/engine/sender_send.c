@@ -35,9 +35,18 @@ uint32_t sender_room(const struct subflow *s, const struct sender *x)
 	return (uint32_t)allowed;
 }
 
+/* In slow start an initial window at least: every path has taken one already. */
+static uint32_t burst_bytes(const struct subflow *s, const struct sender *x)
+{
+	uint32_t bytes = congestion_burst_bytes(&x->cc, s->mss), initial;
+
+	initial = congestion_slow_start(&x->cc) ? CC_INITIAL_SEGMENTS * s->mss : 0;
+	return bytes > initial ? bytes : initial;
+}
+
 static uint64_t burst_us(const struct subflow *s, const struct sender *x)
 {
-	return congestion_burst_bytes(&x->cc, s->mss) * 1000000ull / x->cc.pacing_bytes_per_s;
+	return burst_bytes(s, x) * 1000000ull / x->cc.pacing_bytes_per_s;
 }
 
 /*
@@ -47,7 +56,7 @@ static uint64_t burst_us(const struct subflow *s, const struct sender *x)
  */
 uint32_t sender_pace_bytes(const struct step *st, const struct subflow *s, const struct sender *x)
 {
-	uint32_t burst = congestion_burst_bytes(&x->cc, s->mss);
+	uint32_t burst = burst_bytes(s, x);
 	uint64_t ahead;
 
 	if (x->cc.pacing_bytes_per_s == 0 || x->pace_at_us <= st->tick->now_us)
@@ -74,6 +83,21 @@ static void paced(struct step *st, struct sender *x, uint32_t bytes)
 	if (x->pace_at_us < st->tick->now_us)
 		x->pace_at_us = st->tick->now_us;
 	x->pace_at_us += bytes * 1000000ull / x->cc.pacing_bytes_per_s;
+}
+
+/*
+ * In slow start acknowledgements are the better clock: they come at the pace of the narrowest link,
+ * and the window over the round trip says no more than how small the window still is. What one lets
+ * go, and as much again, goes at once, as far as it is no burst.
+ */
+void sender_pace_acked(struct sender *x, uint32_t acked_bytes)
+{
+	uint64_t us;
+
+	if (x->cc.pacing_bytes_per_s == 0 || !congestion_slow_start(&x->cc))
+		return;
+	us = 2 * acked_bytes * 1000000ull / x->cc.pacing_bytes_per_s;
+	x->pace_at_us = x->pace_at_us > us ? x->pace_at_us - us : 0;
 }
 
 /* Notes that `t` left now: for RTT and rate samples, RACK, Eifel (RFC 3522). */

@@ -118,6 +118,62 @@ static void few_while_it_grows(void)
 	world_fini(&w);
 }
 
+/*
+ * Flights of `pieces`, answered after 10 ms piece by piece, 100 us apart. Returns how many ACKs the
+ * guest gets for the last; `train_us`: the longest time without two milliseconds of silence.
+ */
+static unsigned flights(struct world *w, uint32_t *una, uint32_t *at, unsigned pieces,
+			uint64_t *train_us)
+{
+	uint64_t begin_us = 0;
+	unsigned n = 0;
+
+	guest_sends_to(w, at, *una + pieces * PIECE);
+	world_pass(w, 10000);
+	last_us = *train_us = 0;
+	while (*una < *at) {
+		uint32_t told = 0, before = 0;
+
+		world_pass(w, 100);
+		for (unsigned i = 0; out(w, i); i++)
+			if (w->pkt[i].side == ENGINE_GUEST)
+				n++, before = 1;
+		*una += PIECE;
+		n += peer_acks(w, *una, &told);
+		if (!told && !before)
+			continue;
+		if (w->tick.now_us - last_us > 2000)
+			begin_us = w->tick.now_us;
+		last_us = w->tick.now_us;
+		if (last_us - begin_us > *train_us)
+			*train_us = last_us - begin_us;
+	}
+	return n;
+}
+
+/*
+ * What has not waited in a queue tells nothing of one, so the guest hears of it all; but never for
+ * half a round trip on end.
+ */
+static void all_without_a_queue(void)
+{
+	static const unsigned pieces[] = {16, 24, 40, 80};
+	uint32_t una, at;
+	struct world w;
+	struct join j;
+
+	open_sending(&w, &j, &una, &at);
+	for (unsigned i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		uint64_t train_us;
+		uint32_t before = una;
+		unsigned n = flights(&w, &una, &at, pieces[i], &train_us);
+
+		CHECK_ROW(i, pieces[i] > 24 || n == (una - before) / PIECE);
+		CHECK_ROW(i, train_us < 5000);
+	}
+	world_fini(&w);
+}
+
 /* One that sends no more than before hears of all. */
 static void all_when_it_does_not(void)
 {
@@ -185,6 +241,7 @@ static void not_after_a_refusal(void)
 
 static const struct unit_test tests[] = {
 	{"few ACKs while the guest grows", few_while_it_grows},
+	{"all of them without a queue", all_without_a_queue},
 	{"all of them when it does not", all_when_it_does_not},
 	{"held for a while", held_and_told},
 	{"not after a refusal", not_after_a_refusal},

@@ -242,6 +242,30 @@ static void test_recovery_pace(void)
 	world_fini(&b.w);
 }
 
+/* In slow start what an acknowledgement lets go, and as much again, is not held back by pacing. */
+static void test_slow_start_clock(void)
+{
+	struct bench b;
+
+	open_bench(&b, false);
+	for (unsigned i = 0; i < 10; i++)
+		guest_writes(&b, 1400);
+	pass_rtt(&b);
+	for (unsigned i = 1; i <= 10; i++) {
+		uint32_t sent = 0;
+
+		b.w.tick.now_us += MS / 10;
+		peer_acks(&b, 1 + i * 1400, 101 + i * 1400, NULL, 0, 1);
+		for (unsigned k = 0; k < 2; k++) {
+			guest_writes(&b, 1400);
+			for (unsigned n = 0; n < b.n; n++)
+				sent += b.s[n].bytes;
+		}
+		CHECK_EQ(i, sent, 2800);
+	}
+	world_fini(&b.w);
+}
+
 /* After a pause of many timeouts the window is the initial one again. */
 static void test_restart(void)
 {
@@ -403,6 +427,7 @@ static const struct unit_test tests[] = {
 	{"the probe's answer", test_probe_answer},
 	{"undo", test_undo},
 	{"pace of recovery", test_recovery_pace},
+	{"clock of slow start", test_slow_start_clock},
 	{"restart after idle", test_restart},
 	{"the data level's timer", test_data_timer},
 	{"black hole", test_black_hole},

@@ -31,7 +31,7 @@ class Transfer:
                  any_family=False):
         self.ctx, self.way, self.connections = ctx, way, connections
         self.links_before = ctx.links.check()
-        self.silent_before = ctx.daemon.counters().get("subflow_silent", 0)
+        self.before = ctx.daemon.counters()
         self.counters = move.ServerCounters(ctx.server)
         common = f"--connections {connections} --timeout 30 {options} "
         sends, receives = common + f"--send {size}", common + "--fin-after-eof"
@@ -62,13 +62,16 @@ class Transfer:
         """Everything must be whole; `joins`: at least so many came to be."""
         one, two = move.finish(self.process, timeout_s), self.server.result()
         move.same_data(one, two, self.connections)
-        if two["mptcp_end"] != self.connections:
+        grown = self.ctx.daemon.counters()
+        # of many, on a machine that paused: asked again without MPTCP
+        late = grown.get("plain_syn_retries", 0) - self.before.get("plain_syn_retries", 0)
+        if two["mptcp_end"] != self.connections - min(late, self.connections // 20):
             raise Failure(f"not Multipath TCP to the end: {two}")
-        silent = self.ctx.daemon.counters().get("subflow_silent", 0) - self.silent_before
+        silent = grown.get("subflow_silent", 0) - self.before.get("subflow_silent", 0)
         if silent:      # much is lost, or the machine paused: it was given up for a while
             self.ctx.note(f"{silent} times a subflow was silent")
             allow = tuple(allow) + ENDED_SUBFLOWS
-        grown = self.counters.check_mptcp(self.connections, allow=tuple(allow))
+        grown = self.counters.check_mptcp(two["mptcp_end"], allow=tuple(allow))
         if joins is not None and grown.get("MPJoinAckRx", 0) < joins:
             raise Failure(f"{grown.get('MPJoinAckRx', 0)} joins at the server, not {joins}: "
                           f"{grown}")

@@ -6,6 +6,13 @@
  * peer has acknowledged that ACK, which is sent again until it has (the fourth-ACK rule). Whatever
  * goes wrong costs the subflow alone and is told to the path manager, which tries again later or,
  * when the peer said so, never.
+ *
+ * The fourth ACK says that the peer's TCP has the subflow, not that its connection has: Linux (6.12
+ * and 6.18, mptcp_finish_join) takes it into the connection later when a program reads or writes at
+ * that moment, and then resets what the subflow had already learned of its mapping to what comes
+ * next in the connection (mptcp_subflow_joined): data that came in between is put in a wrong place
+ * of the stream. So nothing goes on the subflow before SETTLE_US after our ACK, unless the peer
+ * shows that it uses the subflow.
  */
 #include "engine/join.h"
 
@@ -29,6 +36,7 @@
 /* A path that fell silent without going down: its return is noticed by nothing else. */
 #define SILENT_RTO_US 1000000ull
 #define SILENT_TRIES 120
+#define SETTLE_US 10000u
 #define PORT_TRIES 64
 #define STALE_US 20000u /* after the RST for a connection of the peer's past */
 #define WINDOW_MAX 65535
@@ -199,9 +207,13 @@ static enum reason synack(struct step *st, struct conn *c, struct subflow *s)
 	if (st->p.ack != s->iss + 1 || st->o.overrun)
 		return REASON_DROP_STATE;
 	if (s->state != SUBFLOW_JOIN_SYN) {
+		uint64_t at_us = s->rto_at_us;
+
 		if (st->p.seq != s->irs)
 			return REASON_DROP_STATE;
 		send_ack(st, c, s); /* the peer did not get our ACK */
+		if (s->fourth_ack)
+			s->rto_at_us = at_us;
 		return REASON_JOIN_SUBFLOW;
 	}
 	if (!o->mp.has_join || j->form != MP_JOIN_SYNACK)
@@ -256,16 +268,46 @@ static enum reason refused(struct step *st, struct conn *c, struct subflow *s)
 	return REASON_JOIN_SUBFLOW;
 }
 
-/* The fourth ACK: our HMAC was good. False: there is no subflow all the same. */
+/* The peer may believe in it, and what it sends there would wait. */
+static void reset(struct step *st, struct conn *c, struct subflow *s, enum mp_tcprst_reason why,
+		  enum reason reason)
+{
+	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net), false);
+	subflow_abort(st, c, s, why, reason);
+}
+
+/* The peer sends on it what it sends on no subflow that its connection does not have yet. */
+static bool in_use(const struct step *st)
+{
+	const struct mptcp *m = &st->o.mp;
+
+	return st->p.payload_bytes > 0 || (st->p.flags & TCP_FIN) || m->has_add_addr ||
+	       m->has_remove_addr || m->has_prio || (m->has_dss && m->dss.has_map);
+}
+
+/* The fourth ACK: our HMAC was good. Is the subflow to be given time? */
+static bool settles(struct step *st, struct subflow *s)
+{
+	uint64_t sent_us = s->rto_at_us - (JOIN_RTO_US << s->n_rto);
+	uint32_t rtt_us = (uint32_t)(st->tick->now_us - sent_us);
+
+	if (!s->fourth_ack) {
+		/* The shorter round trip counts: the SYN may have waited for an address. */
+		if (s->n_rto == 0 && (s->syn_rtt_us == 0 || rtt_us < s->syn_rtt_us))
+			s->syn_rtt_us = rtt_us;
+		s->fourth_ack = true;
+		s->rto_at_us = sent_us + SETTLE_US;
+	}
+	return st->tick->now_us < s->rto_at_us && !in_use(st);
+}
+
+/* False: there is no subflow all the same. */
 static bool established(struct step *st, struct conn *c, struct subflow *s)
 {
 	uint64_t alone_at_us = c->alone_at_us;
-	uint32_t rtt_us = (uint32_t)(st->tick->now_us + JOIN_RTO_US - s->rto_at_us);
 
-	/* The shorter round trip counts: the SYN may have waited for a neighbour's address. */
-	if (s->n_rto == 0 && (s->syn_rtt_us == 0 || rtt_us < s->syn_rtt_us))
-		s->syn_rtt_us = rtt_us;
 	s->state = SUBFLOW_ESTABLISHED;
+	s->fourth_ack = false;
 	blackhole_rm(st->e, &c->guest, ENGINE_NO_PATH);
 	c->silent_paths &= (uint16_t) ~(1u << s->path);
 	s->rto_at_us = 0;
@@ -273,13 +315,14 @@ static bool established(struct step *st, struct conn *c, struct subflow *s)
 	c->alone_at_us = 0;
 	if (!(c->multi == NONE ? multi_new(st, c) : multi_add(st, c, s))) {
 		c->alone_at_us = alone_at_us;
-		refuse(st, c, s, MP_TCPRST_RESOURCES, REASON_JOIN_MEMORY);
+		blackhole_add(st->e, &c->guest, ENGINE_NO_PATH, st->tick->now_us);
+		c->join_at_us = 0;
+		reset(st, c, s, MP_TCPRST_RESOURCES, REASON_JOIN_MEMORY);
 		return false;
 	}
 	subflow_event(st, c, s, REASON_JOIN_ESTABLISHED);
 	/* Those that only waited for this one may go; what they carried goes here. */
 	c->join_at_us = 0;
-	path_manager_check(st, c);
 	return true;
 }
 
@@ -308,7 +351,8 @@ struct engine_result join_packet(struct step *st, struct conn *c, struct subflow
 	} else if (s->state == SUBFLOW_JOIN_ACK && (p->flags & TCP_ACK) && p->ack == s->snd_nxt &&
 		   p->seq - s->rcv_nxt < 1u << 30) {
 		reason = REASON_JOIN_SUBFLOW;
-		if (established(st, c, s)) {
+		if (!settles(st, s) && established(st, c, s)) {
+			path_manager_check(st, c);
 			if (p->payload_bytes || st->o.mp.any)
 				return multi_from_net(st, c, s);
 			multi_push(st, c);
@@ -327,13 +371,13 @@ void join_timeout(struct step *st, struct conn *c, struct subflow *s)
 		join_accept_timeout(st, c, s);
 	} else if (s->state == SUBFLOW_JOIN_SYN && s->n_syn < tries) {
 		send_syn(st, c, s);
+	} else if (s->fourth_ack) {
+		established(st, c, s);
 	} else if (s->state == SUBFLOW_JOIN_ACK && s->n_rto < JOIN_TRIES) {
 		s->n_rto++;
 		send_ack(st, c, s);
 	} else if (s->state == SUBFLOW_JOIN_ACK) {
-		/* The peer may have believed in it, and what it sent there waits. */
-		addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net), false);
-		subflow_abort(st, c, s, MP_TCPRST_PERFORMANCE, REASON_JOIN_TIMEOUT);
+		reset(st, c, s, MP_TCPRST_PERFORMANCE, REASON_JOIN_TIMEOUT);
 	} else {
 		end(st, c, s, false, REASON_JOIN_TIMEOUT);
 	}

@@ -232,6 +232,7 @@ struct subflow {
 	uint16_t mss; /* largest payload with timestamps and a full DSS, by the peer's MSS */
 	bool ack_pending : 1; /* received something not yet acknowledged on this subflow */
 	bool timestamps : 1;
+	bool fourth_ack : 1; /* JOIN_ACK: it came, the peer is given time (join.c) */
 	uint64_t ack_at_us;
 	uint64_t to_net_bytes, from_net_bytes, retransmits;
 	/* one subflow: round trip times of the guest's data, one sample at a time (RFC 6298) */

@@ -63,6 +63,55 @@ static void test_handshake(void)
 	}
 }
 
+/*
+ * After the fourth ACK the peer's connection is given time to take the subflow in: until 10 ms
+ * after our ACK, or until the peer sends data there.
+ */
+static void test_settling(void)
+{
+	static const struct {
+		uint32_t fourth_us; /* when the ACK comes */
+		bool data, synack;  /* the peer's data at once; its SYN/ACK once more */
+		unsigned living;    /* then, and at 10 ms */
+	} rows[] = {{0, false, false, 1},
+		    {0, false, true, 1},
+		    {0, true, false, 2},
+		    {9000, false, false, 1},
+		    {10000, false, false, 2}};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+		struct world w;
+		struct join j;
+
+		joins_init(&w, FLOW_IPV4);
+		CU_ASSERT_FATAL(joins_open(&w, &j));
+		join_synack(&w, &j, 0, false, -1);
+		w.tick.now_us += rows[i].fourth_us;
+		options_put_timestamps(&s.w, 8001, 1);
+		join_sends(&w, &j, &s);
+		CHECK_EQ(i, living(&w), rows[i].fourth_us < 10000 ? 1 : 2);
+		if (rows[i].data) {
+			s.payload_bytes = 100;
+			s.w.len_bytes = 0;
+			put_peer_map(&w, &s.w, 101, 1, 1, 100, false);
+			join_sends(&w, &j, &s);
+		}
+		if (rows[i].synack)
+			join_synack(&w, &j, 0, false, -1);
+		CHECK_EQ(i, living(&w), rows[i].living);
+		CHECK_EQ(i, join_out(&w, &j, is_rst), -1);
+		if (rows[i].fourth_us < 9000) {
+			world_pass(&w, 9000 - rows[i].fourth_us);
+			CHECK_EQ(i, living(&w), rows[i].living);
+		}
+		world_pass(&w, 1000);
+		CHECK_EQ(i, living(&w), 2);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
 /* The SYN goes at 0, 0.5, 1.5 and 3.5 s; given up at 7.5 s; another try 2 s later, then 4 s. */
 static void test_silence(void)
 {
@@ -288,10 +337,15 @@ static void test_stranger(void)
 }
 
 static const struct unit_test tests[] = {
-	{"handshake", test_handshake},       {"silence", test_silence},
-	{"bad SYN/ACK", test_bad_synack},    {"refused", test_refused},
-	{"refused late", test_refused_late}, {"ports", test_ports},
-	{"stranger", test_stranger},         {"stale connection at the peer", test_stale},
+	{"handshake", test_handshake},
+	{"settling", test_settling},
+	{"silence", test_silence},
+	{"bad SYN/ACK", test_bad_synack},
+	{"refused", test_refused},
+	{"refused late", test_refused_late},
+	{"ports", test_ports},
+	{"stranger", test_stranger},
+	{"stale connection at the peer", test_stale},
 };
 
 UNIT_MAIN("engine/join", tests)

@@ -92,6 +92,7 @@ void join_complete(struct world *w, const struct join *j)
 	join_synack(w, j, 0, false, -1);
 	options_put_timestamps(&s.w, 8001, 1);
 	join_sends(w, j, &s);
+	world_pass(w, JOIN_SETTLE_US);
 }
 
 int join_out(struct world *w, const struct join *j, bool (*holds)(const struct world *w))

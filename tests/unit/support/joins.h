@@ -7,7 +7,8 @@
 
 #include "world.h"
 
-#define JOIN_ISN 900000u /* the peer's, on every joined subflow */
+#define JOIN_SETTLE_US 10000u /* after our ACK the peer is given so long */
+#define JOIN_ISN 900000u      /* the peer's, on every joined subflow */
 #define JOIN_NONCE 0x05060708u
 
 /* A subflow as the peer knows it from the SYN. */

@@ -114,7 +114,7 @@ def unpromoted(ctx):
     ctx.links("a up")
 
 
-@case("death:concurrent", **PLACE)
+@case("death:concurrent", fresh=True, **PLACE)
 def concurrent(ctx):
     """Forty connections on both links when one of these dies."""
     transfer = Transfer(ctx, "both", "1M", connections=40)

@@ -31,10 +31,13 @@ struct own_address {
 	bool echoed;
 };
 
-/* What a connection needs when either end has more than one address. */
+/*
+ * What a connection needs when either end has more than one address. What idle connections to one
+ * peer know of it is the same: those refer to one record, which nobody changes (`shared`).
+ */
 struct addresses {
 	uint32_t pool_link;
-	uint32_t conn;
+	uint32_t shared; /* so many connections have it in common; 0: the connection's own */
 	uint8_t n_peer, n_failures, n_removals, n_removals_sent;
 	uint8_t removal[REMOVALS_MAX];
 	struct peer_address peer[PEER_ADDRESSES_MAX];

@@ -4,6 +4,7 @@
  */
 #include "engine/addresses.h"
 
+#include "base/siphash.h"
 #include "engine/announce.h"
 #include "engine/conn.h"
 #include "engine/crypto.h"
@@ -12,29 +13,74 @@
 #define FAILED_FIRST_US 2000000ull
 #define FAILED_DOUBLINGS_MAX 7 /* four minutes and a bit */
 
+struct addresses *addresses_own(struct engine *e, const struct conn *c)
+{
+	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(e, c->addresses);
+
+	return a && a->shared == 0 ? a : NULL;
+}
+
 struct addresses *addresses_of(struct engine *e, struct conn *c)
 {
-	struct addresses *a;
+	struct addresses *a = addresses_own(e, c);
 	uint32_t i;
 
-	if (c->addresses != NONE)
-		return addresses_at(e, c->addresses);
+	if (a)
+		return a;
 	i = pool_new(&e->addresses, e);
 	if (i == NONE)
 		return NULL;
 	a = addresses_at(e, i);
 	memset(a, 0, sizeof(*a));
-	a->conn = conn_index(e, c);
+	if (c->addresses != NONE) {
+		*a = *addresses_at(e, c->addresses);
+		a->shared = 0;
+	}
+	addresses_free(e, c);
 	c->addresses = i;
 	return a;
 }
 
+static uint32_t *shared_slot(struct engine *e, const struct addresses *a)
+{
+	uint64_t tag = siphash(e->cfg.seed, a->peer, a->n_peer * sizeof(a->peer[0]));
+
+	return &e->shared[tag % SHARED_SLOTS];
+}
+
 void addresses_free(struct engine *e, struct conn *c)
 {
-	if (c->addresses == NONE)
-		return;
-	pool_free(&e->addresses, e, c->addresses);
+	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(e, c->addresses);
+
+	if (a && a->shared > 1) {
+		a->shared--;
+	} else if (a) {
+		if (a->shared)
+			*shared_slot(e, a) = 0;
+		pool_free(&e->addresses, e, c->addresses);
+	}
 	c->addresses = NONE;
+}
+
+void addresses_share(struct engine *e, struct conn *c)
+{
+	struct addresses *a = addresses_own(e, c), *other;
+	uint32_t *slot = shared_slot(e, a), i;
+
+	if (*slot == 0) {
+		*slot = c->addresses + 1;
+		a->shared = 1;
+		return;
+	}
+	i = *slot - 1;
+	other = addresses_at(e, i);
+	/* Where another set has the place this one stays alone. */
+	if (other->n_peer != a->n_peer ||
+	    memcmp(other->peer, a->peer, a->n_peer * sizeof(a->peer[0])) != 0)
+		return;
+	addresses_free(e, c);
+	other->shared++;
+	c->addresses = i;
 }
 
 /* Something that a host can have, and that is not ours: nobody may make us join ourselves. */
@@ -77,27 +123,26 @@ static bool in_use(struct engine *e, const struct conn *c, const struct peer_add
 /* Remembers the address; the reason says what became of it. */
 static enum reason remember(struct engine *e, struct conn *c, const struct add_addr *a)
 {
-	struct addresses *all = addresses_of(e, c);
+	struct addresses *all = c->addresses == NONE ? NULL : addresses_at(e, c->addresses);
 	struct peer_address p = {
 		.id = a->address_id, .family = a->family, .port = a->port, .addr = a->addr};
-	struct peer_address *at = NULL;
+	unsigned n = all ? all->n_peer : 0, at = 0;
 
 	/* Id 0 is known: it cannot mean another address. */
-	if (!all || p.id == 0 || !joinable(e, c, p.family, &p.addr))
+	if (p.id == 0 || !joinable(e, c, p.family, &p.addr))
 		return REASON_ADD_ADDR_REFUSED;
-	for (unsigned i = 0; i < all->n_peer; i++)
-		if (all->peer[i].id == p.id)
-			at = &all->peer[i];
-	if (at && memcmp(at, &p, sizeof(p)) == 0)
+	while (at < n && all->peer[at].id != p.id)
+		at++;
+	if (at < n && memcmp(&all->peer[at], &p, sizeof(p)) == 0)
 		return REASON_ADD_ADDR_REPEATED;
 	/* An id whose address has subflows cannot move: REMOVE_ADDR must come first. */
-	if (at && in_use(e, c, at))
+	if (at == PEER_ADDRESSES_MAX || (at < n && in_use(e, c, &all->peer[at])))
 		return REASON_ADD_ADDR_REFUSED;
-	if (!at && all->n_peer == PEER_ADDRESSES_MAX)
+	all = addresses_of(e, c);
+	if (!all)
 		return REASON_ADD_ADDR_REFUSED;
-	if (!at)
-		at = &all->peer[all->n_peer++];
-	*at = p;
+	all->n_peer += at == n;
+	all->peer[at] = p;
 	return REASON_ADD_ADDR_ACCEPTED;
 }
 
@@ -126,8 +171,11 @@ static void on_remove(struct step *st, struct conn *c)
 {
 	const struct remove_addr *r = &st->o.mp.remove_addr;
 	struct engine *e = st->e;
-	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(e, c->addresses);
+	struct addresses *a = c->addresses == NONE ? NULL : addresses_of(e, c);
 
+	/* Rather none at all than one that is gone. */
+	if (!a)
+		addresses_free(e, c);
 	count(e, REASON_REMOVE_ADDR_RECEIVED);
 	for (unsigned i = 0; i < r->n; i++) {
 		uint8_t id = r->address_id[i];
@@ -262,7 +310,7 @@ uint64_t addresses_again_us(struct engine *e, const struct conn *c, uint8_t path
 
 void addresses_forgive(struct engine *e, const struct conn *c, uint8_t path)
 {
-	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(e, c->addresses);
+	struct addresses *a = addresses_own(e, c);
 	unsigned n = 0;
 
 	for (unsigned i = 0; a && i < a->n_failures; i++)

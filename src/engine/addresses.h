@@ -11,9 +11,15 @@
 
 #include "engine/state.h"
 
-/* The connection's record, made if need be; null when none is free. */
+/* The connection's record, its own: made or copied if need be; null when none is free. */
 struct addresses *addresses_of(struct engine *e, struct conn *c);
 void addresses_free(struct engine *e, struct conn *c);
+
+/* The same, null if it has none of its own. */
+struct addresses *addresses_own(struct engine *e, const struct conn *c);
+
+/* Its own record holds nothing but the peer's addresses: shared with whoever knows the same. */
+void addresses_share(struct engine *e, struct conn *c);
 
 /* Acts on the options of the peer's segment at hand, which came on `s`. */
 void addresses_on_packet(struct step *st, struct conn *c, struct subflow *s);

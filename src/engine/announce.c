@@ -9,7 +9,8 @@
  * While something is under way it stands in the connection's record of addresses, which is as large
  * as the connection. When the peer has confirmed all, or does not answer, one bit per address is
  * left of it (conn.told), which means: known under the address's present id. So before an id
- * changes the record is made again (announce_unfold()).
+ * changes the record is made again (announce_unfold()). What the peer said of its own addresses is
+ * kept once for all connections that heard the same.
  */
 #include "engine/announce.h"
 
@@ -23,6 +24,7 @@
 #define ANNOUNCE_TRIES 5
 #define UNANSWERED_TWICE 2
 #define TWICE_US 500000ull
+#define HOLD_US 200000ull
 #define GENERATIONS 7 /* so many times 32 ids fit into a byte */
 
 static const struct ip_addr *address(const struct engine *e, uint8_t path, uint8_t family)
@@ -71,9 +73,12 @@ static bool send(struct step *st, struct conn *c, struct subflow *s, struct opti
 	/*
 	 * The first segment behind the handshake must have DSS, or the peer falls back (section
 	 * 3.1), and a guest that only listens may not have caused one yet. The window counts from
-	 * the DATA_ACK as well. An ADD_ADDR may leave no room for it.
+	 * the DATA_ACK as well. An ADD_ADDR of IPv6 leaves no room for it beside timestamps: one
+	 * goes before, unless the peer has acknowledged what came with DSS.
 	 */
-	dss_encode(&w, &d);
+	if (!dss_encode(&w, &d) && c->una_seq == c->guest_isn + 1 &&
+	    !emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_ACK_TO_NET))
+		return false;
 	return emit_net(st, c, s, &h, &w, NULL, 0, reason);
 }
 
@@ -183,23 +188,30 @@ static bool missing(struct engine *e, const struct conn *c, const struct address
 	       own->n_sent <= ANNOUNCE_TRIES && (own->id != 0 || !carried(e, c, i));
 }
 
-/* Of a record that holds nothing but what the peer knows, or does not answer to, bits are left. */
+/*
+ * Of a record that holds nothing but what the peer knows, or does not answer to, bits are left; and
+ * what we know of the peer is shared with those that know the same.
+ */
 static void fold(struct engine *e, struct conn *c)
 {
-	const struct addresses *a = addresses_at(e, c->addresses);
+	const struct addresses *a = addresses_own(e, c);
 	uint32_t told = 0;
 
-	if (a->n_peer || a->n_failures || a->n_removals)
+	if (!a || a->n_failures || a->n_removals)
 		return;
 	for (unsigned i = 0; i < 2u * e->cfg.n_paths; i++) {
 		uint8_t id = a->own[i].id;
 
-		if (missing(e, c, a, i) || (id != 0 && id != should(e, c, i)))
+		if ((announce_due(e, c) && missing(e, c, a, i)) ||
+		    (id != 0 && id != should(e, c, i)))
 			return;
 		told |= (uint32_t)(id != 0) << i;
 	}
 	c->told |= told;
-	addresses_free(e, c);
+	if (a->n_peer == 0)
+		addresses_free(e, c);
+	else
+		addresses_share(e, c);
 }
 
 static bool any_missing(struct engine *e, const struct conn *c)
@@ -210,14 +222,30 @@ static bool any_missing(struct engine *e, const struct conn *c)
 	return false;
 }
 
+/*
+ * A client that hears of addresses between its third ACK and the answer to its first data is slow
+ * to act on them: Linux joins 60 ms later, or 11 ms after that answer. So nothing is announced to
+ * it before either end's data went the other way. The time is for connections that begin idle.
+ */
+bool announce_held(const struct conn *c)
+{
+	return c->responder && c->multi == NONE && c->acked_seq == c->peer_isn + 1 &&
+	       c->max_seq == c->guest_isn + 1;
+}
+
 /* What was announced and is no more; then the next address that was not confirmed. */
 static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
 {
 	struct addresses *a;
 	uint64_t now_us = st->tick->now_us;
 
-	if (c->addresses == NONE && !any_missing(st->e, c))
+	if (!addresses_own(st->e, c) && !any_missing(st->e, c))
 		return;
+	if (announce_held(c) && now_us < c->syn_us + HOLD_US) {
+		if (c->syn_us + HOLD_US < *next_us)
+			*next_us = c->syn_us + HOLD_US;
+		return;
+	}
 	a = addresses_of(st->e, c);
 	for (unsigned i = 0; a && i < 2u * st->e->cfg.n_paths; i++) {
 		uint8_t id = a->own[i].id;
@@ -255,7 +283,7 @@ static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *n
 
 void announce_echoed(struct step *st, struct conn *c, struct subflow *s)
 {
-	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(st->e, c->addresses);
+	struct addresses *a = addresses_own(st->e, c);
 
 	for (unsigned i = 0; a && i < OWN_ADDRESSES_MAX; i++) {
 		if (a->own[i].id != st->o.mp.add_addr.address_id || a->own[i].id == 0 ||
@@ -288,13 +316,13 @@ void announce_removal(struct step *st, struct conn *c, uint8_t id)
 void announce_removal_once(struct step *st, struct conn *c, uint8_t id)
 {
 	announce_removal(st, c, id);
-	if (c->addresses != NONE)
-		addresses_at(st->e, c->addresses)->n_removals_sent = UNANSWERED_TWICE - 1;
+	if (addresses_own(st->e, c))
+		addresses_own(st->e, c)->n_removals_sent = UNANSWERED_TWICE - 1;
 }
 
 static void removals(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
 {
-	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(st->e, c->addresses);
+	struct addresses *a = addresses_own(st->e, c);
 	struct options_writer w = {0};
 	struct remove_addr r = {0};
 
@@ -344,6 +372,5 @@ void announce_check(struct step *st, struct conn *c, uint64_t *next_us)
 	if (announce_due(st->e, c))
 		adds(st, c, s, next_us);
 	removals(st, c, s, next_us);
-	if (c->addresses != NONE)
-		fold(st->e, c);
+	fold(st->e, c);
 }

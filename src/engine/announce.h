@@ -31,6 +31,9 @@ void announce_removal_once(struct step *st, struct conn *c, uint8_t id);
 /* Does this connection's peer hear of our addresses at all? */
 bool announce_due(const struct engine *e, const struct conn *c);
 
+/* Not yet, because neither end's data was answered: see announce.c. */
+bool announce_held(const struct conn *c);
+
 /* The ids of our addresses, or their places, are about to change: what the peer knows them by. */
 void announce_unfold(struct engine *e, struct conn *c);
 

@@ -14,8 +14,8 @@
 /* What of the pools hangs on the connections; compared with what the pools gave out. */
 struct tally {
 	uint32_t conns, subflows, mappings, multis, senders, txsegs, spans, partials, chunks,
-		addresses;
-	uint32_t half_open, half_joins, checked;
+		addresses, shared;
+	uint32_t half_open, half_joins, own_joins, checked;
 	/* of what is set aside, still to be had: kept.h S3, verify.h V4, mapping.h M5 */
 	uint32_t due_chunks, due_partials, due_mappings;
 };
@@ -57,6 +57,7 @@ static bool tally_subflows(const struct engine *e, const struct conn *c, uint32_
 		if (k >= e->subflows.n_touched || s->conn != conn || ++n > e->subflows.n_used)
 			return false;
 		t->half_joins += s->state == SUBFLOW_JOIN_RECEIVED;
+		t->own_joins += s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK;
 		length(e, &e->mappings, s->map_head, &t->mappings);
 		length(e, &e->spans, s->early, &t->spans);
 		if (s->sender != NONE) {
@@ -104,6 +105,32 @@ static bool left(const struct pool *p, uint32_t due)
 	return p->n_records - p->n_used >= due;
 }
 
+static void tally_addresses(const struct engine *e, const struct conn *c, struct tally *t)
+{
+	const struct addresses *a =
+		c->addresses == NONE ? NULL : pool_at(&e->addresses, e, c->addresses);
+
+	t->addresses += a && a->shared == 0;
+	t->shared += a && a->shared > 0;
+}
+
+/* As many connections refer to shared records as these say. */
+static bool shared_agree(const struct engine *e, struct tally *t)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < SHARED_SLOTS; i++) {
+		const struct addresses *a;
+
+		if (e->shared[i] == 0)
+			continue;
+		a = pool_at(&e->addresses, e, e->shared[i] - 1);
+		n += a->shared;
+		t->addresses++;
+	}
+	return n == t->shared;
+}
+
 bool engine_audit(const struct engine *e)
 {
 	struct tally t = {0};
@@ -116,7 +143,7 @@ bool engine_audit(const struct engine *e)
 		if (c->state == CONN_FREE)
 			continue;
 		t.conns++;
-		t.addresses += c->addresses != NONE;
+		tally_addresses(e, c, &t);
 		t.half_open += responder_half_open(c);
 		if (!tally_subflows(e, c, i, &t))
 			return false;
@@ -134,14 +161,15 @@ bool engine_audit(const struct engine *e)
 		    length(e, &e->chunks, m->rx.head, &t.chunks) != m->rx.n_chunks)
 			return false;
 	}
-	return t.conns == e->conns.n_used && t.checked == e->n_checked &&
+	return shared_agree(e, &t) && t.conns == e->conns.n_used && t.checked == e->n_checked &&
 	       t.subflows == e->subflows.n_used && t.mappings == e->mappings.n_used &&
 	       t.multis == e->multis.n_used && t.senders == e->senders.n_used &&
 	       t.txsegs == e->txsegs.n_used && t.spans == e->spans.n_used &&
 	       t.partials == e->partials.n_used && t.addresses == e->addresses.n_used &&
 	       t.chunks == e->chunks.n_used && t.half_open == e->n_half_open &&
-	       t.half_joins == e->n_half_joins && left(&e->chunks, t.due_chunks) &&
-	       left(&e->partials, t.due_partials) && left(&e->mappings, t.due_mappings);
+	       t.half_joins == e->n_half_joins && t.own_joins == e->n_own_joins &&
+	       left(&e->chunks, t.due_chunks) && left(&e->partials, t.due_partials) &&
+	       left(&e->mappings, t.due_mappings);
 }
 
 /* Whoever owes an answer is asked again some day: each kind of waiting has its timer. */

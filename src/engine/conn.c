@@ -6,6 +6,7 @@
 
 #include "base/seq.h"
 #include "engine/addresses.h"
+#include "engine/announce.h"
 #include "engine/claims.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
@@ -199,7 +200,8 @@ void conn_deadline(struct step *st, struct conn *c)
 		at_us = multi_deadline_us(e, c);
 	if (c->alone_at_us && c->alone_at_us < at_us)
 		at_us = c->alone_at_us;
-	if ((c->promoted || c->multi != NONE || c->addresses != NONE) && c->join_at_us < at_us)
+	if ((c->promoted || c->multi != NONE || c->addresses != NONE || announce_held(c)) &&
+	    c->join_at_us < at_us)
 		at_us = c->join_at_us;
 	if (at_us <= st->tick->now_us)
 		at_us = overdue_us(st, c);

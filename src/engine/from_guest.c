@@ -11,6 +11,7 @@
 
 #include "base/csum.h"
 #include "base/seq.h"
+#include "engine/announce.h"
 #include "engine/conn.h"
 #include "engine/dss_sum.h"
 #include "engine/emit.h"
@@ -308,16 +309,20 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	uint32_t end = p->seq + p->payload_bytes;
 	uint32_t old_ack = c->acked_seq, old_edge = c->told_peer_edge_seq;
 	uint64_t retransmits = s->retransmits;
-	bool fin = p->flags & TCP_FIN, again = c->guest_fin;
+	bool fin = p->flags & TCP_FIN, again = c->guest_fin, held = announce_held(c);
 	enum reason reason = REASON_NONE;
 
 	if (c->guest_fin && p->payload_bytes > 0 && seq_lt(c->fin_seq, end))
 		return drop(st, c, REASON_DROP_STATE); /* data behind its own FIN */
 	if (!from_guest_take_ack(c, p))
 		return drop(st, c, REASON_DROP_ACK_BEYOND);
-	/* The gate's own clock begins here: not with what was overtaken. */
+	/*
+	 * The gate's own clock begins here: not with what was overtaken. What the SYN/ACK echoed is
+	 * the peer's word alone, and may be 0.
+	 */
 	if (st->o.has_timestamps)
-		s->tsval = seq_max(s->tsval, st->o.tsval);
+		s->tsval =
+			s->tsval == c->synack_tsecr ? st->o.tsval : seq_max(s->tsval, st->o.tsval);
 	if (p->payload_bytes > 0 && seq_lt(c->una_seq, end))
 		reason = data_to_net(st, c, s);
 	else if (p->payload_bytes > 1 && !fin && seq_le(end, c->una_seq))
@@ -354,6 +359,8 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	}
 	promotion_from_guest(st, c, s, retransmits);
 	conn_close_check(st, c);
+	if (held && !announce_held(c))
+		c->join_at_us = 0;
 	path_manager_check(st, c);
 	return stolen(st, c, reason);
 }

@@ -99,7 +99,7 @@ struct conn {
 	uint16_t policy;
 	uint32_t subflow;     /* first of the list */
 	uint32_t multi;       /* NONE while there is one subflow */
-	uint32_t addresses;   /* record of struct addresses; NONE until there is need for one */
+	uint32_t addresses;   /* record of struct addresses; NONE: no need for one (addresses.h) */
 	uint64_t join_at_us;  /* when path_manager_check() has work again; 0: at the next segment */
 	uint64_t alone_at_us; /* no subflow is left: when to give up; 0: there is one */
 	uint64_t syn_us;
@@ -266,7 +266,16 @@ struct endpoint {
 	uint64_t until_us;
 };
 
+/* Where an MP_JOIN that was let go was meant to go, before the host translated: join_accept.c. */
+struct passed {
+	uint64_t tag; /* hash of who asks, and of what; 0: empty */
+	struct ip_addr addr;
+	uint16_t port;
+};
+
+#define PASSED_SLOTS 128
 #define FORGOTTEN_SLOTS 1024
+#define SHARED_SLOTS 256
 #define BEGUN_SLOTS 64
 
 /* Where a connection began whose first subflow is gone. */
@@ -289,6 +298,7 @@ struct engine {
 	uint32_t heap_n;
 	uint32_t n_half_open;  /* records of responder.c that wait for a third ACK */
 	uint32_t n_half_joins; /* subflows in JOIN_RECEIVED */
+	uint32_t n_own_joins;  /* subflows in JOIN_SYN and JOIN_ACK */
 	uint32_t n_checked;    /* records of struct multi whose connection has checksums */
 	uint32_t port_count;   /* joins so far: where the choice of a port goes on */
 	uint64_t counter[REASON_COUNT];
@@ -299,6 +309,10 @@ struct engine {
 	uint8_t address_generation[OWN_ADDRESSES_MAX];
 	struct blackhole blackhole[BLACKHOLE_SLOTS];
 	struct endpoint endpoint[ENDPOINT_SLOTS];
+	struct passed passed[PASSED_SLOTS];
+	bool guests_speak; /* some guest was seen to speak MPTCP itself */
+	/* Shared records of addresses, by the hash of what they hold; index + 1, 0: empty. */
+	uint32_t shared[SHARED_SLOTS];
 	struct engine_result pending; /* of an asked SYN/ACK */
 	/*
 	 * Tuples of subflows that the peer or the gate joined and that are no more, gate first:

@@ -32,6 +32,7 @@ void world_init(struct world *w, uint8_t family)
 	w->guest_isn = GUEST_ISN;
 	w->peer_isn = PEER_ISN;
 	w->timestamps = w->sack = true;
+	w->guest_tsval = w->peer_tsecr = 100;
 	w->tick = (struct engine_tick){.now_us = 1000000, .random = &w->random};
 }
 
@@ -155,7 +156,8 @@ static struct seg syn(struct world *w, bool from_guest)
 	if (w->sack)
 		options_put(&s.w, sack, sizeof(sack));
 	if (w->timestamps)
-		options_put_timestamps(&s.w, from_guest ? 100 : 7000, from_guest ? 0 : 100);
+		options_put_timestamps(&s.w, from_guest ? w->guest_tsval : 7000,
+				       from_guest ? 0 : w->peer_tsecr);
 	options_put(&s.w, wscale, sizeof(wscale));
 	return s;
 }

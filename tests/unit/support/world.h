@@ -34,6 +34,7 @@ struct world {
 	struct flow_tuple net;   /* gate first: as translated */
 	uint32_t guest_isn, peer_isn;
 	bool timestamps, sack;            /* of both SYNs */
+	uint32_t guest_tsval, peer_tsecr; /* of the SYN, and what the SYN/ACK makes of it */
 	bool peer_checksum, peer_no_join; /* flags A and C of its MP_CAPABLE */
 	/* what out(), replaced() decoded last */
 	struct packet p;

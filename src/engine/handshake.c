@@ -15,6 +15,7 @@
 #include "engine/crypto.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
+#include "engine/join_accept.h"
 #include "engine/policy.h"
 #include "engine/responder.h"
 
@@ -164,6 +165,8 @@ static struct engine_result guest_syn(struct step *st)
 
 	if (reason == REASON_DROP_BAD_OPTION)
 		return verdict(ENGINE_DROP, reason, ENGINE_NO_CONN);
+	if (st->o.mp.any)
+		join_accept_guest_speaks(e);
 	/* What stands already is not for a new rule to end, and less for a forged SYN. */
 	if (reason != REASON_NONE && c && c->state == CONN_ESTABLISHED && !over)
 		return challenge(st, c);

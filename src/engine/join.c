@@ -114,6 +114,19 @@ static void send_syn(struct step *st, struct conn *c, struct subflow *s)
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_JOIN_SUBFLOW);
 }
 
+bool join_memory(struct engine *e, const struct conn *c)
+{
+	uint32_t own = 0, others;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
+		own += subflow_joins(subflow_at(e, k)) && !subflow_at(e, k)->passive;
+	/* Of others each may be the first: two senders, and a record for the connection. */
+	others = e->n_own_joins - own;
+	if (c->multi == NONE && e->multis.n_used + others >= e->multis.n_records)
+		return false;
+	return e->senders.n_used + e->n_half_joins + 2 * others + own + 2 <= e->senders.n_records;
+}
+
 bool join_start(struct step *st, struct conn *c, uint8_t path, const struct peer_address *to)
 {
 	const struct engine_path_cfg *p = &st->e->cfg.path[path];
@@ -131,6 +144,7 @@ bool join_start(struct step *st, struct conn *c, uint8_t path, const struct peer
 	if (!s)
 		return false;
 	s->state = SUBFLOW_JOIN_SYN;
+	st->e->n_own_joins++;
 	s->backup = s->backup_local = announce_backup(st->e, path);
 	s->address_id_local = announce_id(st->e, path, to->family);
 	s->address_id_peer = to->id;
@@ -308,6 +322,7 @@ static bool established(struct step *st, struct conn *c, struct subflow *s)
 
 	s->state = SUBFLOW_ESTABLISHED;
 	s->fourth_ack = false;
+	st->e->n_own_joins--;
 	blackhole_rm(st->e, &c->guest, ENGINE_NO_PATH);
 	c->silent_paths &= (uint16_t) ~(1u << s->path);
 	s->rto_at_us = 0;

@@ -13,6 +13,12 @@
  */
 bool join_start(struct step *st, struct conn *c, uint8_t path, const struct peer_address *to);
 
+/*
+ * Is there what one more subflow will need once it is established, besides those that are half
+ * open? Better not begun now, or refused, than reset then.
+ */
+bool join_memory(struct engine *e, const struct conn *c);
+
 /* Did the last join to the connection's peer end without a subflow, for whatever reason? */
 bool join_refused_before(const struct step *st, const struct conn *c);
 

@@ -21,7 +21,9 @@
  *     it to the guest), or in the port range of the gate's own subflows. Elsewhere it walks the
  *     host's road, past its firewall and translation; where that ends at the host itself and no
  *     socket awaits a SYN, it is refused there (join_accept_unwanted()), so that an address that
- *     was announced answers as it should.
+ *     was announced answers as it should. Where it ends at a guest it is refused as well, from
+ *     the address that was asked (`passed`), as long as no guest has been seen to speak MPTCP: a
+ *     guest's own connection must not lose its joins, and its other addresses are not known.
  * J3  HMACs are compared in constant time; sequence numbers and nonces are random.
  */
 #include "engine/join_accept.h"
@@ -33,6 +35,7 @@
 #include "engine/crypto.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
+#include "engine/join.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
 #include "engine/pmtu.h"
@@ -139,6 +142,54 @@ bool join_accept_stray(struct step *st)
 	return !(st->p.flags & TCP_SYN) && st->o.mp.any && nobody_elses(st, &t);
 }
 
+/* ---- what is let go ---- */
+
+/* The host's translation changes the destination alone before it comes to a guest. */
+static uint64_t passed_tag(const struct step *st)
+{
+	struct {
+		struct ip_addr src;
+		uint32_t seq, token, nonce;
+		uint16_t port;
+		uint8_t zero[2];
+	} key = {.src = st->p.tuple.src,
+		 .seq = st->p.seq,
+		 .token = st->o.mp.join.token,
+		 .nonce = st->o.mp.join.nonce,
+		 .port = st->p.tuple.src_port};
+	uint64_t tag = siphash(st->e->cfg.seed, &key, sizeof(key));
+
+	return tag ? tag : 1;
+}
+
+/* It may come to a guest: then this is where it was meant to go. */
+static struct engine_result let_go(struct step *st)
+{
+	uint64_t tag = passed_tag(st);
+
+	st->e->passed[tag % PASSED_SLOTS] =
+		(struct passed){tag, st->p.tuple.dst, st->p.tuple.dst_port};
+	return pass(REASON_JOIN_PASSED);
+}
+
+void join_accept_guest_speaks(struct engine *e)
+{
+	e->guests_speak = true;
+}
+
+struct engine_result join_accept_to_guest(struct step *st)
+{
+	uint64_t tag = passed_tag(st);
+	struct passed *x = &st->e->passed[tag % PASSED_SLOTS];
+
+	/* A token that is known was answered where it came in; not by a daemon that began since. */
+	if (st->e->guests_speak || x->tag != tag || conn_find_token(st->e, st->o.mp.join.token))
+		return pass(REASON_JOIN_PASSED);
+	st->p.tuple.dst = x->addr;
+	st->p.tuple.dst_port = x->port;
+	return refuse(st, MP_TCPRST_MPTCP, REASON_JOIN_TOKEN);
+}
+
 /* ---- SYN and SYN/ACK ---- */
 
 /*
@@ -174,16 +225,6 @@ static unsigned half_open(struct engine *e, const struct conn *c, struct subflow
 }
 
 /*
- * What the subflow will need once it is established, besides those that are half open: better
- * refused now than reset then.
- */
-static bool memory(const struct engine *e, const struct conn *c)
-{
-	return e->senders.n_used + e->n_half_joins + 2 <= e->senders.n_records &&
-	       (c->multi != NONE || e->multis.n_used < e->multis.n_records);
-}
-
-/*
  * Why this join is refused; REASON_NONE when it is not, if need be without *stale, an older one
  * that is still half open.
  */
@@ -211,7 +252,7 @@ static enum reason check(struct step *st, const struct conn *c, const struct flo
 		*stale = NULL;
 	else if (st->tick->now_us < (*stale)->ts_since_us + STALE_US)
 		return REASON_JOIN_LIMIT;
-	if (!memory(e, c) || e->n_half_joins >= (most < HALF_MIN ? HALF_MIN : most) ||
+	if (!join_memory(e, c) || e->n_half_joins >= (most < HALF_MIN ? HALF_MIN : most) ||
 	    st->tick->random->n < 2)
 		return REASON_JOIN_LIMIT;
 	*why = MP_TCPRST_PERFORMANCE;
@@ -353,7 +394,7 @@ struct engine_result join_accept_syn(struct step *st)
 	c = conn_find_token(st->e, m->join.token);
 	if (!c || m->join.token == 0)
 		return nobody_elses(st, &t) ? refuse(st, MP_TCPRST_MPTCP, REASON_JOIN_TOKEN)
-					    : pass(REASON_JOIN_PASSED);
+					    : let_go(st);
 	reason = check(st, c, &t, &why, &stale);
 	if (reason != REASON_NONE)
 		return refuse(st, why, reason);

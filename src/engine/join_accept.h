@@ -19,6 +19,15 @@ struct engine_result join_accept_syn(struct step *st);
  */
 struct engine_result join_accept_unwanted(struct step *st);
 
+/*
+ * The same SYN has passed the host's firewall and translation towards a guest: refused, unless a
+ * guest may know the token.
+ */
+struct engine_result join_accept_to_guest(struct step *st);
+
+/* A guest was seen to speak MPTCP itself: what it knows of tokens is its own. */
+void join_accept_guest_speaks(struct engine *e);
+
 /* A segment of a subflow whose third ACK is awaited. */
 struct engine_result join_accept_packet(struct step *st, struct conn *c, struct subflow *s);
 

@@ -30,6 +30,7 @@
 #define CHUNKS_MIN 8 /* of 16 KB */
 #define HAND_OVER_BYTES 32768u
 #define AGAIN_US 100000ull /* for want of records or room in the output */
+#define NO_MEMORY_US 1000000ull
 
 static unsigned max_subflows(const struct engine *e)
 {
@@ -155,6 +156,10 @@ static bool fill(struct step *st, struct conn *c, uint8_t path, const struct pee
 			if (again_us < *next_us)
 				*next_us = again_us;
 			return true;
+		}
+		if (!join_memory(e, c)) {
+			*next_us = st->tick->now_us + NO_MEMORY_US;
+			return false;
 		}
 		if (!join_start(st, c, path, to)) {
 			*next_us = st->tick->now_us + AGAIN_US;

@@ -144,7 +144,7 @@ struct engine_result responder_syn(struct step *st, struct conn *c)
 	if (st->o.overrun)
 		return verdict(ENGINE_DROP, REASON_DROP_BAD_OPTION, ENGINE_NO_CONN);
 	if (st->o.mp.has_join) /* nobody took it on its way here: the guest's own, if anybody's */
-		return verdict(ENGINE_ACCEPT, REASON_JOIN_PASSED, ENGINE_NO_CONN);
+		return join_accept_to_guest(st);
 	if (c && open(c))
 		return challenge(st, c);
 	if (c && c->state == CONN_FALLBACK) /* theirs alone: the guest judges */
@@ -251,6 +251,8 @@ struct engine_result responder_synack(struct step *st)
 	struct engine_result r;
 	enum reason reason;
 
+	if (st->o.mp.any)
+		join_accept_guest_speaks(e);
 	if (c && c->responder && c->state == CONN_ESTABLISHED && st->p.seq == c->guest_isn) {
 		/* The third ACK got lost between here and the guest. */
 		emit_ack_guest(st, c, conn_subflow(e, c));

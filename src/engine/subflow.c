@@ -91,6 +91,7 @@ void subflow_free(struct engine *e, struct conn *c, struct subflow *s)
 	*at = s->next;
 	c->n_subflows--;
 	e->n_half_joins -= s->state == SUBFLOW_JOIN_RECEIVED;
+	e->n_own_joins -= s->state == SUBFLOW_JOIN_SYN || s->state == SUBFLOW_JOIN_ACK;
 	mapping_free_all(e, s);
 	spans_free(e, &s->early);
 	subflow_rm(e, s);

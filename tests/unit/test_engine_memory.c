@@ -209,9 +209,57 @@ static void test_mappings(void)
 	world_fini(&b.w);
 }
 
+/*
+ * No join is asked for whose subflow could not be kept: what others have under way counts. When
+ * there is room again it is asked for.
+ */
+static void test_no_join_without_memory(void)
+{
+	struct join j[8] = {{.id = 0}};
+	unsigned asked = 0, n;
+	uint64_t key[5];
+	struct world w;
+
+	joins_init(&w, FLOW_IPV4); /* 16 connections: 3 of them on several subflows */
+	world_start(&w);
+	for (unsigned i = 0; i < 5; i++) {
+		w.guest.src_port = (uint16_t)(40000 + i);
+		w.net.src_port = (uint16_t)(50000 + i);
+		world_open(&w);
+		key[i] = w.key_local;
+		n = joins_find(&w, &j[asked], 1);
+		CHECK_EQ(i, n, i < 3);
+		asked += n;
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		w.key_local = key[i];
+		join_complete(&w, &j[i]);
+		CHECK_EQ(i, engine_counter(w.e, REASON_JOIN_ESTABLISHED), i + 1);
+	}
+	world_pass(&w, 3000000);
+	CHECK_EQ(3, engine_counter(w.e, REASON_JOIN_MEMORY), 0);
+	CHECK_EQ(3, joins_find(&w, j, 8), 0);
+	/* One ends, and its place is taken. */
+	w.guest.src_port = 40000;
+	w.net.src_port = 50000;
+	guest_sends(&w, ENGINE_STEAL, &(struct seg){.flags = TCP_RST, .seq = 101, .ack = 1});
+	CHECK_EQ(4, w.r.reason, REASON_RST_TO_NET);
+	n = 0;
+	for (unsigned i = 0; i < 30; i++) {
+		world_pass(&w, 100000);
+		n += joins_find(&w, j, 8);
+	}
+	CHECK_ROW(5, n > 0);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
-	{"in order", test_in_order}, {"out of order", test_out_of_order},
-	{"window", test_window},     {"no room for a second subflow", test_no_room_for_more},
+	{"no join without memory", test_no_join_without_memory},
+	{"in order", test_in_order},
+	{"out of order", test_out_of_order},
+	{"window", test_window},
+	{"no room for a second subflow", test_no_room_for_more},
 	{"mappings", test_mappings},
 };
 UNIT_MAIN("engine/memory", tests)

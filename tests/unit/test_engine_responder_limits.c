@@ -144,7 +144,58 @@ static void test_reuse(void)
 	world_fini(&w);
 }
 
+/* As rules/README.md has it: met where it comes in, and again towards a guest. */
+static void join_let_go(struct world *w, uint32_t nonce)
+{
+	struct seg s = {.flags = TCP_SYN, .window = 1000};
+
+	mp_join_encode(&s.w, &(struct mp_join){.form = MP_JOIN_SYN, .token = 4711, .nonce = nonce});
+	net_sends(w, ENGINE_STEAL, &s);
+	CHECK_EQ(nonce, w->r.reason, REASON_JOIN_PASSED);
+	CHECK_EQ(nonce, w->outs.n_pkt, 0);
+	net_sends(w, ENGINE_IN_PLACE, &s);
+}
+
+/*
+ * MP_JOIN with an unknown token to a guest that nobody called yet, published under another address:
+ * refused from there (section 3.2), until a guest is seen to speak MPTCP itself.
+ */
+static void test_join_to_guest(void)
+{
+	for (unsigned role = 0; role < 2; role++) {
+		struct seg s = {.flags = TCP_SYN | (role ? TCP_ACK : 0), .ack = 1};
+		struct world w;
+
+		inbound_start(&w, role ? FLOW_IPV6 : FLOW_IPV4);
+		join_let_go(&w, 1);
+		CHECK_EQ(role, w.r.verdict, ENGINE_DROP);
+		CHECK_EQ(role, w.r.reason, REASON_JOIN_TOKEN);
+		CU_ASSERT_FATAL(out(&w, 0) && w.outs.n_pkt == 1);
+		CHECK_EQ(role, w.pkt[0].side, ENGINE_NET);
+		CU_ASSERT(w.p.flags & TCP_RST && w.o.mp.has_tcprst);
+		CHECK_EQ(role, w.o.mp.tcprst.reason, MP_TCPRST_MPTCP);
+		CHECK_EQ(role, w.p.ack, w.peer_isn + 1);
+		CU_ASSERT(flow_tuple_equal(&w.p.tuple, &w.net));
+		/* Not seen before: the daemon was started meanwhile. */
+		mp_join_encode(&s.w, &(struct mp_join){.form = MP_JOIN_SYN, .nonce = 7});
+		s.flags = TCP_SYN;
+		net_sends(&w, ENGINE_IN_PLACE, &s);
+		CHECK_EQ(role, w.r.reason, REASON_JOIN_PASSED);
+		/* The guest as client, or as server. */
+		s = (struct seg){.flags = TCP_SYN | (role ? TCP_ACK : 0), .ack = 1};
+		inbound_hex(&s, role ? "1e0c0101 0102030405060708" : "1e040101");
+		guest_sends(&w, ENGINE_IN_PLACE, &s);
+		CHECK_EQ(role, w.r.verdict, ENGINE_ACCEPT);
+		join_let_go(&w, 2);
+		CHECK_EQ(role, w.r.verdict, ENGINE_ACCEPT);
+		CHECK_EQ(role, w.r.reason, REASON_JOIN_PASSED);
+		CHECK_EQ(role, w.outs.n_pkt, 0);
+		world_fini(&w);
+	}
+}
+
 static const struct unit_test tests[] = {
+	{"a join to a guest", test_join_to_guest},
 	{"options of ours vanish", test_unheard},
 	{"the guest refuses or is silent", test_guest_refuses},
 	{"flood of SYNs", test_flood},

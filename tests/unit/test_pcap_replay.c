@@ -371,13 +371,14 @@ static void test_responder(void)
 	CU_ASSERT_STRING_EQUAL(seen.fates, "nkganknkgk");
 	CU_ASSERT_EQUAL(fates[REPLAY_FED], 1);
 	replay_del(r);
-	/* A join with a token of nobody's goes on to the guest, in place. */
+	/* A join with a token of nobody's is let go, and refused when it comes to the guest. */
 	r = fresh(1);
 	inbound(&guest, &net, MSS "1e0c 1000 00112233 44556677");
 	net.n = 1;
 	run(r, &guest, &net, fates);
-	CU_ASSERT_EQUAL(engine_counter(replay_engine(r), REASON_JOIN_PASSED), 2);
-	CU_ASSERT_TRUE(strncmp(seen.fates, "na", 2) == 0);
+	CU_ASSERT_EQUAL(engine_counter(replay_engine(r), REASON_JOIN_PASSED), 1);
+	CU_ASSERT_EQUAL(engine_counter(replay_engine(r), REASON_JOIN_TOKEN), 1);
+	CU_ASSERT_TRUE(strncmp(seen.fates, "nD", 2) == 0);
 	replay_del(r);
 }
 

@@ -217,7 +217,7 @@ def join_forged(p):
 
 @scene("called-announced", "3.4.1, 3.2", server="client", both_paths=True, conf=OWN_PACE)
 def announced(p):
-    """The gate announces the address of its second path, with the third ACK already; the client
+    """The gate announces the address of its second path behind the first data; the client
     confirms and joins there; then 30 KB each way.
 
     Look at: ADD_ADDR of the path "b" with its HMAC and the echo; a join to that address at the

@@ -211,7 +211,7 @@ const char *engine_audit_timers(const struct engine *e, uint64_t now_us)
 		missing = timer_missing(e, c, pool_at(&e->multis, e, c->multi));
 		if (missing)
 			return missing;
-		at_us = multi_deadline_us((struct engine *)(uintptr_t)e, c);
+		at_us = multi_deadline_us((struct engine *)(uintptr_t)e, c, now_us);
 		if (deadline_us(e, i) > at_us && deadline_us(e, i) > now_us + CONN_STEP_US)
 			return "what is due before the connection's deadline";
 	}

@@ -15,6 +15,7 @@
 #include "engine/multi.h"
 #include "engine/path_manager.h"
 #include "engine/responder.h"
+#include "engine/to_net.h"
 
 #define SYN_TIMEOUT_US (130ull * 1000000)
 #define IDLE_TIMEOUT_US (5ull * 86400 * 1000000) /* as nf_conntrack */
@@ -175,20 +176,26 @@ static bool subflows_timeout(struct step *st, struct conn *c)
 
 /*
  * What is due and could not be done now (the output is full) must not turn in circles. A packet
- * does not put off what is set already: packets that come one behind the other would for ever.
+ * does not put off what is set already: packets that come one behind the other would for ever. Nor
+ * does it stand for the timer that is due when it comes: not every packet lets what waits go.
  */
-static uint64_t overdue_us(const struct step *st, const struct conn *c)
+static uint64_t not_overdue_us(const struct step *st, const struct conn *c, uint64_t at_us)
 {
-	uint64_t at_us = st->tick->now_us + CONN_STEP_US,
-		 set_us = deadline_us(st->e, conn_index(st->e, c));
+	uint64_t now_us = st->tick->now_us, step_us = now_us + CONN_STEP_US;
+	uint64_t set_us = deadline_us(st->e, conn_index(st->e, c));
+	bool waits = c->multi != NONE && to_net_waits(st->e, c);
+	bool overdue = at_us <= now_us;
 
-	return st->in && set_us < at_us ? set_us : at_us;
+	if (overdue || (waits && step_us < at_us && !emit_room(st, TO_NET_OUTS_MIN)))
+		at_us = step_us;
+	return st->in && set_us < at_us && (overdue || (waits && set_us <= now_us)) ? set_us
+										    : at_us;
 }
 
 void conn_deadline(struct step *st, struct conn *c)
 {
 	struct engine *e = st->e;
-	uint64_t at_us = c->active_us + idle_us(e);
+	uint64_t at_us = c->active_us + idle_us(e), multi_us;
 
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
@@ -196,16 +203,15 @@ void conn_deadline(struct step *st, struct conn *c)
 		if (s->rto_at_us && s->rto_at_us < at_us)
 			at_us = s->rto_at_us;
 	}
-	if (c->multi != NONE && multi_deadline_us(e, c) < at_us)
-		at_us = multi_deadline_us(e, c);
+	multi_us = c->multi == NONE ? at_us : multi_deadline_us(e, c, st->tick->now_us);
+	if (multi_us < at_us)
+		at_us = multi_us;
 	if (c->alone_at_us && c->alone_at_us < at_us)
 		at_us = c->alone_at_us;
 	if ((c->promoted || c->multi != NONE || c->addresses != NONE || announce_held(c)) &&
 	    c->join_at_us < at_us)
 		at_us = c->join_at_us;
-	if (at_us <= st->tick->now_us)
-		at_us = overdue_us(st, c);
-	deadline_set(e, c, at_us);
+	deadline_set(e, c, not_overdue_us(st, c, at_us));
 }
 
 static void established_timeout(struct step *st, struct conn *c)

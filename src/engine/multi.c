@@ -304,7 +304,7 @@ static uint64_t sooner(uint64_t a_us, uint64_t b_us)
 	return b_us && b_us < a_us ? b_us : a_us;
 }
 
-uint64_t multi_deadline_us(struct engine *e, const struct conn *c)
+uint64_t multi_deadline_us(struct engine *e, const struct conn *c, uint64_t now_us)
 {
 	const struct multi *m = multi_at(e, c->multi);
 	uint64_t at_us = UINT64_MAX;
@@ -314,6 +314,7 @@ uint64_t multi_deadline_us(struct engine *e, const struct conn *c)
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
 		const struct sender *x;
+		uint64_t pace_us;
 
 		if (s->ack_pending)
 			at_us = sooner(at_us, s->ack_at_us);
@@ -321,8 +322,11 @@ uint64_t multi_deadline_us(struct engine *e, const struct conn *c)
 			continue;
 		x = sender_at(e, s->sender);
 		at_us = sooner(at_us, sender_deadline_us(x));
-		if (waits && sender_room(s, x) >= s->mss)
-			at_us = sooner(at_us, sender_pace_us(s, x));
+		/* What its pace lets go already waits for something else: a window, another path.
+		 */
+		pace_us = waits && sender_room(s, x) >= s->mss ? sender_pace_us(s, x) : 0;
+		if (pace_us > now_us)
+			at_us = sooner(at_us, pace_us);
 	}
 	at_us = sooner(at_us, guest_sender_deadline_us(c, m));
 	at_us = sooner(at_us, m->fin_at_us);

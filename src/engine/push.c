@@ -16,7 +16,6 @@
 #define PIECE_MAX_BYTES 62000u
 #define FIN_AGAIN_US 300000u
 #define ENDLESS_BYTES (1u << 30)
-#define OUTS_MIN 8 /* a piece takes some; what is left is for acknowledgements */
 
 /* What is to be placed, besides [seq, seq + bytes). */
 struct piece_kind {
@@ -113,7 +112,7 @@ static uint32_t place(struct step *st, struct conn *c, uint32_t seq, uint32_t by
 				 .tail = k->tail};
 	struct sched_pick pick;
 
-	if (!emit_room(st, OUTS_MIN))
+	if (!emit_room(st, TO_NET_OUTS_MIN))
 		return 0;
 	view(st, c, k, &in, who);
 	pick = scheduler_at(e->cfg.scheduler)->pick(&m->sched, &in);

@@ -7,6 +7,9 @@
 
 #include "engine/state.h"
 
+/* Places in the output: a piece takes some, what is left is for acknowledgements. */
+#define TO_NET_OUTS_MIN 8
+
 /* The window field for the guest (W4). */
 uint16_t to_net_window(struct engine *e, const struct conn *c);
 

@@ -17,6 +17,12 @@
 #include "sim_options.h"
 
 #define TIMEOUT_ROUNDS_MAX 64
+/*
+ * A timer that finds nothing to do is set again for when there may be: so many that come to
+ * nothing, nothing having come in between, in so short a time, are a circle.
+ */
+#define IDLE_TIMEOUTS_MAX 12
+#define IDLE_TIMEOUTS_US 20000
 
 unsigned gate_uplink(const struct gate *g, unsigned path)
 {
@@ -344,6 +350,26 @@ static void replace_process(struct gate *g)
 		gate_adopt(g);
 }
 
+/* Timers that do nothing, one behind the other: what is overdue would be asked for ever. */
+static void check_circles(struct gate *g)
+{
+	bool alone = g->n_calls == g->idle_calls + 1;
+
+	g->idle_calls = g->n_calls;
+	if (g->outs.n_pkt || g->outs.n_event || !alone) {
+		g->n_idle = 0;
+		return;
+	}
+	if (g->n_idle++ == 0)
+		g->idle_us = g->w->now_us;
+	if (g->n_idle <= IDLE_TIMEOUTS_MAX * g->w->sc.n_flows)
+		return;
+	if (g->w->now_us - g->idle_us < IDLE_TIMEOUTS_US)
+		sim_fail(g->w, "timers turn in circles: %u did nothing within %" PRIu64 " us",
+			 g->n_idle, g->w->now_us - g->idle_us);
+	g->n_idle = 0;
+}
+
 void gate_run(struct gate *g)
 {
 	if (g->dead) {
@@ -360,6 +386,7 @@ void gate_run(struct gate *g)
 
 		engine_timeout(g->e, &t, &g->outs);
 		gate_take_outs(g);
+		check_circles(g);
 		if (i == TIMEOUT_ROUNDS_MAX)
 			sim_fail(g->w, "the engine's deadline stays in the past");
 	}

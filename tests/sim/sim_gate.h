@@ -29,7 +29,9 @@ struct gate {
 	struct engine_out *pkt;
 	struct engine_event event[64];
 	struct engine_outs outs;
-	uint64_t n_calls, late_us;          /* how late it will wake up next */
+	uint64_t n_calls, late_us;    /* how late it will wake up next */
+	uint64_t idle_calls, idle_us; /* timers that came to nothing since: in a row */
+	unsigned n_idle;
 	struct conntrack ct[SIM_FLOWS_MAX]; /* by flow */
 	struct claimed *claimed;            /* the kernel's table; it outlives the process */
 	uint64_t adopt_us[3];               /* still to come, ascending */

@@ -3,6 +3,7 @@
  * test_engine_lost.c - what a subflow or a connection leaves behind when it ends: data goes
  * elsewhere at once and whole, records go back.
  */
+#include "engine/state.h"
 #include "joins.h"
 #include "unit.h"
 
@@ -66,7 +67,7 @@ static uint32_t fill(struct world *w, const struct join *j, struct bytes *on_fir
 	return end;
 }
 
-static unsigned count(const struct bytes *b)
+static unsigned bytes_of(const struct bytes *b)
 {
 	unsigned n = 0;
 
@@ -110,7 +111,7 @@ static void test_reinjection(void)
 	memset(&again, 0, sizeof(again));
 	open_two(&w, &j);
 	end = fill(&w, &j, &first, &joined);
-	CU_ASSERT(count(&first) > 0 && count(&joined) > 0);
+	CU_ASSERT(bytes_of(&first) > 0 && bytes_of(&joined) > 0);
 	reset_joined(&w, &j);
 	CHECK_EQ(0, living(&w), 1);
 	note(&w, &j, false, &again);
@@ -162,7 +163,7 @@ static void test_ends_in_reinjection(void)
 	memset(&joined, 0, sizeof(joined));
 	open_two(&w, &j);
 	fill(&w, &j, &first, &joined);
-	CU_ASSERT(count(&joined) > 0);
+	CU_ASSERT(bytes_of(&joined) > 0);
 	reset_joined(&w, &j);
 	CHECK_EQ(0, living(&w), 1);
 	guest_sends(&w, ENGINE_STEAL, &s);
@@ -327,9 +328,58 @@ static void test_deaf(void)
 			join_sends(&w, &j, &s);
 		world_pass(&w, 50000);
 	}
-	CHECK_EQ(0, count(&carried[0]), 500);
-	CHECK_EQ(0, count(&carried[1]), 500);
+	CHECK_EQ(0, bytes_of(&carried[0]), 500);
+	CHECK_EQ(0, bytes_of(&carried[1]), 500);
 	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* Runs timers when they are due; how many of them in `us`. */
+static unsigned timers_within(struct world *w, uint64_t us)
+{
+	uint64_t until_us = w->tick.now_us + us;
+	unsigned n = 0;
+
+	while (engine_deadline_us(w->e) <= until_us && n < 10000) {
+		world_pass(w, engine_deadline_us(w->e) > w->tick.now_us
+				      ? engine_deadline_us(w->e) - w->tick.now_us
+				      : 0);
+		n++;
+	}
+	return n;
+}
+
+/*
+ * The joined subflow went silent with data on it, the other one carried all of it: while
+ * the connection is idle, only the silent one's timer runs, whatever it has lost.
+ */
+static void test_silent_and_idle(void)
+{
+	static struct bytes first, joined;
+	struct world w;
+	struct join j;
+	unsigned n;
+
+	memset(&first, 0, sizeof(first));
+	memset(&joined, 0, sizeof(joined));
+	open_two(&w, &j);
+	acknowledge_first(&w, fill(&w, &j, &first, &joined), &first);
+	CU_ASSERT_FATAL(bytes_of(&joined) > 0);
+	for (unsigned i = 0; i < 20; i++) {
+		const struct subflow *s = subflow_at(w.e, conn_at(w.e, 0)->subflow);
+		struct seg ack = {.flags = TCP_ACK,
+				  .seq = 1,
+				  .ack = s->snd_nxt - w.guest_isn,
+				  .window = 1000};
+
+		world_pass(&w, 100000);
+		if (i > 10)
+			put_peer_ack(&w, &ack.w, START + BYTES);
+		net_sends(&w, ENGINE_STEAL, &ack);
+	}
+	CHECK_EQ(0, living(&w), 1);
+	n = timers_within(&w, 10000000);
+	CHECK_EQ(n, n > 5 && n < 50, true);
 	world_fini(&w);
 }
 
@@ -341,6 +391,7 @@ static const struct unit_test tests[] = {
 	{"ends in reinjection", test_ends_in_reinjection},
 	{"a mapping that cannot be finished", test_split},
 	{"deaf", test_deaf},
+	{"silent and idle", test_silent_and_idle},
 };
 
 UNIT_MAIN("engine/lost", tests)

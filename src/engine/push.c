@@ -8,6 +8,7 @@
 #include "engine/emit.h"
 #include "engine/from_guest.h"
 #include "engine/multi.h"
+#include "engine/sched_common.h"
 #include "engine/scoreboard.h"
 #include "engine/sender.h"
 #include "engine/spans.h"
@@ -375,10 +376,14 @@ static void unblock(struct step *st, struct conn *c)
 	}
 }
 
-/* Rate samples of a sender that had nothing to send say little about its path. */
+/*
+ * Rate samples of a sender that had nothing to send say little about its path. Who has not got room
+ * for a piece that the schedulers find worthwhile is full.
+ */
 static void note_idle(struct step *st, struct conn *c)
 {
 	struct engine *e = st->e;
+	struct sched_input in = {.n = 1, .unsent_bytes = ENDLESS_BYTES};
 
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
@@ -387,8 +392,8 @@ static void note_idle(struct step *st, struct conn *c)
 		if (s->sender == NONE)
 			continue;
 		x = sender_at(e, s->sender);
-		if (x->lost_bytes == 0 && sender_room(s, x) >= s->mss &&
-		    sender_pace_bytes(st, s, x) >= s->mss)
+		describe(st, s, &in.s[0]);
+		if (x->lost_bytes == 0 && sched_room_bytes(&in, 0))
 			x->app_limited_bytes = x->delivered_bytes + x->in_flight_bytes + 1;
 	}
 }

@@ -68,6 +68,18 @@ static uint32_t pacing_gain(const struct bbr *b)
 	}
 }
 
+/*
+ * A piece as the path's rate would have it. The pace may still be that of the beginning, when the
+ * path was not known: on a slow one its pieces are a long queue.
+ */
+static uint32_t piece_bytes(const struct cc *cc, const struct bbr *b)
+{
+	uint64_t rate = cc_mul_div(b->bw[0], pacing_gain(b), BBR_UNIT);
+
+	return cc_min32(cc_max32(cc_min32(rate / 1000, UINT16_MAX), 2 * b->mss_bytes),
+			congestion_burst_bytes(cc, b->mss_bytes));
+}
+
 /* What may be in flight: the product, room for pieces on their way, and lumps of ACKs. */
 static uint32_t flight_target(const struct cc *cc, const struct bbr *b, uint32_t gain)
 {
@@ -76,8 +88,7 @@ static uint32_t flight_target(const struct cc *cc, const struct bbr *b, uint32_t
 	if (bytes == 0)
 		return cc_initial_window(b->mss_bytes);
 	bytes = bytes < CC_CWND_MAX ? bytes : CC_CWND_MAX;
-	return cc_max32(cc_min32(bytes + 3 * congestion_burst_bytes(cc, b->mss_bytes), CC_CWND_MAX),
-			cwnd_floor(b));
+	return cc_max32(cc_min32(bytes + 3 * piece_bytes(cc, b), CC_CWND_MAX), cwnd_floor(b));
 }
 
 static void enter_probe_bw(struct bbr *b, const struct cc_ack *ack)

@@ -144,6 +144,22 @@ static void outage(void)
 	}
 }
 
+/* The first pace is a guess: on a slow path with a deep queue it must not become one. */
+static void deep_queue(void)
+{
+	struct bottleneck *b = bn_new(1);
+	unsigned l = bn_link(b, 10, 2, 1000, 0);
+	struct bn_flow *f = bn_flow(b, 0, l, "bbr", 0);
+	uint32_t most_us = 0;
+
+	for (uint64_t us = 1000; us < SECOND; us += 1000) {
+		bn_run(b, us);
+		most_us = f->srtt_us > most_us ? f->srtt_us : most_us;
+	}
+	CHECK_EQ(most_us, most_us < 40000, true);
+	bn_free(b);
+}
+
 /* 100 kB each second: no controller grows its window without end, none loses a packet. */
 static void app_limited(void)
 {
@@ -269,6 +285,7 @@ static const struct unit_test tests[] = {
 	{"random loss", random_loss},
 	{"a cold start", cold_start},
 	{"an outage", outage},
+	{"deep queue", deep_queue},
 	{"limited by the application, idle", app_limited},
 	{"bbr follows the path", bbr_adapts},
 	{"bbr drains its startup", bbr_drains},

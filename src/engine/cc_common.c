@@ -115,12 +115,16 @@ static uint32_t hystart_threshold_us(uint32_t rtt_us)
 	return cc_min32(cc_max32(rtt_us / 8, HYSTART_RTT_MIN_US), HYSTART_RTT_MAX_US);
 }
 
-/* Every eight samples: is the least of them above what the round before had? */
+/*
+ * Every eight samples: is the least of them above what the round before had? What the guest sent
+ * before the gate did gives no samples: behind such a round the first of this one must do.
+ */
 static void hystart_enter(struct cc_common *st)
 {
-	if (st->rtt_samples >= HYSTART_SAMPLES && st->rtt_min_us[1] != 0 &&
-	    st->rtt_group_us >=
-		    (uint64_t)st->rtt_min_us[1] + hystart_threshold_us(st->rtt_min_us[1])) {
+	uint32_t before_us = st->rtt_min_us[1] ? st->rtt_min_us[1] : st->rtt_min_us[0];
+
+	if (st->rtt_samples >= HYSTART_SAMPLES &&
+	    st->rtt_group_us >= (uint64_t)before_us + hystart_threshold_us(before_us)) {
 		st->css_base_us = st->rtt_group_us;
 		st->css_rounds = 0;
 	}

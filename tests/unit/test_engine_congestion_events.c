@@ -370,7 +370,30 @@ static void hystart_sees_the_queue(void)
 	}
 }
 
+/* What the guest sent gives no samples: behind that round the queue shows within the next. */
+static void hystart_without_samples(void)
+{
+	for (unsigned c = 0; c < 4; c++) {
+		struct rig r;
+
+		rig_init(&r, loss_based[c], 1);
+		for (unsigned round = 0; round < 2; round++) {
+			uint64_t sent_at = r.delivered_bytes;
+
+			for (unsigned i = 0; i < 40; i++) {
+				struct cc_ack a = rig_full_ack(&r, 0, MSS);
+
+				a.rtt_us = round ? RTT_US + i * 1000 : 0;
+				a.prior_delivered_bytes = i ? sent_at + i : sent_at;
+				r.ops->on_ack(&r.cc[0], &a, &r.g);
+			}
+		}
+		CHECK_ROW(c, r.cc[0].cwnd_bytes < 70 * MSS); /* 59; it would be 90 */
+	}
+}
+
 static const struct unit_test tests[] = {
+	{"HyStart++ without samples", hystart_without_samples},
 	{"loss", loss},
 	{"two segments stay", loss_floor},
 	{"balia's reduction", balia_reduction},

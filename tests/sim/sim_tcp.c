@@ -185,6 +185,7 @@ static void rtt_sample(struct tcp *t, uint64_t us)
 
 	if (us == 0)
 		us = 1;
+	t->rtt_us = us;
 	if (t->min_rtt_us == 0 || us < t->min_rtt_us)
 		t->min_rtt_us = us;
 	if (t->srtt_us == 0) {
@@ -220,9 +221,24 @@ static void enter_recovery(struct tcp *t)
 	t->timed_at_us = 0;
 }
 
+/*
+ * Where time is measured a subflow's sender is no worse than Linux's: its window does not grow
+ * while half of it is not used (tcp_is_cwnd_limited()), nor where the last round trip, not their
+ * mean, tells of a queue (HyStart). Otherwise it fills queues that have no end with the whole of
+ * the receiver's window.
+ */
+static bool measured_full(const struct tcp *t, uint32_t bytes)
+{
+	return 2 * (uint64_t)(t->nxt - t->una + bytes) < t->cwnd ||
+	       (t->cwnd >= 16u * t->mss &&
+		t->rtt_us > t->min_rtt_us + t->min_rtt_us / 2 + DELAY_SLACK_US);
+}
+
 static void grow(struct tcp *t, uint32_t bytes)
 {
 	if (t->recovering)
+		return;
+	if (t->w->sc.measured && t->no_edge_check && measured_full(t, bytes))
 		return;
 	/*
 	 * Links whose queues have no end would let the window grow for ever: what HyStart sees. It

@@ -81,7 +81,7 @@ struct tcp {
 	uint32_t recover, rtx_nxt;
 	struct block sacked[SPANS_MAX];
 	unsigned n_sacked;
-	uint64_t min_rtt_us; /* 0: none yet */
+	uint64_t min_rtt_us, rtt_us; /* of all, the last one; 0: none yet */
 	uint64_t srtt_us, rttvar_us, rto_at_us, probe_at_us, timed_at_us, heard_us, keepalive_at_us;
 	uint32_t timed_seq, backoff, probes, keepalives;
 	uint64_t retransmits;

@@ -332,17 +332,27 @@ static void make_measured(struct scenario *sc, struct rng *r)
  * Handshake, joins and slow start as good as they can be: the first path's data leaves one round
  * trip after the SYN, that of the others two round trips of their own after the second one of the
  * first (a DATA_ACK confirms the connection; SYN, SYN/ACK, third and fourth ACK). Then the window
- * doubles every round trip, from ten segments up to what the link carries.
+ * doubles every round trip, from ten segments up to what the link carries. Where ten segments are
+ * more than a link holds (RFC 6928 asks for no less), they stand before it as a queue, doubled by
+ * when the first round trip tells of it; what was put there last must leave it.
  */
 uint64_t multi_ideal_us(const struct scenario *sc)
 {
 	const struct flow_script *f = &sc->flow[0];
 	double left = (double)(f->guest_app.total_bytes + f->peer_app.total_bytes);
 	double payload = sc->family == FLOW_IPV4 ? 1420 : 1400, guests, first, last = 0;
+	double queue = 0;
 	uint64_t us = 0;
 
 	guests = (double)(sc->guest_link[0].delay_us + sc->guest_link[1].delay_us);
 	first = (double)(sc->link[0][0].delay_us + sc->link[0][1].delay_us) + guests;
+	for (unsigned i = 0; i < sc->n_paths; i++) {
+		const struct link_script *l = sc->link[i];
+		double rtt = (double)(l[0].delay_us + l[1].delay_us) + guests;
+		double drains = 2 * 10 * 1500 * 8e6 / (double)l[0].rate_bps - rtt;
+
+		queue = drains > queue ? drains : queue;
+	}
 	for (; left > 0; us += STEP_US) {
 		for (unsigned i = 0; i < sc->n_paths; i++) {
 			const struct link_script *l = sc->link[i];
@@ -361,7 +371,7 @@ uint64_t multi_ideal_us(const struct scenario *sc)
 		}
 	}
 	/* The last bytes are on their way, then the end of the data is acknowledged. */
-	return us + (uint64_t)last;
+	return us + (uint64_t)(last + queue);
 }
 
 void multi_make(struct scenario *sc)

@@ -74,7 +74,7 @@ static void in_syn_ack(struct flow *f, const struct seg *s)
 	uint32_t token;
 
 	if (c->converted && s->seq == c->peer_isn)
-		c->peer_tsval = c->sub[0].peer_tsval = later(c->peer_tsval, s->tsval);
+		c->peer_tsval = c->sub[0].peer_tsval = later_tsval(c->peer_tsval, s);
 	if (c->converted || s->ack != c->guest_isn + 1)
 		return;
 	c->peer_isn = s->seq;
@@ -112,7 +112,7 @@ static void in_guest(struct flow *f, const struct seg *s)
 	c->guest_edge = max64(c->guest_edge, acked + ((int64_t)s->window << c->guest_wscale));
 	c->guest_sent = max64(c->guest_sent, sent);
 	c->guest_fin |= !!(s->flags & F_FIN);
-	c->guest_tsval = later(c->guest_tsval, s->tsval);
+	c->guest_tsval = later_tsval(c->guest_tsval, s);
 }
 
 /* Says as much as a DSS: who sends it knows both keys. */
@@ -154,7 +154,7 @@ static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 	if (s->len_bytes)
 		b->data_us = f->w->now_us;
 	b->fin_came |= !!(s->flags & F_FIN);
-	b->peer_tsval = later(b->peer_tsval, s->tsval);
+	b->peer_tsval = later_tsval(b->peer_tsval, s);
 	if (b == &c->sub[0])
 		c->peer_tsval = b->peer_tsval;
 	c->confirmed |= (m->dss && m->has_ack) || good_add_addr(c, m);
@@ -190,7 +190,7 @@ void check_in(struct gate *g, struct flow *f, struct check_sub *b, const struct 
 	} else if (hook == ENGINE_IN_PLACE && from == ENGINE_GUEST) {
 		if (s.seq != f->check.guest_isn || !f->check.guest_mss)
 			in_syn(f, &s);
-		f->check.guest_tsval = later(f->check.guest_tsval, s.tsval);
+		f->check.guest_tsval = later_tsval(f->check.guest_tsval, &s);
 	} else if (hook == ENGINE_IN_PLACE && (s.flags & F_SYN)) {
 		in_syn_ack(f, &s);
 	} else if (hook == ENGINE_IN_PLACE) {

@@ -23,7 +23,7 @@ void check_asked_syn(struct flow *f, const struct seg *s)
 	struct check *c = &f->check;
 
 	if (c->responder && s->seq == c->peer_isn) {
-		c->peer_tsval = later(c->peer_tsval, s->tsval);
+		c->peer_tsval = later_tsval(c->peer_tsval, s);
 		return;
 	}
 	check_fini(c);
@@ -44,7 +44,7 @@ void check_asked_answer(struct flow *f, const struct seg *s)
 {
 	struct check *c = &f->check;
 
-	c->guest_tsval = later(c->guest_tsval, s->tsval);
+	c->guest_tsval = later_tsval(c->guest_tsval, s);
 	if (c->guest_mss)
 		return;
 	c->guest_isn = s->seq;
@@ -180,7 +180,7 @@ void check_asked_in(struct flow *f, struct check_sub *b, const struct seg *s)
 	struct check *c = &f->check;
 	uint8_t want[32];
 
-	b->peer_tsval = later(b->peer_tsval, s->tsval);
+	b->peer_tsval = later_tsval(b->peer_tsval, s);
 	if ((s->flags & F_SYN) || s->mp.join != JOIN_ACK || !b->answered || s->ack != b->iss + 1 ||
 	    s->seq != b->irs + 1)
 		return;

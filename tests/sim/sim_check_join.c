@@ -214,7 +214,7 @@ void check_join_in(struct flow *f, struct check_sub *b, const struct seg *s)
 		b->peer_tsval = s->tsval;
 		b->state = CHECK_ACK;
 	} else if (s->flags & F_SYN) {
-		b->peer_tsval = later(b->peer_tsval, s->tsval);
+		b->peer_tsval = later_tsval(b->peer_tsval, s);
 	} else if (b->state == CHECK_ACK && b->hmac_sent && s->ack == b->iss + 1) {
 		b->state = CHECK_OPEN;
 		b->open_us = f->w->now_us;

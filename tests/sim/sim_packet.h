@@ -101,6 +101,12 @@ static inline uint32_t later(uint32_t a, uint32_t b)
 	return before(a, b) ? b : a;
 }
 
+/* Of the timestamps of one sender the latest; some segments have none (ADD_ADDR leaves no room). */
+static inline uint32_t later_tsval(uint32_t tsval, const struct seg *s)
+{
+	return s->has_ts ? later(tsval, s->tsval) : tsval;
+}
+
 static inline uint32_t earlier(uint32_t a, uint32_t b)
 {
 	return before(a, b) ? a : b;

@@ -261,7 +261,8 @@
 	  "mpgate ended: a converted connection cannot go on without it.")                         \
 	X(CLOSED_IDLE, "closed_idle", "Nothing was heard for the idle time.")                      \
 	X(CLOSED_GUEST_GONE, "closed_guest_gone",                                                  \
-	  "The guest acknowledged nothing for a quarter of an hour.")                              \
+	  "The guest acknowledged nothing for a quarter of an hour, or sent nothing for half of "  \
+	  "one while its data was under way.")                                                     \
 	X(CLOSED_REUSED, "closed_reused", "The guest opened a new connection on the same ports.")  \
 	X(CLOSED_FIN_TIMEOUT, "closed_fin_timeout", "The subflow's FIN was never acknowledged.")   \
 	X(CLOSED_OFFLOADED, "closed_offloaded",                                                    \

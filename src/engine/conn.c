@@ -10,7 +10,6 @@
 #include "engine/claims.h"
 #include "engine/emit.h"
 #include "engine/flow_table.h"
-#include "engine/guest_sender.h"
 #include "engine/join.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
@@ -226,7 +225,7 @@ static void established_timeout(struct step *st, struct conn *c)
 		return;
 	}
 	/* Where gates stand at both ends, each would keep the other alive for ever. */
-	if (c->multi != NONE && guest_sender_gone(multi_at(st->e, c->multi))) {
+	if (c->multi != NONE && multi_guest_gone(st, c)) {
 		conn_reset(st, c, REASON_CLOSED_GUEST_GONE);
 		return;
 	}

@@ -20,6 +20,8 @@
 #include "engine/to_net.h"
 #include "engine/verify.h"
 
+#define GUEST_OWES_US (1800ull * 1000000)
+
 static uint32_t millis(uint64_t since_us, uint64_t now_us)
 {
 	return (uint32_t)((now_us - since_us) / 1000);
@@ -65,7 +67,7 @@ bool multi_new(struct step *st, struct conn *c)
 		m->tsval_guest = s->ts_recent;
 		m->ts_echo = s->tsval;
 	}
-	m->ts_since_us = st->tick->now_us;
+	m->ts_since_us = m->guest_us = st->tick->now_us;
 	c->multi = i;
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		s = subflow_at(e, k);
@@ -334,6 +336,18 @@ uint64_t multi_deadline_us(struct engine *e, const struct conn *c, uint64_t now_
 	at_us = sooner(at_us, m->hole_at_us);
 	at_us = sooner(at_us, m->ack_guest_at_us);
 	return at_us;
+}
+
+/*
+ * A guest that is there sends again what is not acknowledged: no timer of a TCP exceeds two minutes
+ * (RFC 6298 section 2.5 allows one, Linux has two).
+ */
+bool multi_guest_gone(const struct step *st, const struct conn *c)
+{
+	const struct multi *m = multi_at(st->e, c->multi);
+	bool owes = m->end_seq != c->una_seq - c->guest_fin_acked;
+
+	return guest_sender_gone(m) || (owes && m->guest_us + GUEST_OWES_US <= st->tick->now_us);
 }
 
 void multi_timeout(struct step *st, struct conn *c)

@@ -61,6 +61,9 @@ uint16_t multi_checksum(struct engine *e, const struct conn *c, const struct sub
 /* A subflow ends (its record stays with the caller): its data moves to the others. */
 void multi_lost(struct step *st, struct conn *c, struct subflow *s);
 
+/* The guest does not answer any more, nor send again what it knows to be missing. */
+bool multi_guest_gone(const struct step *st, const struct conn *c);
+
 /* When time alone lets something happen; what waits for a packet has no part in it. */
 uint64_t multi_deadline_us(struct engine *e, const struct conn *c, uint64_t now_us);
 void multi_timeout(struct step *st, struct conn *c);

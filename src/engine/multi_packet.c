@@ -41,6 +41,7 @@ struct engine_result multi_from_guest(struct step *st, struct conn *c)
 	uint32_t old_acked = c->acked_seq, old_edge = c->told_peer_edge_seq;
 	enum reason reason;
 
+	m->guest_us = st->tick->now_us;
 	if (!from_guest_take_ack(c, &st->p))
 		return done(st, c, REASON_DROP_ACK_BEYOND);
 	if (st->o.has_timestamps && c->una_seq == c->max_seq)

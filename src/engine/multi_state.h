@@ -156,7 +156,8 @@ struct multi {
 	uint32_t pruned_seq;   /* una_seq when memory was last given back */
 	uint8_t n_tsmarks;
 	struct tsmark tsmark[TSMARKS];
-	uint32_t ts_echo; /* TSecr for the guest */
+	uint32_t ts_echo;  /* TSecr for the guest */
+	uint64_t guest_us; /* when the guest said something last */
 	/* ack_guest.c: what the guest was told last; its round trip */
 	uint32_t acked_guest_seq;
 	uint64_t acked_guest_us, train_guest_us; /* without a pause since */

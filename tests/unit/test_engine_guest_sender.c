@@ -238,6 +238,38 @@ static void test_gone(void)
 	world_fini(&b.w);
 }
 
+/*
+ * The peer asks for ever, and what it does not acknowledge only the guest can send again. Row 0: it
+ * does not, for half an hour. Row 1: it does now and then.
+ */
+static void test_owes(void)
+{
+	for (unsigned row = 0; row < 2; row++) {
+		struct seg asks = {.flags = TCP_ACK, .ack = 1, .window = 1000};
+		struct seg data = {.flags = TCP_ACK,
+				   .seq = 101,
+				   .ack = 1,
+				   .window = 1000,
+				   .payload_bytes = 500};
+		unsigned minutes = 0;
+		struct bench b;
+
+		open_bench(&b, true);
+		guest_sends(&b.w, ENGINE_STEAL, &data);
+		for (; minutes < 40 && engine_connections(b.w.e); minutes++) {
+			for (unsigned i = 0; i < 60; i++)
+				world_pass(&b.w, 1000 * MS);
+			asks.seq = b.ssn;
+			join_sends(&b.w, &b.j, &asks);
+			if (row == 1 && minutes % 10 == 0)
+				guest_sends(&b.w, ENGINE_STEAL, &data);
+		}
+		CHECK_EQ(row, engine_counter(b.w.e, REASON_CLOSED_GUEST_GONE), row == 0);
+		CHECK_ROW(minutes, row == 1 ? minutes == 40 : minutes >= 29 && minutes <= 33);
+		world_fini(&b.w);
+	}
+}
+
 /* What finds no place in the output goes when there is some; nothing is taken for lost. */
 static void test_output_full(void)
 {
@@ -403,6 +435,7 @@ static const struct unit_test tests[] = {
 	{"without SACK", test_blind},
 	{"timeout", test_timeout},
 	{"gone", test_gone},
+	{"owes", test_owes},
 	{"output full", test_output_full},
 	{"DATA_ACKs", test_data_acks},
 	{"SACK for the guest", test_sack_for_guest},

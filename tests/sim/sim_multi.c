@@ -331,16 +331,19 @@ static void make_measured(struct scenario *sc, struct rng *r)
 /*
  * Handshake, joins and slow start as good as they can be: the first path's data leaves one round
  * trip after the SYN, that of the others two round trips of their own after the second one of the
- * first (a DATA_ACK confirms the connection; SYN, SYN/ACK, third and fourth ACK). Then the window
+ * first (a DATA_ACK confirms the connection; SYN, SYN/ACK, third and fourth ACK, and 10 ms at least
+ * before the gate sends on it, see settles() in join.c). Then the window
  * doubles every round trip, from ten segments up to what the link carries. Where ten segments are
  * more than a link holds (RFC 6928 asks for no less), they stand before it as a queue, doubled by
- * when the first round trip tells of it; what was put there last must leave it.
+ * when the first round trip tells of it; what was put there last must leave it. So must what the
+ * first path takes while another one settles.
  */
 uint64_t multi_ideal_us(const struct scenario *sc)
 {
 	const struct flow_script *f = &sc->flow[0];
 	double left = (double)(f->guest_app.total_bytes + f->peer_app.total_bytes);
 	double payload = sc->family == FLOW_IPV4 ? 1420 : 1400, guests, first, last = 0;
+	double settles = f->guest_app.total_bytes > 0 ? 10 * MS : 0;
 	double queue = 0;
 	uint64_t us = 0;
 
@@ -351,13 +354,16 @@ uint64_t multi_ideal_us(const struct scenario *sc)
 		double rtt = (double)(l[0].delay_us + l[1].delay_us) + guests;
 		double drains = 2 * 10 * 1500 * 8e6 / (double)l[0].rate_bps - rtt;
 
+		drains = drains > 0 ? drains : 0;
+		drains += settles > rtt ? settles - rtt : 0;
 		queue = drains > queue ? drains : queue;
 	}
 	for (; left > 0; us += STEP_US) {
 		for (unsigned i = 0; i < sc->n_paths; i++) {
 			const struct link_script *l = sc->link[i];
 			double rtt = (double)(l[0].delay_us + l[1].delay_us) + guests;
-			double from = i ? 2 * first + 2 * rtt : first;
+			double waits = rtt > settles ? 0 : settles - rtt;
+			double from = i ? 2 * first + 2 * rtt + waits : first;
 			double most = (double)l[0].rate_bps / 8e6 * payload / 1500, now;
 
 			if ((double)us < from)

@@ -11,6 +11,7 @@
 #include "engine/dss_sum.h"
 #include "engine/emit.h"
 #include "engine/guest_sender.h"
+#include "engine/guest_ts.h"
 #include "engine/mapping.h"
 #include "engine/receive.h"
 #include "engine/sender.h"
@@ -136,7 +137,7 @@ void multi_begin_guest(struct step *st, struct conn *c, struct headers *h, struc
 	w->len_bytes = 0;
 	if (c->timestamps)
 		options_put_timestamps(w, m->tsval_guest + millis(m->ts_since_us, st->tick->now_us),
-				       m->ts_echo);
+				       guest_ts_echo(st->e, c, st->tick->now_us));
 }
 
 void multi_acked(struct subflow *s)

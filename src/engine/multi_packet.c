@@ -10,6 +10,7 @@
 #include "engine/emit.h"
 #include "engine/from_guest.h"
 #include "engine/from_net.h"
+#include "engine/guest_ts.h"
 #include "engine/join.h"
 #include "engine/mapping.h"
 #include "engine/multi.h"
@@ -45,7 +46,7 @@ struct engine_result multi_from_guest(struct step *st, struct conn *c)
 	if (!from_guest_take_ack(c, &st->p))
 		return done(st, c, REASON_DROP_ACK_BEYOND);
 	if (st->o.has_timestamps && c->una_seq == c->max_seq)
-		m->ts_echo = st->o.tsval;
+		guest_ts_quiet(st->e, c, st->o.tsval, st->tick->now_us);
 	reason = to_net_take(st, c);
 	if (reason == REASON_CLOSED_SPLIT) {
 		conn_reset(st, c, reason);

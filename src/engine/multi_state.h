@@ -118,6 +118,14 @@ struct tsmark {
 	uint32_t seq, tsval;
 };
 
+#define QUIET_TS 8
+
+/* Of the guest's acknowledgements: the TSval, and when it came. */
+struct quiet_ts {
+	uint64_t at_us;
+	uint32_t tsval;
+};
+
 /* The gate as the sender of the peer's data towards the guest (guest_sender.h). */
 struct guest_sender {
 	uint32_t sacked;  /* list of struct span */
@@ -154,9 +162,10 @@ struct multi {
 	uint8_t n_fin, n_data;
 	uint8_t n_slow_rounds; /* of the guest's, in a row, in which its window did not grow */
 	uint32_t pruned_seq;   /* una_seq when memory was last given back */
-	uint8_t n_tsmarks;
+	uint8_t n_tsmarks, n_quiet;
 	struct tsmark tsmark[TSMARKS];
-	uint32_t ts_echo;  /* TSecr for the guest */
+	uint32_t ts_echo; /* TSecr for the guest */
+	struct quiet_ts quiet[QUIET_TS];
 	uint64_t guest_us; /* when the guest said something last */
 	/* ack_guest.c: what the guest was told last; its round trip */
 	uint32_t acked_guest_seq;

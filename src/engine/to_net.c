@@ -10,6 +10,7 @@
 
 #include "base/seq.h"
 #include "engine/emit.h"
+#include "engine/guest_ts.h"
 #include "engine/multi.h"
 #include "engine/piece.h"
 #include "engine/scoreboard.h"
@@ -86,34 +87,6 @@ bool to_net_waits(struct engine *e, const struct conn *c)
 			return true;
 	}
 	return false;
-}
-
-static void remember_ts(struct multi *m, uint32_t seq, uint32_t tsval)
-{
-	if (m->n_tsmarks && m->tsmark[m->n_tsmarks - 1].tsval == tsval)
-		return;
-	if (m->n_tsmarks == TSMARKS) {
-		/* Thin out: every second one tells about as much. */
-		for (unsigned i = 0; i < TSMARKS / 2; i++)
-			m->tsmark[i] = m->tsmark[2 * i];
-		m->n_tsmarks = TSMARKS / 2;
-	}
-	m->tsmark[m->n_tsmarks++] = (struct tsmark){seq, tsval};
-}
-
-/* TSecr for the guest: what it really sent with the byte that is acknowledged. */
-static void echo_ts(struct multi *m, uint32_t una_seq)
-{
-	unsigned i = 0;
-
-	while (i < m->n_tsmarks && seq_lt(m->tsmark[i].seq, una_seq))
-		i++;
-	if (i == 0)
-		return;
-	m->ts_echo = seq_max(m->ts_echo, m->tsmark[i - 1].tsval);
-	/* The last one may still hold for bytes to come. */
-	memmove(m->tsmark, m->tsmark + i - 1, (m->n_tsmarks - i + 1u) * sizeof(m->tsmark[0]));
-	m->n_tsmarks = (uint8_t)(m->n_tsmarks - i + 1u);
 }
 
 /* What a silent one carries was sent on others as well, which may have seen it thrown away. */
@@ -206,7 +179,7 @@ static enum reason take_new(struct step *st, struct conn *c, uint32_t seq, const
 		return REASON_DROP_NO_PAYLOAD_MEMORY;
 	if (seq == m->end_seq) {
 		if (st->o.has_timestamps)
-			remember_ts(m, seq, st->o.tsval);
+			guest_ts_data(m, seq, st->o.tsval);
 		m->end_seq = spans_advance(st->e, &m->early, end);
 		c->from_guest_bytes += m->end_seq - seq;
 	} else if (spans_add(st->e, &m->early, seq, end)) {
@@ -348,7 +321,7 @@ void to_net_acked(struct step *st, struct conn *c)
 	m->nxt_seq = seq_max(m->nxt_seq, data_una);
 	m->end_seq = seq_max(m->end_seq, data_una);
 	spans_trim(e, &m->again, data_una);
-	echo_ts(m, c->una_seq);
+	guest_ts_acked(m, c->una_seq);
 	m->n_data = 0;
 	m->data_at_us = 0;
 	/* What the peer threw away it threw away in one go: no timer for each piece of it. */

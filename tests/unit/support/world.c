@@ -162,6 +162,12 @@ static struct seg syn(struct world *w, bool from_guest)
 	return s;
 }
 
+static void peer_waits(struct world *w)
+{
+	if (w->peer_us)
+		world_pass(w, w->peer_us);
+}
+
 void world_handshake(struct world *w)
 {
 	struct seg s = syn(w, true);
@@ -174,6 +180,7 @@ void world_handshake(struct world *w)
 	uint32_t token;
 
 	guest_sends(w, ENGINE_IN_PLACE, &s);
+	peer_waits(w);
 	s = syn(w, false);
 	s.flags |= TCP_ACK;
 	s.ack = 1;
@@ -195,6 +202,7 @@ void world_open(struct world *w)
 	crypto_key_derive(w->key_local, &token, &w->idsn_local);
 	s.payload_bytes = 100;
 	guest_sends(w, ENGINE_STEAL, &s);
+	peer_waits(w);
 	s = (struct seg){.flags = TCP_ACK, .seq = 1, .ack = 101, .window = 1000};
 	put_peer_ack(w, &s.w, 101);
 	net_sends(w, ENGINE_STEAL, &s);

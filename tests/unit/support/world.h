@@ -25,6 +25,7 @@ struct world {
 	struct engine_tick tick;
 	struct engine_outs outs;
 	bool mark_half;   /* what is sent was claimed as half */
+	uint32_t peer_us; /* its answers in world_open() come so much later */
 	unsigned cap_pkt; /* outputs at most; 0: WORLD_OUT_MAX */
 	struct engine_out pkt[WORLD_OUT_MAX];
 	struct engine_event event[WORLD_OUT_MAX];

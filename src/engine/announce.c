@@ -55,7 +55,7 @@ bool announce_backup(const struct engine *e, uint8_t path)
 }
 
 static bool send(struct step *st, struct conn *c, struct subflow *s, struct options_writer *option,
-		 enum reason reason)
+		 bool bare, enum reason reason)
 {
 	struct dss d = emit_data_ack(c);
 	struct options_writer w;
@@ -76,7 +76,7 @@ static bool send(struct step *st, struct conn *c, struct subflow *s, struct opti
 	 * the DATA_ACK as well. An ADD_ADDR of IPv6 leaves no room for it beside timestamps: one
 	 * goes before, unless the peer has acknowledged what came with DSS.
 	 */
-	if (!dss_encode(&w, &d) && c->una_seq == c->guest_isn + 1 &&
+	if (!bare && !dss_encode(&w, &d) && c->una_seq == c->guest_isn + 1 &&
 	    !emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_ACK_TO_NET))
 		return false;
 	return emit_net(st, c, s, &h, &w, NULL, 0, reason);
@@ -89,7 +89,8 @@ void announce_echo(struct step *st, struct conn *c, struct subflow *s, const str
 
 	echo.echo = true;
 	add_addr_encode(&w, &echo);
-	send(st, c, s, &w, REASON_ADD_ADDR_REPEATED);
+	/* ADD_ADDR proves as much as DSS; where nothing was ever acknowledged it says no more. */
+	send(st, c, s, &w, c->acked_seq == c->peer_isn + 1, REASON_ADD_ADDR_REPEATED);
 }
 
 bool announce_due(const struct engine *e, const struct conn *c)
@@ -119,7 +120,7 @@ static bool add_send(struct step *st, struct conn *c, struct subflow *s, unsigne
 	crypto_add_addr_hmac(c->key_local, c->key_peer, a.address_id, family, &a.addr, a.port,
 			     a.hmac);
 	add_addr_encode(&w, &a);
-	return send(st, c, s, &w, REASON_ADD_ADDR_SENT);
+	return send(st, c, s, &w, false, REASON_ADD_ADDR_SENT);
 }
 
 /*
@@ -333,7 +334,7 @@ static void removals(struct step *st, struct conn *c, struct subflow *s, uint64_
 		memcpy(r.address_id, a->removal, r.n);
 		remove_addr_encode(&w, &r);
 		a->remove_at_us = st->tick->now_us + TWICE_US;
-		if (send(st, c, s, &w, REASON_REMOVE_ADDR_SENT)) {
+		if (send(st, c, s, &w, false, REASON_REMOVE_ADDR_SENT)) {
 			subflow_event(st, c, s, REASON_REMOVE_ADDR_SENT);
 			if (++a->n_removals_sent == UNANSWERED_TWICE)
 				a->n_removals = 0;
@@ -353,7 +354,7 @@ static void prios(struct step *st, struct conn *c, uint64_t *next_us)
 		if (s->prio_due == 0 || s->state != SUBFLOW_ESTABLISHED)
 			continue;
 		mp_prio_encode(&w, &p);
-		if (send(st, c, s, &w, REASON_PRIO_SENT)) {
+		if (send(st, c, s, &w, false, REASON_PRIO_SENT)) {
 			s->prio_due--;
 			subflow_event(st, c, s, REASON_PRIO_SENT);
 		}

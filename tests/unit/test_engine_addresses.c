@@ -100,6 +100,29 @@ static void test_add(void)
 	}
 }
 
+/* The echo goes alone, as Linux has it, while there is nothing that it could acknowledge. */
+static void test_echo_beside(void)
+{
+	struct seg data = {
+		.flags = TCP_ACK, .seq = 1, .ack = 101, .window = 1000, .payload_bytes = 1000};
+	struct seg ack = {.flags = TCP_ACK, .seq = 101, .ack = 1001, .window = 1000};
+	struct world w;
+	struct join j;
+
+	open_two(&w, FLOW_IPV4, &j);
+	peer_adds(&w, &adds[0].a, true);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
+	CU_ASSERT(!w.o.mp.has_dss);
+	put_peer_map(&w, &data.w, 101, 1, 1, 1000, false);
+	net_sends(&w, ENGINE_STEAL, &data);
+	guest_sends(&w, ENGINE_STEAL, &ack);
+	peer_adds(&w, &adds[0].a, true);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
+	CU_ASSERT(w.o.mp.has_dss && w.o.mp.dss.has_ack);
+	CHECK_EQ(0, (uint32_t)w.o.mp.dss.data_ack, (uint32_t)w.idsn_peer + 1001);
+	world_fini(&w);
+}
+
 /* More addresses than there is room for, more subflows than allowed: bounded, all confirmed. */
 static void test_add_many(void)
 {
@@ -339,6 +362,7 @@ static void test_announce_echo(void)
 
 static const struct unit_test tests[] = {
 	{"ADD_ADDR", test_add},
+	{"the echo of what is announced", test_echo_beside},
 	{"many ADD_ADDRs", test_add_many},
 	{"C flag", test_no_join},
 	{"REMOVE_ADDR", test_remove},

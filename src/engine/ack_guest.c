@@ -6,6 +6,7 @@
 
 #include "base/seq.h"
 #include "engine/multi.h"
+#include "engine/sender.h"
 
 #define ACKS_PER_ROUND 7
 #define APART_US 2500u
@@ -86,40 +87,40 @@ static uint32_t hold_us(struct engine *e, const struct conn *c)
  * Did what was acknowledged last come without having waited in a queue, of a path or here? Of such
  * samples there may be any number. `least_us`: the shortest round trip.
  */
-static bool no_queue(struct engine *e, const struct conn *c, uint32_t *least_us)
+static bool no_queue(struct engine *e, const struct conn *c, uint32_t least_us)
 {
 	const struct multi *m = multi_at(e, c->multi);
-	uint32_t most_us = 0;
 
-	*least_us = UINT32_MAX;
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
-		const struct sender *x = NULL;
+		const struct subflow *s = subflow_at(e, k);
+		const struct sender *x = s->sender == NONE ? NULL : sender_at(e, s->sender);
 
-		if (subflow_at(e, k)->sender != NONE)
-			x = sender_at(e, subflow_at(e, k)->sender);
-		if (!x || x->srtt_us == 0)
-			continue;
-		if (x->min_rtt_us < *least_us)
-			*least_us = x->min_rtt_us;
-		if (x->head != NONE && x->rtt_us > most_us)
-			most_us = x->rtt_us;
+		if (x && x->srtt_us && x->head != NONE &&
+		    x->rtt_us >= (uint64_t)least_us + QUEUE_US)
+			return false;
 	}
-	return m->nxt_seq == m->end_seq && most_us < (uint64_t)*least_us + QUEUE_US;
+	return m->nxt_seq == m->end_seq;
 }
 
 void ack_guest(struct step *st, struct conn *c)
 {
 	struct multi *m = multi_at(st->e, c->multi);
 	uint64_t now_us = st->tick->now_us, apart_us = m->acked_guest_us + APART_US;
+	bool much = enough(m, c), clear, train; /* much: by the round that may end here */
 	uint32_t least_us;
-	bool clear = no_queue(st->e, c, &least_us), soon = clear || enough(m, c);
-	bool train = now_us - m->train_guest_us + TRAIN_SLACK_US >= least_us / 2;
 
 	if (m->n_slow_rounds < ROUNDS_WITHOUT_GROWTH)
 		watch_growth(m, c);
-	if (at_once(m, c) || (soon && apart_us <= now_us) || (clear && !train))
+	if (at_once(m, c)) {
 		multi_ack_guest(st, c);
-	else if (soon && (m->ack_guest_at_us == 0 || apart_us < m->ack_guest_at_us))
+		return;
+	}
+	least_us = sender_least_rtt_us(st->e, c);
+	clear = no_queue(st->e, c, least_us);
+	train = least_us && now_us - m->train_guest_us + TRAIN_SLACK_US >= least_us / 2;
+	if (((clear || much) && apart_us <= now_us) || (clear && !train))
+		multi_ack_guest(st, c);
+	else if ((clear || much) && (m->ack_guest_at_us == 0 || apart_us < m->ack_guest_at_us))
 		m->ack_guest_at_us = apart_us;
 	else if (m->ack_guest_at_us == 0)
 		m->ack_guest_at_us = now_us + hold_us(st->e, c);

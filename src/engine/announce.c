@@ -316,9 +316,12 @@ void announce_removal(struct step *st, struct conn *c, uint8_t id)
 
 void announce_removal_once(struct step *st, struct conn *c, uint8_t id)
 {
+	struct addresses *a;
+
 	announce_removal(st, c, id);
-	if (addresses_own(st->e, c))
-		addresses_own(st->e, c)->n_removals_sent = UNANSWERED_TWICE - 1;
+	a = addresses_own(st->e, c);
+	if (a)
+		a->n_removals_sent = UNANSWERED_TWICE - 1;
 }
 
 static void removals(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)

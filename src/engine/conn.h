@@ -95,6 +95,12 @@ struct engine_result fallback_packet(struct step *st, struct conn *c);
 enum reason fallback_check(struct step *st, struct conn *c);
 
 /*
+ * One more acknowledgement of data without DSS, after *count in a row since *since_us: have there
+ * been so many for so long that something removes options?
+ */
+bool fallback_no_dss(uint8_t *count, uint64_t *since_us, uint64_t now_us, uint32_t rtt_us);
+
+/*
  * MP_FAIL for the mapping at `dsn`, or in answer to the peer's; once per round trip until the peer
  * is heard to have fallen back, for it may get lost. The data goes on to the guest as TCP would
  * deliver it, and the connection stays Multipath TCP meanwhile: a peer that does not know yet and

@@ -20,6 +20,15 @@
 #define NO_DSS_US 500000
 #define MP_FAIL_AGAIN_US 50000 /* or a round trip: what is in flight cannot know yet */
 
+bool fallback_no_dss(uint8_t *count, uint64_t *since_us, uint64_t now_us, uint32_t rtt_us)
+{
+	if (*count == 0)
+		*since_us = now_us;
+	if (*count < NO_DSS_MAX)
+		++*count;
+	return *count == NO_DSS_MAX && now_us - *since_us >= NO_DSS_US + 2ull * rtt_us;
+}
+
 enum reason fallback_check(struct step *st, struct conn *c)
 {
 	const struct mptcp *m = &st->o.mp;
@@ -49,12 +58,7 @@ enum reason fallback_check(struct step *st, struct conn *c)
 		return p->payload_bytes ? REASON_FALLBACK_FIRST_DATA : REASON_FALLBACK_FIRST_ACK;
 	if (p->payload_bytes > 0 || c->una_seq == c->max_seq)
 		return REASON_NONE;
-	if (c->no_dss_count == 0)
-		c->no_dss_at_us = st->tick->now_us;
-	if (c->no_dss_count < NO_DSS_MAX)
-		c->no_dss_count++;
-	return c->no_dss_count == NO_DSS_MAX && st->tick->now_us - c->no_dss_at_us >=
-							NO_DSS_US + 2ull * c->syn_rtt_us
+	return fallback_no_dss(&c->no_dss_count, &c->no_dss_at_us, st->tick->now_us, c->syn_rtt_us)
 		       ? REASON_FALLBACK_FIRST_ACK
 		       : REASON_NONE;
 }

@@ -5,6 +5,7 @@
 #include "engine/guest_ts.h"
 
 #include "base/seq.h"
+#include "engine/sender.h"
 
 void guest_ts_data(struct multi *m, uint32_t seq, uint32_t tsval)
 {
@@ -33,28 +34,13 @@ void guest_ts_acked(struct multi *m, uint32_t una_seq)
 	m->n_tsmarks = (uint8_t)(m->n_tsmarks - i + 1u);
 }
 
-/* The shortest that was seen on any path; 0: none was. */
-static uint32_t round_trip_us(struct engine *e, const struct conn *c)
-{
-	uint32_t least_us = 0;
-
-	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
-		const struct subflow *s = subflow_at(e, k);
-		const struct sender *x = s->sender == NONE ? NULL : sender_at(e, s->sender);
-
-		if (x && x->srtt_us && (least_us == 0 || x->min_rtt_us < least_us))
-			least_us = x->min_rtt_us;
-	}
-	return least_us;
-}
-
 void guest_ts_quiet(struct engine *e, const struct conn *c, uint32_t tsval, uint64_t now_us)
 {
 	struct multi *m = multi_at(e, c->multi);
 	struct quiet_ts *last = m->n_quiet ? &m->quiet[m->n_quiet - 1] : NULL;
 
 	/* So close that all of them reach back further than a round trip. */
-	if (last && now_us - last->at_us < round_trip_us(e, c) / (QUIET_TS / 2))
+	if (last && now_us - last->at_us < sender_least_rtt_us(e, c) / (QUIET_TS / 2))
 		return;
 	if (m->n_quiet == QUIET_TS)
 		memmove(m->quiet, m->quiet + 1, --m->n_quiet * sizeof(m->quiet[0]));
@@ -64,7 +50,7 @@ void guest_ts_quiet(struct engine *e, const struct conn *c, uint32_t tsval, uint
 uint32_t guest_ts_echo(struct engine *e, const struct conn *c, uint64_t now_us)
 {
 	struct multi *m = multi_at(e, c->multi);
-	uint32_t rtt_us = m->n_quiet ? round_trip_us(e, c) : 0;
+	uint32_t rtt_us = m->n_quiet ? sender_least_rtt_us(e, c) : 0;
 	unsigned n = 0;
 
 	while (n < m->n_quiet && m->quiet[n].at_us + rtt_us <= now_us)

@@ -20,9 +20,6 @@
 #include "engine/to_guest.h"
 #include "engine/to_net.h"
 
-#define NO_DSS_MAX 3
-#define NO_DSS_US 500000u
-
 static struct engine_result done(struct step *st, struct conn *c, enum reason reason)
 {
 	bool dropped = reason == REASON_DROP_NO_PAYLOAD_MEMORY ||
@@ -103,8 +100,7 @@ static bool others_answer(struct engine *e, const struct conn *c, const struct s
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
 
-		if (s != but && s->state == SUBFLOW_ESTABLISHED && !s->leaving &&
-		    e->path_usable[s->path] && s->sender != NONE && !sender_at(e, s->sender)->stale)
+		if (s != but && !s->leaving && sender_alive(e, s))
 			return true;
 	}
 	return false;
@@ -125,12 +121,7 @@ static bool stripped(struct step *st, const struct conn *c, const struct subflow
 		x->n_no_dss = 0;
 	if (st->o.mp.any || st->p.payload_bytes > 0 || !seq_lt(s->snd_una, st->p.ack))
 		return false;
-	if (x->n_no_dss == 0)
-		x->no_dss_at_us = st->tick->now_us;
-	if (x->n_no_dss < NO_DSS_MAX)
-		x->n_no_dss++;
-	return x->n_no_dss == NO_DSS_MAX &&
-	       st->tick->now_us - x->no_dss_at_us >= NO_DSS_US + 2ull * x->srtt_us &&
+	return fallback_no_dss(&x->n_no_dss, &x->no_dss_at_us, st->tick->now_us, x->srtt_us) &&
 	       others_answer(st->e, c, s);
 }
 

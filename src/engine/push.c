@@ -32,19 +32,13 @@ static struct multi *multi_of(struct engine *e, const struct conn *c)
 	return multi_at(e, c->multi);
 }
 
-static bool alive(struct engine *e, const struct subflow *s)
-{
-	return s->sender != NONE && s->state == SUBFLOW_ESTABLISHED && e->path_usable[s->path] &&
-	       !sender_at(e, s->sender)->stale;
-}
-
 static void describe(struct step *st, const struct subflow *s, struct sched_subflow *d)
 {
 	struct engine *e = st->e;
 	const struct sender *x = sender_at(e, s->sender);
 	uint32_t room = sender_room(s, x), pace = sender_pace_bytes(st, s, x);
 
-	*d = (struct sched_subflow){.usable = alive(e, s) && !x->suspect && !s->leaving,
+	*d = (struct sched_subflow){.usable = sender_alive(e, s) && !x->suspect && !s->leaving,
 				    .unused = x->delivered_bytes == 0 && x->head == NONE,
 				    .slow_start = congestion_slow_start(&x->cc),
 				    .backup = s->backup,
@@ -79,7 +73,7 @@ static void view(struct step *st, struct conn *c, const struct piece_kind *k,
 	}
 	/* All are suspect: then those must do that were not given up. */
 	for (unsigned i = 0; i < in->n && !any; i++)
-		in->s[i].usable = alive(e, subflow_at(e, who[i]));
+		in->s[i].usable = sender_alive(e, subflow_at(e, who[i]));
 }
 
 /* No acknowledgement is on its way that could change the scheduler's mind: it must not wait. */
@@ -186,7 +180,8 @@ static bool others(struct engine *e, const struct conn *c, const struct subflow 
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
 		const struct subflow *s = subflow_at(e, k);
 
-		if (s != not &&alive(e, s) && !s->leaving && !sender_at(e, s->sender)->suspect)
+		if (s != not &&sender_alive(e, s) && !s->leaving &&
+		    !sender_at(e, s->sender)->suspect)
 			return true;
 	}
 	return false;
@@ -219,7 +214,7 @@ static bool faster(struct step *st, const struct conn *c, const struct sender *s
 		const struct subflow *s = subflow_at(e, k);
 		const struct sender *x;
 
-		if (!alive(e, s) || s->backup)
+		if (!sender_alive(e, s) || s->backup)
 			continue;
 		x = sender_at(e, s->sender);
 		if (x != slow && !x->suspect && 2ull * x->srtt_us < slow->srtt_us &&
@@ -264,12 +259,12 @@ static uint32_t whose_turn(struct engine *e, const struct conn *c, const struct 
 	uint32_t n = 0, nth;
 
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
-		n += alive(e, subflow_at(e, k));
+		n += sender_alive(e, subflow_at(e, k));
 	if (m->n_data < 2 || n < 2)
 		return NONE;
 	nth = m->n_data % n;
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
-		if (alive(e, subflow_at(e, k)) && nth-- == 0)
+		if (sender_alive(e, subflow_at(e, k)) && nth-- == 0)
 			return k;
 	return NONE;
 }

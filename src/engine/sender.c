@@ -93,6 +93,26 @@ static void take_over(struct step *st, struct conn *c, struct subflow *s, struct
 		x->cc.cwnd_bytes = x->in_flight_bytes + 2u * s->mss;
 }
 
+bool sender_alive(struct engine *e, const struct subflow *s)
+{
+	return s->sender != NONE && s->state == SUBFLOW_ESTABLISHED && e->path_usable[s->path] &&
+	       !sender_at(e, s->sender)->stale;
+}
+
+uint32_t sender_least_rtt_us(struct engine *e, const struct conn *c)
+{
+	uint32_t least_us = 0;
+
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
+		const struct subflow *s = subflow_at(e, k);
+		const struct sender *x = s->sender == NONE ? NULL : sender_at(e, s->sender);
+
+		if (x && x->srtt_us && (least_us == 0 || x->min_rtt_us < least_us))
+			least_us = x->min_rtt_us;
+	}
+	return least_us;
+}
+
 bool sender_new(struct step *st, struct conn *c, struct subflow *s)
 {
 	struct engine *e = st->e;

@@ -39,6 +39,12 @@ uint32_t sender_room(const struct subflow *s, const struct sender *x);
 uint32_t sender_pace_bytes(const struct step *st, const struct subflow *s, const struct sender *x);
 uint64_t sender_pace_us(const struct subflow *s, const struct sender *x);
 
+/* Does it answer, on a path that is there? */
+bool sender_alive(struct engine *e, const struct subflow *s);
+
+/* The shortest round trip that was seen on any of the connection's paths; 0: none was. */
+uint32_t sender_least_rtt_us(struct engine *e, const struct conn *c);
+
 /* So many bytes were acknowledged: what pacing lets out for it in slow start. */
 void sender_pace_acked(struct sender *x, uint32_t acked_bytes);
 

@@ -11,14 +11,6 @@ static const struct add_addr second = {
 	.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 9, 9, 10}}};
 
 /* The joined subflow of joins_open() is established: two subflows. */
-static void open_two(struct world *w, uint8_t family, struct join *j)
-{
-	joins_init(w, family);
-	CU_ASSERT_FATAL(joins_open(w, j));
-	join_complete(w, j);
-	CU_ASSERT_FATAL(living(w) == 2);
-}
-
 static const struct {
 	struct add_addr a;
 	unsigned joins; /* over how many paths */
@@ -72,7 +64,7 @@ static void test_add(void)
 		struct world w;
 		unsigned n;
 
-		open_two(&w, FLOW_IPV4, &j);
+		CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
 		/* A wrong HMAC: not even an answer. */
 		peer_adds(&w, &adds[i].a, false);
 		CHECK_EQ(i, w.outs.n_pkt, 0);
@@ -109,7 +101,7 @@ static void test_echo_beside(void)
 	struct world w;
 	struct join j;
 
-	open_two(&w, FLOW_IPV4, &j);
+	CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
 	peer_adds(&w, &adds[0].a, true);
 	CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
 	CU_ASSERT(!w.o.mp.has_dss);
@@ -129,7 +121,7 @@ static void test_add_many(void)
 	struct world w;
 	struct join j, more[8];
 
-	open_two(&w, FLOW_IPV4, &j);
+	CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
 	for (unsigned i = 0; i < 40; i++) {
 		struct add_addr a = second;
 
@@ -173,7 +165,7 @@ static void test_remove(void)
 	struct world w;
 	struct join j, more[2];
 
-	open_two(&w, FLOW_IPV4, &j);
+	CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
 	peer_adds(&w, &second, true);
 	CU_ASSERT_FATAL(joins_find(&w, more, 2) == 2);
 	join_complete(&w, &more[0]);
@@ -202,7 +194,7 @@ static void test_prio_received(void)
 	struct world w;
 	struct join j;
 
-	open_two(&w, FLOW_IPV4, &j);
+	CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
 	for (unsigned i = 0; i < 4; i++) {
 		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
 
@@ -296,17 +288,6 @@ static void test_announce(void)
 	world_fini(&w);
 }
 
-/* How many connections have a record of addresses. */
-static uint32_t records(const struct world *w)
-{
-	struct engine_pool_info info;
-
-	for (unsigned i = 0; engine_pool_info(w->e, i, &info); i++)
-		if (strcmp(info.name, "addresses") == 0)
-			return info.used;
-	return UINT32_MAX;
-}
-
 /* Confirmed, nothing but what the peer knows is kept; it is enough to take it back. */
 static void test_announce_echo(void)
 {
@@ -330,7 +311,7 @@ static void test_announce_echo(void)
 			continue;
 		}
 		CU_ASSERT_FATAL(n < 4);
-		CHECK_EQ(n, records(&w), 1);
+		CHECK_EQ(n, world_pool_used(&w, "addresses"), 1);
 		seen[n] = w.o.mp.add_addr;
 		seen[n].echo = true;
 		add_addr_encode(&o, &seen[n++]);
@@ -340,7 +321,7 @@ static void test_announce_echo(void)
 	CHECK_EQ(0, seen[0].family, FLOW_IPV4);
 	CU_ASSERT(ip_addr_equal(&seen[1].addr, &w.cfg.path[2].addr6));
 	CHECK_EQ(0, engine_counter(w.e, REASON_ADD_ADDR_ECHOED), 2);
-	CHECK_EQ(0, records(&w), 0);
+	CHECK_EQ(0, world_pool_used(&w, "addresses"), 0);
 	/* The paths go: their addresses are taken back. */
 	engine_path_set(w.e, 1, false, NULL);
 	engine_path_set(w.e, 2, false, NULL);

@@ -92,16 +92,6 @@ static void test_no_room(void)
 	}
 }
 
-static uint32_t records(const struct world *w)
-{
-	struct engine_pool_info info;
-
-	for (unsigned i = 0; engine_pool_info(w->e, i, &info); i++)
-		if (strcmp(info.name, "addresses") == 0)
-			return info.used;
-	return UINT32_MAX;
-}
-
 /* One more connection of the guest to the same peer, which announces `a`. */
 static void one_more(struct world *w, unsigned i, const struct add_addr *a)
 {
@@ -134,28 +124,28 @@ static void test_shared(void)
 	world_start(&w);
 	for (unsigned i = 0; i < 3; i++) {
 		one_more(&w, i, &same);
-		CHECK_EQ(i, records(&w), 1);
+		CHECK_EQ(i, world_pool_used(&w, "addresses"), 1);
 		CU_ASSERT(engine_audit(w.e));
 	}
 	other.addr.b[3] = 11;
 	one_more(&w, 3, &other);
-	CHECK_EQ(3, records(&w), 2);
+	CHECK_EQ(3, world_pool_used(&w, "addresses"), 2);
 	/* Again: nothing changes. */
 	peer_adds(&w, &other, true);
 	CHECK_EQ(4, engine_counter(w.e, REASON_ADD_ADDR_REPEATED), 1);
-	CHECK_EQ(4, records(&w), 2);
+	CHECK_EQ(4, world_pool_used(&w, "addresses"), 2);
 	/* One that is told of a second address parts from the others. */
 	w.guest.src_port = 40001;
 	w.net.src_port = 50001;
 	other.address_id = 6;
 	one_more(&w, 4, &same);
 	peer_adds(&w, &other, true);
-	CHECK_EQ(5, records(&w), 3);
+	CHECK_EQ(5, world_pool_used(&w, "addresses"), 3);
 	CU_ASSERT(engine_audit(w.e));
 	/* Taken back: the record goes with its last address. */
 	peer_removes(&w, 5);
 	peer_removes(&w, 6);
-	CHECK_EQ(6, records(&w), 2);
+	CHECK_EQ(6, world_pool_used(&w, "addresses"), 2);
 	CHECK_EQ(6, joins_find(&w, j, 4), 0);
 	CU_ASSERT(engine_audit(w.e));
 	/* The others still know theirs: the path goes, and both addresses are joined elsewhere. */
@@ -167,7 +157,7 @@ static void test_shared(void)
 	CU_ASSERT(engine_audit(w.e));
 	/* And nothing is left behind. */
 	CU_ASSERT_FATAL(engine_shutdown(w.e, &w.tick, &w.outs) == false);
-	CHECK_EQ(8, records(&w), 0);
+	CHECK_EQ(8, world_pool_used(&w, "addresses"), 0);
 	CU_ASSERT(engine_audit(w.e));
 	world_fini(&w);
 }

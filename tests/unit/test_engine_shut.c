@@ -26,10 +26,7 @@ static void test_keepalive(void)
 	struct world w;
 	struct join j;
 
-	joins_init(&w, FLOW_IPV4);
-	CU_ASSERT_FATAL(joins_open(&w, &j));
-	join_complete(&w, &j);
-	CU_ASSERT_FATAL(living(&w) == 2);
+	CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
 	world_pass(&w, 1000000);
 	put_peer_ack(&w, &s.w, 101);
 	for (unsigned i = 0; i < 3; i++) {
@@ -56,10 +53,7 @@ static void test_guest_shut(void)
 	struct join j;
 	struct seg s;
 
-	joins_init(&w, FLOW_IPV4);
-	CU_ASSERT_FATAL(joins_open(&w, &j));
-	join_complete(&w, &j);
-	CU_ASSERT_FATAL(living(&w) == 2);
+	CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
 	for (uint32_t at = 1; at < end; at += PIECE) {
 		s = (struct seg){.flags = TCP_ACK,
 				 .seq = at,
@@ -145,10 +139,7 @@ static void test_data_ack_unheard(void)
 	struct world w;
 	struct join j;
 
-	joins_init(&w, FLOW_IPV4);
-	CU_ASSERT_FATAL(joins_open(&w, &j));
-	join_complete(&w, &j);
-	CU_ASSERT_FATAL(living(&w) == 2);
+	CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
 	/* New data; the same at once, as who sends everything twice does; and after a while. */
 	for (unsigned i = 0; i < 3; i++) {
 		struct seg s = {.flags = TCP_ACK, .seq = 1 + 100 * i, .ack = 1, .window = 1000};
@@ -192,10 +183,7 @@ static void test_stripped_subflow(void)
 		struct world w;
 		struct join j;
 
-		joins_init(&w, FLOW_IPV4);
-		CU_ASSERT_FATAL(joins_open(&w, &j));
-		join_complete(&w, &j);
-		CU_ASSERT_FATAL(living(&w) == 2);
+		CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
 		s.payload_bytes = PIECE;
 		guest_sends(&w, ENGINE_STEAL, &s);
 		for (unsigned i = 0; i < 8; i++) {

@@ -95,6 +95,15 @@ void join_complete(struct world *w, const struct join *j)
 	world_pass(w, JOIN_SETTLE_US);
 }
 
+bool joins_open_two(struct world *w, uint8_t family, struct join *j)
+{
+	joins_init(w, family);
+	if (!joins_open(w, j))
+		return false;
+	join_complete(w, j);
+	return living(w) == 2;
+}
+
 int join_out(struct world *w, const struct join *j, bool (*holds)(const struct world *w))
 {
 	for (unsigned i = 0; i < w->outs.n_pkt; i++)

@@ -26,6 +26,9 @@ void joins_init(struct world *w, uint8_t family);
 /* Opens it; false when the first join is not there. */
 bool joins_open(struct world *w, struct join *first);
 
+/* All of it, until there are two subflows. */
+bool joins_open_two(struct world *w, uint8_t family, struct join *j);
+
 /* The joins' SYNs among the outputs, at most `most`; how many there are. */
 unsigned joins_find(struct world *w, struct join *j, unsigned most);
 

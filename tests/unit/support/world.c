@@ -250,3 +250,13 @@ enum engine_claim_kind world_claim(struct world *w)
 				w->claim = claim[i].kind;
 	return (enum engine_claim_kind)w->claim;
 }
+
+uint32_t world_pool_used(const struct world *w, const char *name)
+{
+	struct engine_pool_info info;
+
+	for (unsigned i = 0; engine_pool_info(w->e, i, &info); i++)
+		if (strcmp(info.name, name) == 0)
+			return info.used;
+	return UINT32_MAX;
+}

@@ -70,6 +70,9 @@ void net_sends(struct world *w, enum engine_hook hook, const struct seg *s);
 void raw_sends(struct world *w, enum engine_side from, enum engine_hook hook, const void *data,
 	       uint32_t len_bytes, bool csum_trusted);
 
+/* Records in use of the engine's pool of that name; UINT32_MAX: there is no such pool. */
+uint32_t world_pool_used(const struct world *w, const char *name);
+
 /* Decodes output i into w->p and w->o (payload included); false when there is none. */
 bool out(struct world *w, unsigned i);
 

@@ -188,6 +188,30 @@ static uint32_t pipe_bytes(const struct cc_common *st)
 	return bytes ? cc_min32(bytes + bytes / 2, CC_CWND_MAX) : CC_CWND_MAX;
 }
 
+/*
+ * Did something of the round that has just ended find no queue? Then the rise was one of bursts,
+ * and the path is not full.
+ */
+static bool queue_empties(const struct cc_common *st)
+{
+	uint32_t rtt_us = st->rtt_min_us[1];
+
+	return rtt_us && rtt_us < (uint64_t)st->rtt_least_us + st->rtt_least_us / 8;
+}
+
+/*
+ * A round of conservative slow start is over, and with the fifth one (RFC 9406 section 4.2) slow
+ * start. But a window that is too small for the path does not have to be left at that, where
+ * coupled ones grow by less than a segment in a round trip: it goes on while queues empty.
+ */
+static bool css_over(struct cc_common *st)
+{
+	if (!st->css_base_us || !st->round_start || ++st->css_rounds < HYSTART_CSS_ROUNDS)
+		return false;
+	st->css_rounds = HYSTART_CSS_ROUNDS;
+	return !queue_empties(st);
+}
+
 /* True when slow start is over. Only the first one is watched: later ones know their end. */
 static bool hystart_over(struct cc *cc, const struct cc_ack *ack)
 {
@@ -195,8 +219,7 @@ static bool hystart_over(struct cc *cc, const struct cc_ack *ack)
 
 	if (cc->ssthresh_bytes != CC_SSTHRESH_UNSET)
 		return false;
-	if ((st->css_base_us && st->round_start && ++st->css_rounds >= HYSTART_CSS_ROUNDS) ||
-	    hystart_sample(st, ack)) {
+	if (css_over(st) || hystart_sample(st, ack)) {
 		cc->ssthresh_bytes = cc->cwnd_bytes;
 		return true;
 	}

@@ -222,10 +222,12 @@ static void enter_recovery(struct tcp *t)
 }
 
 /*
- * Where time is measured a subflow's sender is no worse than Linux's: its window does not grow
- * while half of it is not used (tcp_is_cwnd_limited()), nor where the last round trip, not their
- * mean, tells of a queue (HyStart). Otherwise it fills queues that have no end with the whole of
- * the receiver's window.
+ * Where the time of several subflows is measured their sender is no worse than Linux's: its window
+ * does not grow while half of it is not used (tcp_is_cwnd_limited()), nor where the last round
+ * trip, not their mean, tells of a queue (HyStart). Otherwise it fills queues that have no end with
+ * the whole of the receiver's window. A single one is held against plain TCP, which has no such
+ * limit: it sends as that does. (It would starve where data goes both ways: its acknowledgements
+ * wait behind the other end's data, and a window that may not grow is soon too small for that.)
  */
 static bool measured_full(const struct tcp *t, uint32_t bytes)
 {
@@ -238,7 +240,7 @@ static void grow(struct tcp *t, uint32_t bytes)
 {
 	if (t->recovering)
 		return;
-	if (t->w->sc.measured && t->no_edge_check && measured_full(t, bytes))
+	if (t->w->sc.measured && t->w->sc.multi && t->no_edge_check && measured_full(t, bytes))
 		return;
 	/*
 	 * Links whose queues have no end would let the window grow for ever: what HyStart sees. It

@@ -370,6 +370,50 @@ static void hystart_sees_the_queue(void)
 	}
 }
 
+/*
+ * In the second half of each round trip from the fourth on the RTT is longer by just the
+ * threshold, as bursts make it, but the first half finds no queue, until round `full`: the
+ * window grows on slowly, beyond the RFC's five rounds, and no longer than that. Window at the end.
+ */
+static uint32_t hystart_bursts(const char *name, unsigned rounds, unsigned full, bool *over)
+{
+	struct rig r;
+
+	rig_init(&r, name, 1);
+	for (unsigned round = 0; round < rounds; round++) {
+		uint32_t each = r.cc[0].cwnd_bytes / 10;
+		uint64_t sent_at = r.delivered_bytes;
+
+		for (unsigned i = 0; i < 10; i++) {
+			struct cc_ack a = rig_full_ack(&r, 0, each);
+			bool later = (round >= 3 && i >= 5) || round >= full;
+
+			a.rtt_us = RTT_US + (later ? 4000 : 0);
+			a.prior_delivered_bytes = i ? sent_at + i : sent_at;
+			r.ops->on_ack(&r.cc[0], &a, &r.g);
+		}
+	}
+	*over = r.cc[0].ssthresh_bytes != UINT32_MAX;
+	return r.cc[0].cwnd_bytes;
+}
+
+static void hystart_is_not_full(void)
+{
+	for (unsigned c = 0; c < 4; c++) {
+		uint32_t w[2];
+		bool over;
+
+		w[0] = hystart_bursts(loss_based[c], 9, 99, &over);
+		CHECK_EQ(c, over, false);
+		w[1] = hystart_bursts(loss_based[c], 14, 99, &over);
+		CHECK_EQ(c, over, false);
+		/* a quarter in each of five rounds is three times as much; doubled, 32 times */
+		CHECK_ROW(c, w[1] > 2 * w[0] && w[1] < 4 * w[0]);
+		hystart_bursts(loss_based[c], 14, 11, &over);
+		CHECK_EQ(c, over, true);
+	}
+}
+
 /* What the guest sent gives no samples: behind that round the queue shows within the next. */
 static void hystart_without_samples(void)
 {
@@ -408,5 +452,6 @@ static const struct unit_test tests[] = {
 	{"HyStart++ ends slow start", hystart_ends_slow_start},
 	{"HyStart++ resumes", hystart_resumes},
 	{"HyStart++ sees the queue", hystart_sees_the_queue},
+	{"HyStart++ of bursts", hystart_is_not_full},
 };
 UNIT_MAIN("engine/congestion events", tests)

@@ -134,7 +134,7 @@ void conn_close_check(struct step *st, struct conn *c)
 
 		next = s->next;
 		if (subflow_joins(s))
-			subflow_abort(st, c, s, MP_TCPRST_UNSPECIFIED, REASON_JOIN_UNWANTED);
+			join_close(st, c, s);
 		else if (s->state == SUBFLOW_ESTABLISHED)
 			subflow_send_fin(st, c, s);
 	}

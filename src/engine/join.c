@@ -315,11 +315,8 @@ static bool settles(struct step *st, struct subflow *s)
 	return st->tick->now_us < s->rto_at_us && !in_use(st);
 }
 
-/* False: there is no subflow all the same. */
-static bool established(struct step *st, struct conn *c, struct subflow *s)
+static void succeeded(struct step *st, struct conn *c, struct subflow *s)
 {
-	uint64_t alone_at_us = c->alone_at_us;
-
 	s->state = SUBFLOW_ESTABLISHED;
 	s->fourth_ack = false;
 	st->e->n_own_joins--;
@@ -327,6 +324,14 @@ static bool established(struct step *st, struct conn *c, struct subflow *s)
 	c->silent_paths &= (uint16_t) ~(1u << s->path);
 	s->rto_at_us = 0;
 	s->n_rto = 0;
+}
+
+/* False: there is no subflow all the same. */
+static bool established(struct step *st, struct conn *c, struct subflow *s)
+{
+	uint64_t alone_at_us = c->alone_at_us;
+
+	succeeded(st, c, s);
 	c->alone_at_us = 0;
 	if (!(c->multi == NONE ? multi_new(st, c) : multi_add(st, c, s))) {
 		c->alone_at_us = alone_at_us;
@@ -339,6 +344,17 @@ static bool established(struct step *st, struct conn *c, struct subflow *s)
 	/* Those that only waited for this one may go; what they carried goes here. */
 	c->join_at_us = 0;
 	return true;
+}
+
+void join_close(struct step *st, struct conn *c, struct subflow *s)
+{
+	if (!s->fourth_ack) {
+		subflow_abort(st, c, s, MP_TCPRST_UNSPECIFIED, REASON_JOIN_UNWANTED);
+		return;
+	}
+	succeeded(st, c, s);
+	subflow_event(st, c, s, REASON_JOIN_ESTABLISHED);
+	subflow_send_fin(st, c, s);
 }
 
 struct engine_result join_packet(struct step *st, struct conn *c, struct subflow *s)

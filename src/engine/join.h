@@ -28,4 +28,11 @@ struct engine_result join_packet(struct step *st, struct conn *c, struct subflow
 /* The SYN or the ACK again, later each time, or the end of it. */
 void join_timeout(struct step *st, struct conn *c, struct subflow *s);
 
+/*
+ * Both ends have closed the connection (RFC 8684 section 3.3.3). What the peer has not confirmed is
+ * taken back by RST; where it has it ends by FIN as any other subflow, and needs no sender: there
+ * is nothing left to send.
+ */
+void join_close(struct step *st, struct conn *c, struct subflow *s);
+
 #endif

@@ -74,11 +74,11 @@ struct check {
 	uint64_t key_gate, key_peer, idsn_gate, idsn_peer;
 	struct check_sub sub[CHECK_SUBS_MAX];
 	unsigned n_sub;
-	bool multi;           /* some subflow has joined */
+	bool multi;           /* some subflow has joined and is in use */
 	uint64_t removed_ids; /* of the peer's addresses, heard by the gate; bit by id */
 	uint64_t answered_us; /* by the last SYN/ACK with MP_CAPABLE */
 	bool split; /* the guest will not finish a mapping: its subflow may be ended for that */
-	/* A join has begun: from now on the gate may have clocks of its own. */
+	/* A join has begun, or none is left: from now on the gate may have clocks of its own. */
 	bool own_clock;
 
 	/* what the gate was told: stream offsets */

@@ -196,8 +196,6 @@ struct check_sub *check_join_new(struct gate *g, const struct engine_out *out, c
 
 void check_join_in(struct flow *f, struct check_sub *b, const struct seg *s)
 {
-	struct check *c = &f->check;
-
 	if (b->passive) {
 		check_asked_in(f, b, s);
 		return;
@@ -218,7 +216,6 @@ void check_join_in(struct flow *f, struct check_sub *b, const struct seg *s)
 	} else if (b->state == CHECK_ACK && b->hmac_sent && s->ack == b->iss + 1) {
 		b->state = CHECK_OPEN;
 		b->open_us = f->w->now_us;
-		c->multi = true;
 	}
 }
 

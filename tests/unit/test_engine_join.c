@@ -4,8 +4,8 @@
  * handshake, its losses, and everything that can refuse it.
  */
 #include "engine/crypto.h"
+#include "exchange.h"
 #include "joins.h"
-#include "unit.h"
 
 static const uint8_t families[] = {FLOW_IPV4, FLOW_IPV6};
 
@@ -107,6 +107,58 @@ static void test_settling(void)
 		}
 		world_pass(&w, 1000);
 		CHECK_EQ(i, living(&w), 2);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
+/* Both ends close within that time: where the fourth ACK has come, by FIN on the subflow. */
+static void test_closed_meanwhile(void)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+		bool fourth = i & 1, second = i & 2;
+		struct join j[2];
+		struct world w;
+		unsigned at = 0;
+
+		joins_init(&w, FLOW_IPV4);
+		w.cfg.n_paths = second ? 3 : 2;
+		w.cfg.path[2] = w.cfg.path[1];
+		w.cfg.path[2].addr4.b[2] = 3;
+		world_start(&w);
+		world_open(&w);
+		CU_ASSERT_FATAL(joins_find(&w, j, 2) == (second ? 2 : 1));
+		/* With a second subflow there already, or as the first. */
+		if (second)
+			join_complete(&w, &j[at++]);
+		join_synack(&w, &j[at], 0, false, -1);
+		options_put_timestamps(&s.w, 8001, 1);
+		if (fourth)
+			join_sends(&w, &j[at], &s);
+		CHECK_EQ(i, living(&w), at + 1);
+		guest(&w, TCP_FIN, 101, 1, 0);
+		net(&w, 0, 1, 101, 102, 1, 0, true);
+		guest(&w, 0, 102, 2, 0);
+		CHECK_EQ(i, join_out(&w, &j[at], is_rst) >= 0, !fourth);
+		CHECK_EQ(i, join_out(&w, &j[at], is_fin) >= 0, fourth);
+		CHECK_EQ(i, engine_counter(w.e, REASON_JOIN_ESTABLISHED), at + fourth);
+		CU_ASSERT(engine_audit(w.e));
+		/* Lost, it comes again; then the peer's. */
+		world_pass(&w, 400000);
+		CHECK_EQ(i, join_out(&w, &j[at], is_fin) >= 0, fourth);
+		s.flags |= TCP_FIN;
+		s.ack = 2;
+		for (unsigned k = 0; k < at + fourth; k++) {
+			join_sends(&w, &j[k], &s);
+			CHECK_EQ(i, join_out(&w, &j[k], is_any) >= 0, 1);
+			CHECK_EQ(i, w.p.ack, JOIN_ISN + 2);
+		}
+		CHECK_EQ(i, engine_counter(w.e, REASON_CLOSED_NORMALLY), 0);
+		net(&w, TCP_FIN, 1, 102, 102, 0, 0, false);
+		CHECK_EQ(i, engine_counter(w.e, REASON_CLOSED_NORMALLY), 1);
+		world_pass(&w, 11000000);
+		CHECK_EQ(i, engine_connections(w.e), 0);
 		CU_ASSERT(engine_audit(w.e));
 		world_fini(&w);
 	}
@@ -339,6 +391,7 @@ static void test_stranger(void)
 static const struct unit_test tests[] = {
 	{"handshake", test_handshake},
 	{"settling", test_settling},
+	{"closed meanwhile", test_closed_meanwhile},
 	{"silence", test_silence},
 	{"bad SYN/ACK", test_bad_synack},
 	{"refused", test_refused},

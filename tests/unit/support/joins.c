@@ -118,6 +118,11 @@ bool is_rst(const struct world *w)
 	return w->p.flags & TCP_RST;
 }
 
+bool is_fin(const struct world *w)
+{
+	return w->p.flags & TCP_FIN;
+}
+
 bool is_syn(const struct world *w)
 {
 	return (w->p.flags & TCP_SYN) && w->o.mp.has_join && w->o.mp.join.form == MP_JOIN_SYN;

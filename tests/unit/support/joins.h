@@ -47,6 +47,7 @@ int join_out(struct world *w, const struct join *j, bool (*holds)(const struct w
 
 /* What holds may be. */
 bool is_rst(const struct world *w);
+bool is_fin(const struct world *w);
 bool is_syn(const struct world *w);
 bool is_join_ack(const struct world *w);
 bool is_add_addr(const struct world *w);

@@ -470,7 +470,6 @@ void check_event(struct gate *g, const struct engine_event *ev)
 		break;
 	case ENGINE_EVENT_SUBFLOW:
 		f->check.split |= ev->reason == REASON_SUBFLOW_SPLIT;
-		/* Until then all passes as on one path: the fourth ACK alone changes nothing. */
 		f->check.multi |= ev->reason == REASON_JOIN_ESTABLISHED;
 		f->check.own_clock |= ev->reason == REASON_SUBFLOW_LOST;
 		break;

@@ -74,7 +74,7 @@ struct check {
 	uint64_t key_gate, key_peer, idsn_gate, idsn_peer;
 	struct check_sub sub[CHECK_SUBS_MAX];
 	unsigned n_sub;
-	bool multi;           /* some subflow has joined and is in use */
+	bool multi;           /* some subflow is in use: the fourth ACK alone changes nothing */
 	uint64_t removed_ids; /* of the peer's addresses, heard by the gate; bit by id */
 	uint64_t answered_us; /* by the last SYN/ACK with MP_CAPABLE */
 	bool split; /* the guest will not finish a mapping: its subflow may be ended for that */

@@ -68,9 +68,12 @@ void check_removed_in(struct flow *f, uint8_t id)
 static bool cut_off(const struct gate *g, const struct flow *f, const struct check_sub *x)
 {
 	struct ip_addr addr = gate_path_addr(g, x->path);
+	const struct ip_addr *own =
+		x == &f->check.sub[0] ? &g->ct[f->index].net.src : &x->tuple.src;
 
+	/* A guest's own address stays where the path's changes. */
 	return g->w->uplink[gate_uplink(g, x->path)].down_us > x->open_us ||
-	       (x != &f->check.sub[0] && !ip_addr_equal(&addr, &x->tuple.src));
+	       (!ip_addr_equal(own, &f->tuple.src) && !ip_addr_equal(own, &addr));
 }
 
 /* With another subflow to be had, the gate ends those to an address that was taken back. */

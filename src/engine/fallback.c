@@ -10,6 +10,7 @@
 #include "engine/claims.h"
 #include "engine/conn.h"
 #include "engine/emit.h"
+#include "engine/mapping.h"
 #include "engine/receive.h"
 
 /*
@@ -131,7 +132,7 @@ struct engine_result fallback_packet(struct step *st, struct conn *c)
 
 	if (!s || (!s->remapped && !s->shifted))
 		return verdict(ENGINE_ACCEPT, REASON_FALLBACK_PLAIN, conn_index(st->e, c));
-	to_net = s->snd_nxt - (c->max_seq - c->guest_fin);
+	to_net = s->snd_nxt - mapping_end(st->e, c, s);
 	from_net = s->shift[s->n_shifts - 1].delta;
 	headers_from_packet(&h, &st->p);
 	if (from_guest) {

@@ -64,6 +64,12 @@ bool mapping_find(struct engine *e, const struct subflow *s, uint32_t seq, struc
 	return false;
 }
 
+uint32_t mapping_end(struct engine *e, const struct conn *c, const struct subflow *s)
+{
+	return s->map_tail == NONE ? c->una_seq - c->guest_fin_acked
+				   : end_seq(mapping_at(e, s->map_tail));
+}
+
 bool mapping_vacant(struct engine *e, const struct subflow *s, uint32_t ssn, uint32_t bytes)
 {
 	for (uint32_t i = s->map_head; i != NONE; i = mapping_at(e, i)->next) {

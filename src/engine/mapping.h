@@ -41,6 +41,12 @@ struct mapping_view {
 bool mapping_find(struct engine *e, const struct subflow *s, uint32_t seq, struct mapping_view *m,
 		  uint32_t *ssn, uint32_t *until);
 
+/*
+ * Behind all that was mapped so far, in guest sequence: there new bytes follow at s->snd_nxt. A FIN
+ * that came before what it ends does not count, so that what is still to come before it has room.
+ */
+uint32_t mapping_end(struct engine *e, const struct conn *c, const struct subflow *s);
+
 /* No remembered mapping stands at [ssn, ssn + bytes) of the subflow. */
 bool mapping_vacant(struct engine *e, const struct subflow *s, uint32_t ssn, uint32_t bytes);
 

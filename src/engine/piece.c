@@ -127,8 +127,9 @@ bool piece_place(struct step *st, struct conn *c, struct subflow *s, struct piec
 	if (x->bytes > until - x->seq)
 		x->bytes = until - x->seq;
 	fin = fin && x->bytes == left_bytes && !piece_capable_again(c, s, x->seq);
-	if (seq_le(c->max_seq, x->seq))
-		return map_fresh(st, c, s, x, s->snd_nxt + (x->seq - c->max_seq), fin);
+	end = mapping_end(st->e, c, s);
+	if (seq_le(end, x->seq))
+		return map_fresh(st, c, s, x, s->snd_nxt + (x->seq - end), fin);
 	/* Below what was sent: skipped over (M4), or its mapping went with a remapping. */
 	if (c->no_dss_count == 0 && !c->infinite &&
 	    (seq_lt(ssn, s->snd_una) || seq_lt(s->snd_nxt, ssn + x->bytes) ||

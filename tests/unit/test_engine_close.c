@@ -109,6 +109,39 @@ static void test_fin_behind_early_data(void)
 	world_fini(&w);
 }
 
+/*
+ * The guest's last bytes are lost before the gate, its FIN is not. What it sends of them again, in
+ * whatever order and with losses of its own, has the room that they would have had.
+ */
+static void test_fin_before_lost_data(void)
+{
+	static const uint32_t order[] = {1101, 101, 3101, 2101};
+	struct world w;
+
+	open_world(&w);
+	guest(&w, TCP_FIN, 4101, 1, 0);
+	CU_ASSERT_FATAL(out(&w, 0) && w.o.mp.dss.data_fin);
+	CHECK_EQ(0, w.o.mp.dss.dsn, w.idsn_local + 4101);
+	for (unsigned i = 0; i < 4; i++) {
+		bool last = order[i] == 3101;
+
+		guest(&w, last ? TCP_FIN : 0, order[i], 1, 1000);
+		CHECK_EQ(i, w.outs.n_pkt, 1);
+		CU_ASSERT_FATAL(out(&w, 0));
+		CHECK_EQ(i, w.p.seq, GUEST_ISN + order[i]);
+		CHECK_EQ(i, w.o.mp.dss.ssn, order[i]);
+		CHECK_EQ(i, w.o.mp.dss.dsn, w.idsn_local + order[i]);
+		CHECK_EQ(i, w.o.mp.dss.map_len, 1000 + last);
+		/* The first ones are DATA_ACKed before the peer's TCP has what is missing. */
+		if (i == 1)
+			net(&w, 0, 1, 101, 2101, 0, 0, false);
+	}
+	net(&w, 0, 1, 4101, 4102, 0, 0, false);
+	CU_ASSERT(out(&w, 0) && w.p.ack == GUEST_ISN + 4102);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
 /* The peer closes first and the guest's FIN rides on data; DATA_FINs repeated meanwhile. */
 static void test_peer_first(void)
 {
@@ -431,6 +464,7 @@ static const struct unit_test tests[] = {
 	{"peer closes first", test_peer_first},
 	{"late, behind both FINs", test_late},
 	{"a FIN behind early data", test_fin_behind_early_data},
+	{"a FIN before lost data", test_fin_before_lost_data},
 	{"reset", test_reset},
 	{"bad packets", test_bad},
 	{"orphans", test_orphans},

@@ -56,6 +56,43 @@ static void test_fallback(void)
 	}
 }
 
+/*
+ * The legs' numbers differ, as data was mapped twice, and the guest's FIN came before the bytes in
+ * front of it: those have their place behind what was sent, and the peer's answers come back there.
+ */
+static void test_fallback_fin(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 2101, .window = 1000};
+
+	for (unsigned fin = 0; fin < 2; fin++) {
+		struct world w;
+
+		open_world(&w);
+		guest(&w, 0, 101, 1, 1000);
+		net(&w, 0, 1, 1101, 101, 0, 0, false);
+		guest(&w, 0, 101, 1, 1000);
+		guest(&w, 0, 101, 1, 1000);
+		CU_ASSERT_FATAL(out(&w, 0));
+		CHECK_EQ(fin, w.p.seq, GUEST_ISN + 1101);
+		if (fin)
+			guest(&w, TCP_FIN, 3101, 1, 0);
+		net(&w, 0, 1, 2101, 1101, 0, 0, false);
+		s.payload_bytes = 50;
+		s.w.len_bytes = 0;
+		dss_encode(&s.w, &(struct dss){.has_map = true, .dsn64 = true, .ssn = 1});
+		net_sends(&w, ENGINE_STEAL, &s);
+		CHECK_EQ(fin, engine_counter(w.e, REASON_FALLBACK_INFINITE), 1);
+		CHECK_EQ(fin, w.r.verdict, ENGINE_STOLEN);
+		CU_ASSERT(out(&w, 0) && w.p.ack == GUEST_ISN + 1101);
+		guest(&w, fin ? TCP_FIN : 0, 1101, 51, 2000);
+		CU_ASSERT_FATAL(out(&w, 0));
+		CHECK_EQ(fin, w.p.seq, GUEST_ISN + 2101);
+		CHECK_EQ(fin, w.p.payload_bytes, 2000);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
 /* Where TCP could not go on with the right bytes, the connection ends: both ends hear of it. */
 static void test_no_fallback(void)
 {
@@ -245,13 +282,10 @@ static void test_split(void)
 }
 
 static const struct unit_test tests[] = {
-	{"fallback", test_fallback},
-	{"no fallback", test_no_fallback},
-	{"MP_FAIL", test_mp_fail},
-	{"split mapping", test_split},
-	{"stripped acknowledgements", test_stripped_acks},
-	{"signals", test_signals},
-	{"checksum", test_checksum},
+	{"fallback", test_fallback},       {"fallback, a FIN before lost data", test_fallback_fin},
+	{"no fallback", test_no_fallback}, {"MP_FAIL", test_mp_fail},
+	{"split mapping", test_split},     {"stripped acknowledgements", test_stripped_acks},
+	{"signals", test_signals},         {"checksum", test_checksum},
 };
 
 UNIT_MAIN("engine/fallback", tests)

@@ -220,6 +220,7 @@ struct engine *engine_adopt(void *region, size_t bytes, const struct engine_cfg 
 			return NULL;
 	}
 	claims_adopted(e);
+	responder_adopted(e);
 	/* Paths may have moved while nobody looked; those that the file lacks now are down. */
 	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++) {
 		bool was_usable = e->path_usable[i];

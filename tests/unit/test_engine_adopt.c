@@ -4,8 +4,7 @@
  * paths that are new, and paths that are gone (I9).
  */
 #include "engine/adopt.h"
-#include "unit.h"
-#include "world.h"
+#include "inbound.h"
 
 static void name(struct engine_cfg *cfg, unsigned path, const char *text)
 {
@@ -131,10 +130,43 @@ static void test_gone(void)
 	world_fini(&w);
 }
 
+/*
+ * While nobody was here the third ACK may have passed, and bytes behind it: what was half open is
+ * plain, and is told so (row 1: before the guest's SYN/ACK).
+ */
+static void test_half_open(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 500};
+		struct world w;
+
+		inbound_start(&w, FLOW_IPV4);
+		client_syn(&w, "1e040101");
+		if (i == 0)
+			guest_synack(&w);
+		CHECK_EQ(i, engine_connections(w.e), 1);
+		CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_HALF);
+		take_over(&w, &w.cfg);
+		CHECK_EQ(i, engine_connections(w.e), 0);
+		CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_RELEASED);
+		if (i == 0) {
+			client_acks(&w, w.key_local, 100);
+			CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
+			CHECK_EQ(i, w.outs.n_pkt, 0);
+		}
+		guest_sends(&w, ENGINE_STEAL, &s);
+		CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
+		CHECK_EQ(i, w.outs.n_pkt, 0);
+		CU_ASSERT_TRUE(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"another order", test_order},
 	{"address ids", test_generation},
 	{"a path that is gone", test_gone},
+	{"half open", test_half_open},
 };
 
 UNIT_MAIN("engine/adopt", tests)

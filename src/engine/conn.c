@@ -83,10 +83,24 @@ static void expire(struct step *st, struct conn *c, enum reason reason)
 	conn_free(st, c, reason);
 }
 
+/* What the guest repeats is answered later: by a clock that does not go back (RFC 7323 section 5).
+ */
+static void keep_clock(struct step *st, struct conn *c)
+{
+	const struct subflow *s = conn_subflow(st->e, c);
+	uint32_t ts[2] = {s ? s->ts_recent : 0, s ? s->tsval : 0};
+
+	if (c->multi != NONE)
+		multi_guest_clock(st, c, ts);
+	c->synack_tsval = ts[0];
+	c->synack_tsecr = ts[1];
+}
+
 void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 {
 	event(st, ENGINE_EVENT_CLOSED, c, reason);
 	count(st->e, reason);
+	keep_clock(st, c);
 	multi_free(st->e, c);
 	addresses_free(st->e, c);
 	c->state = CONN_CLOSED;

@@ -235,7 +235,9 @@ void emit_ack_guest(struct step *st, struct conn *c, const struct subflow *s)
 		return;
 	}
 	emit_begin_guest(st, c, false, &h, &w);
-	if (c->timestamps && s)
+	if (c->timestamps && c->state == CONN_CLOSED)
+		options_put_timestamps(&w, c->synack_tsval, c->synack_tsecr);
+	else if (c->timestamps && s)
 		options_put_timestamps(&w, s->ts_recent, s->tsval);
 	h.seq = c->sent_seq;
 	h.ack = c->una_seq;

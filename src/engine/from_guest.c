@@ -264,7 +264,10 @@ static struct engine_result guest_rst(struct step *st, struct conn *c)
 	return stolen(st, c, REASON_RST_TO_NET);
 }
 
-/* Answers for a connection that is over: a FIN that comes again is acknowledged again. */
+/*
+ * Answers for a connection that is over. Data or a FIN that comes again was acknowledged, and the
+ * guest did not hear of it: as long as it asks (its timer backs off) it is to be answered.
+ */
 static struct engine_result closed(struct step *st, struct conn *c)
 {
 	if (st->p.flags & TCP_RST)
@@ -273,9 +276,10 @@ static struct engine_result closed(struct step *st, struct conn *c)
 		emit_rst_back(st, NULL, REASON_RST_TO_GUEST);
 		return stolen(st, c, REASON_RST_TO_GUEST);
 	}
-	if (!(st->p.flags & TCP_FIN))
+	if (!(st->p.flags & TCP_FIN) && st->p.payload_bytes == 0)
 		return drop(st, c, REASON_SUBFLOW_OWN);
 	emit_ack_guest(st, c, conn_subflow(st->e, c));
+	conn_linger(st, c);
 	return stolen(st, c, REASON_SUBFLOW_OWN);
 }
 

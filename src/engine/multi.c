@@ -124,9 +124,18 @@ void multi_begin_net(struct step *st, struct conn *c, struct subflow *s, struct 
 		options_put_timestamps(w, emit_tsval(st, s), s->ts_recent);
 }
 
+void multi_guest_clock(const struct step *st, const struct conn *c, uint32_t ts[2])
+{
+	const struct multi *m = multi_at(st->e, c->multi);
+
+	ts[0] = m->tsval_guest + millis(m->ts_since_us, st->tick->now_us);
+	ts[1] = guest_ts_echo(st->e, c, st->tick->now_us);
+}
+
 void multi_begin_guest(struct step *st, struct conn *c, struct headers *h, struct options_writer *w)
 {
 	struct multi *m = multi_at(st->e, c->multi);
+	uint32_t ts[2];
 
 	*h = (struct headers){.tuple = flow_tuple_reverse(&c->guest), .dont_fragment = true};
 	h->ack = c->una_seq;
@@ -135,9 +144,10 @@ void multi_begin_guest(struct step *st, struct conn *c, struct headers *h, struc
 	h->window = to_net_window(st->e, c);
 	ack_guest_told(m, c, st->tick->now_us);
 	w->len_bytes = 0;
-	if (c->timestamps)
-		options_put_timestamps(w, m->tsval_guest + millis(m->ts_since_us, st->tick->now_us),
-				       guest_ts_echo(st->e, c, st->tick->now_us));
+	if (c->timestamps) {
+		multi_guest_clock(st, c, ts);
+		options_put_timestamps(w, ts[0], ts[1]);
+	}
 }
 
 void multi_acked(struct subflow *s)

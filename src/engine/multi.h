@@ -36,6 +36,9 @@ bool multi_add(struct step *st, struct conn *c, struct subflow *s);
 struct engine_result multi_from_guest(struct step *st, struct conn *c);
 struct engine_result multi_from_net(struct step *st, struct conn *c, struct subflow *s);
 
+/* The time stamps of what goes to the guest now: TSval and TSecr. */
+void multi_guest_clock(const struct step *st, const struct conn *c, uint32_t ts[2]);
+
 /* Sends what windows and schedulers allow. */
 void multi_push(struct step *st, struct conn *c);
 

@@ -119,8 +119,9 @@ struct conn {
 
 	uint64_t key_local, key_peer;
 	uint32_t token_local, token_peer;
-	uint32_t guest_isn, peer_isn;        /* as the guest sees them */
-	uint32_t synack_tsval, synack_tsecr; /* TSval of the peer's and of the guest's SYN */
+	uint32_t guest_isn, peer_isn; /* as the guest sees them */
+	/* TSval of the peer's and of the guest's SYN; CLOSED: the last of the guest's leg */
+	uint32_t synack_tsval, synack_tsecr;
 
 	/* guest -> peer. una: DATA_ACKed; max: highest guest sequence seen, FIN included */
 	uint64_t una_dsn;

@@ -164,6 +164,54 @@ static void test_closed_meanwhile(void)
 	}
 }
 
+/*
+ * Both have closed, and the guest did not hear that all of its data arrived (its own timer backs
+ * off): it is answered for as long as it asks, by a clock that does not go back.
+ */
+static void test_asked_afterwards(void)
+{
+	for (unsigned two = 0; two < 2; two++) {
+		struct seg s = {.flags = TCP_ACK | TCP_FIN, .seq = 1, .ack = 2, .window = 1000};
+		uint32_t tsval = 0;
+		struct world w;
+		struct join j;
+
+		joins_init(&w, FLOW_IPV4);
+		w.cfg.mode = two ? w.cfg.mode : ENGINE_SINGLE;
+		CHECK_EQ(two, joins_open(&w, &j), two);
+		if (two)
+			join_complete(&w, &j);
+		world_pass(&w, 50000);
+		guest(&w, TCP_FIN, 101, 1, 0);
+		net(&w, 0, 1, 101, 102, 1, 0, true);
+		for (unsigned i = 0; out(&w, i); i++)
+			if (w.pkt[i].side == ENGINE_GUEST)
+				tsval = w.o.tsval;
+		CU_ASSERT(!two || tsval != 0);
+		guest(&w, 0, 102, 2, 0);
+		if (two)
+			join_sends(&w, &j, &s);
+		net(&w, TCP_FIN, 1, 102, 102, 0, 0, false);
+		CHECK_EQ(two, engine_counter(w.e, REASON_CLOSED_NORMALLY), 1);
+		for (unsigned i = 0; i < 4; i++) {
+			world_pass(&w, 9000000);
+			guest(&w, i & 1 ? TCP_FIN : 0, 51, 2, i & 2 ? 50 : 40);
+			CHECK_EQ(i, w.outs.n_pkt, 1);
+			CU_ASSERT_FATAL(out(&w, 0));
+			CHECK_EQ(i, w.pkt[0].side, ENGINE_GUEST);
+			CHECK_EQ(i, w.p.ack, GUEST_ISN + 102);
+			CHECK_EQ(i, w.p.seq, PEER_ISN + 2);
+			CHECK_ROW(i, w.o.has_timestamps && (int32_t)(w.o.tsval - tsval) >= 0);
+		}
+		/* An acknowledgement asks nothing. */
+		guest(&w, 0, 102, 2, 0);
+		CHECK_EQ(two, w.outs.n_pkt, 0);
+		world_pass(&w, 11000000);
+		CHECK_EQ(two, engine_connections(w.e), 0);
+		world_fini(&w);
+	}
+}
+
 /* The SYN goes at 0, 0.5, 1.5 and 3.5 s; given up at 7.5 s; another try 2 s later, then 4 s. */
 static void test_silence(void)
 {
@@ -392,6 +440,7 @@ static const struct unit_test tests[] = {
 	{"handshake", test_handshake},
 	{"settling", test_settling},
 	{"closed meanwhile", test_closed_meanwhile},
+	{"asked afterwards", test_asked_afterwards},
 	{"silence", test_silence},
 	{"bad SYN/ACK", test_bad_synack},
 	{"refused", test_refused},

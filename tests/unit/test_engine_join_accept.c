@@ -3,129 +3,8 @@
  * test_engine_join_accept.c - subflows that the peer opens (RFC 8684 section 3.2): accepted in both
  * roles, refused with the right reason, bounded, and what is nobody's business here let go.
  */
-#include "engine/crypto.h"
-#include "unit.h"
-#include "world.h"
-
-#define NONCE 0x01020304u
-#define SYN_OPTIONS "020405b4 0402 080a0000232800000000 01030305"
-
-/* The join's own tuple and numbers stand in the world while it is played. */
-struct join {
-	struct world *w;
-	struct flow_tuple net;
-	uint32_t guest_isn, peer_isn;
-	uint32_t token, nonce; /* nonce: the gate's */
-	uint8_t hmac[8];
-};
-
-static void swap(struct join *j)
-{
-	struct world *w = j->w;
-	struct flow_tuple net = w->net;
-	uint32_t guest_isn = w->guest_isn, peer_isn = w->peer_isn;
-
-	w->net = j->net;
-	w->guest_isn = j->guest_isn;
-	w->peer_isn = j->peer_isn;
-	j->net = net;
-	j->guest_isn = guest_isn;
-	j->peer_isn = peer_isn;
-}
-
-static struct join join_of(struct world *w, unsigned n)
-{
-	struct join j = {.w = w, .net = w->net, .peer_isn = 0xfffffff0u + n};
-	uint64_t idsn;
-
-	j.net.dst.b[w->guest.family == FLOW_IPV4 ? 3 : 15] = 10;
-	j.net.dst_port = (uint16_t)(6000 + n);
-	crypto_key_derive(w->key_local, &j.token, &idsn);
-	return j;
-}
-
-static void join_syn(struct join *j)
-{
-	struct mp_join o = {
-		.form = MP_JOIN_SYN, .address_id = 3, .token = j->token, .nonce = NONCE};
-	struct seg s = {.flags = TCP_SYN, .window = 64240};
-
-	s.w.len_bytes = (uint8_t)unit_hex(s.w.buf, OPTIONS_MAX, SYN_OPTIONS);
-	mp_join_encode(&s.w, &o);
-	swap(j);
-	net_sends(j->w, ENGINE_STEAL, &s);
-	if (out(j->w, 0) && j->w->o.mp.has_join) {
-		j->nonce = j->w->o.mp.join.nonce;
-		memcpy(j->hmac, j->w->o.mp.join.hmac, 8);
-		j->w->guest_isn = j->w->p.seq;
-	}
-	swap(j);
-	out(j->w, 0);
-}
-
-/* The third ACK; `flip`: of the HMAC's last byte. */
-static void join_ack(struct join *j, uint8_t flip)
-{
-	struct mp_join o = {.form = MP_JOIN_ACK};
-	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
-	uint8_t hmac[32];
-
-	crypto_join_hmac(PEER_KEY, j->w->key_local, NONCE, j->nonce, hmac);
-	memcpy(o.hmac, hmac, sizeof(o.hmac));
-	o.hmac[19] ^= flip;
-	options_put_timestamps(&s.w, 9001, 1);
-	mp_join_encode(&s.w, &o);
-	swap(j);
-	net_sends(j->w, ENGINE_STEAL, &s);
-	swap(j);
-	out(j->w, 0);
-}
-
-static void responder_open(struct world *w)
-{
-	struct seg s = {.flags = TCP_SYN, .window = 64240};
-	struct mp_capable k = {.version = 1, .flags = MP_CAPABLE_HMAC_SHA256};
-	uint32_t token;
-
-	options_put_mss(&s.w, 1460);
-	mp_capable_encode(&s.w, &k);
-	net_sends(w, ENGINE_IN_PLACE, &s);
-	s = (struct seg){.flags = TCP_SYN | TCP_ACK, .ack = 1, .window = 65160};
-	options_put_mss(&s.w, 1460);
-	guest_sends(w, ENGINE_IN_PLACE, &s);
-	if (replaced(w))
-		w->key_local = w->o.mp.capable.sender_key;
-	k.n_keys = 2;
-	k.sender_key = PEER_KEY;
-	k.receiver_key = w->key_local;
-	s = (struct seg){.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
-	mp_capable_encode(&s.w, &k);
-	net_sends(w, ENGINE_STEAL, &s);
-	CU_ASSERT_EQUAL(w->r.reason, REASON_THIRD_ACK_CONVERTED);
-	crypto_key_derive(PEER_KEY, &token, &w->idsn_peer);
-	crypto_key_derive(w->key_local, &token, &w->idsn_local);
-}
-
-static void start(struct world *w, uint8_t family, bool responder)
-{
-	world_init(w, family);
-	w->cfg.memory_bytes = 4 << 20;
-	world_start(w);
-	if (responder)
-		responder_open(w);
-	else
-		world_open(w);
-}
-
-static void check_rst(unsigned row, struct world *w, unsigned why)
-{
-	CHECK_EQ(row, w->r.verdict, ENGINE_DROP);
-	CU_ASSERT(out(w, 0));
-	CHECK_EQ(row, w->outs.n_pkt, 1);
-	CHECK_EQ(row, w->p.flags & (TCP_RST | TCP_SYN), TCP_RST);
-	CU_ASSERT(w->o.mp.has_tcprst);
-	CHECK_EQ(row, w->o.mp.tcprst.reason, why);
-}
+#include "engine/state.h"
+#include "peer_join.h"
 
 static void test_accepted(void)
 {
@@ -428,6 +307,101 @@ static void test_max_subflows(void)
 	world_fini(&w);
 }
 
+/* The pool's records are in other hands, or come back from there; of the first 4096. */
+struct hoard {
+	struct pool *pool;
+	uint32_t record[4096];
+	unsigned n;
+};
+
+static void hoard(struct world *w, struct hoard *h, struct pool *pool)
+{
+	h->pool = pool;
+	h->n = 0;
+	while (pool->n_used < pool->n_records && h->n < 4096)
+		h->record[h->n++] = pool_new(pool, w->e);
+	CU_ASSERT_FATAL(pool->n_used == pool->n_records);
+}
+
+static void give_back(struct world *w, struct hoard *h)
+{
+	while (h->n > 0)
+		pool_free(h->pool, w->e, h->record[--h->n]);
+}
+
+/* It has this many subflows, and data goes on in both directions. */
+static void check_lives(unsigned row, struct world *w, unsigned n_subflows, uint32_t at)
+{
+	struct seg s = {
+		.flags = TCP_ACK, .seq = at, .ack = at, .window = 1000, .payload_bytes = 10};
+	struct engine_conn_info info;
+
+	guest_sends(w, ENGINE_STEAL, &s);
+	CHECK_EQ(row, w->r.reason, REASON_DATA_TO_NET);
+	CU_ASSERT(out(w, 0) && w->pkt[0].side == ENGINE_NET && w->p.payload_bytes == 10);
+	s.ack += 10;
+	put_peer_map(w, &s.w, at + 10, at, at, 10, false);
+	net_sends(w, ENGINE_STEAL, &s);
+	CHECK_EQ(row, w->r.reason, REASON_DATA_TO_GUEST);
+	CU_ASSERT(out(w, 0) && w->pkt[0].side == ENGINE_GUEST && w->p.payload_bytes == 10);
+	CU_ASSERT(engine_conn_info(w->e, w->r.conn, w->tick.now_us, &info));
+	CHECK_EQ(row, info.n_subflows, n_subflows);
+}
+
+/*
+ * No record is left for the subflow, for its sender, or for the connection on several: refused at
+ * once, or where the last one went during the handshake, at the third ACK, with a word that it may
+ * be tried again (section 3.6). The connection goes on as it was, and when there is room, so it is.
+ */
+static void test_memory(void)
+{
+	static struct hoard h;
+	static const struct {
+		unsigned pool;
+		bool at_ack;
+		enum reason want;
+	} rows[] = {
+		/* 0 subflows */ {0, false, REASON_JOIN_LIMIT},
+		/* 1 senders */ {1, false, REASON_JOIN_LIMIT},
+		/* 2 of several */ {2, false, REASON_JOIN_LIMIT},
+		/* 3 */ {1, true, REASON_JOIN_MEMORY},
+		/* 4 */ {2, true, REASON_JOIN_MEMORY},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct world w;
+		struct join j;
+
+		start(&w, i & 1 ? FLOW_IPV6 : FLOW_IPV4, true);
+		check_lives(i, &w, 1, 1);
+		j = join_of(&w, 1);
+		if (rows[i].at_ack)
+			join_syn(&j);
+		hoard(&w, &h,
+		      rows[i].pool == 0   ? &w.e->subflows
+		      : rows[i].pool == 1 ? &w.e->senders
+					  : &w.e->multis);
+		if (rows[i].at_ack)
+			join_ack(&j, 0);
+		else
+			join_syn(&j);
+		CHECK_EQ(i, w.r.reason, rows[i].want);
+		check_rst(i, &w, MP_TCPRST_RESOURCES);
+		CU_ASSERT(w.o.mp.tcprst.transient);
+		CHECK_EQ(i, engine_counter(w.e, rows[i].want), 1);
+		check_lives(i, &w, 1, 11);
+		give_back(&w, &h);
+		CU_ASSERT(engine_audit(w.e));
+		j = join_of(&w, 2);
+		join_syn(&j);
+		join_ack(&j, 0);
+		CHECK_EQ(i, w.r.reason, REASON_JOIN_ACCEPTED);
+		check_lives(i, &w, 2, 21);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
 /* What may come on a half-open join instead of its third ACK. */
 static void test_third_acks(void)
 {
@@ -490,6 +464,7 @@ static const struct unit_test tests[] = {
 	{"half open and stale", test_stale},
 	{"nobody awaits it", test_unwanted},
 	{"max_subflows", test_max_subflows},
+	{"no memory", test_memory},
 	{"instead of third ACKs", test_third_acks},
 	{"SYN on a living subflow", test_syn_on_living},
 };

@@ -158,7 +158,7 @@ class Called:
     def __init__(self, ctx, family, host=None, port=7001):
         both = f"--send 4M --idle-at 100k {move.UNTIL_GO_ON}"
         self.ctx, self.counters = ctx, inbound.ClientCounters(ctx.server)
-        self.server = inbound.serve(ctx, both, family)
+        self.server = inbound.serve(ctx, both, family, port)
         self.client = ctx.server.start(
             [f"{ctx.tools}/xfer", "client", "--mptcp", "--port", str(port), "--host",
              host or ADDR[family]["guest"]] + both.split(), stdout=subprocess.PIPE, text=True)
@@ -207,6 +207,32 @@ def priority(ctx):
                  lambda n=before: t.counters.growth().get("MPPrioRx", 0) > n)
         expect([s["backup_local"] for s in t.on("b")] == [backup], f"{t.on('b')}")
     t.end()
+
+
+@both_families("called:no-memory", fresh=True, gate={"connections": 8})
+def no_memory(ctx, family):
+    """Records for two connections on several paths (an eighth of all, and one): the join of a third
+    is refused with the word that there is no room now. That one goes on on a single path, to its
+    end, and when the others are over there is room."""
+    second_address(ctx, family)
+    ears = forge.Attacker(ctx.net, "a")
+    called = []
+    for port in (7001, 7002, 7003):
+        since = ears.mark()
+        called.append(Called(ctx, family, port=port))
+        if port != 7003:
+            ctx.wait(f"two subflows at port {port}", lambda: len(called[-1].on("a")) ==
+                     2 * len(called), 10)
+    rst = ears.wait("the refusal", lambda s: s.flags & RST and s.sport == 7003, since=since)
+    expect(forge.tcprst_reason(rst) == RESOURCES and count_of(ctx, "join_limit") >= 1,
+           f"{rst.mptcp} {ctx.daemon.counters()}")
+    expect(len(called[0].on("a")) == 5, f"{called[0].on('a')}")
+    for one in reversed(called):
+        one.end()
+    ctx.wait("records are free", lambda: not called[0].on("a"), 20)
+    more = Called(ctx, family)
+    ctx.wait("two subflows", lambda: len(more.on("a")) == 2, 10)
+    more.end()
 
 
 # ---- joins to a guest that nobody called ----

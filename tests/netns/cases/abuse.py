@@ -48,11 +48,14 @@ def joins(ctx):
 @case("abuse:syns", fresh=True)
 def syns(ctx):
     """SYNs with MP_CAPABLE and no third ACK, more than may be half open: new ones go plain, and as
-    soon as the flood is over Multipath TCP is back."""
+    soon as the flood is over Multipath TCP is back. The lawful ones come when the queue is empty
+    again: a guest that is flooded drops requests within a second or two, and to one whose SYN/ACK
+    was under way for longer its kernel answers by RST, with or without MPTCP at the client."""
     inbound.converted(ctx, "--send 1000", "--send 1000")
     before = ctx.daemon.resident_kb()
     server = inbound.serve(ctx, "--connections 20 --send 1000 --timeout 60")
     flood(ctx, "capable", 5000).wait(60)
+    ctx.wait("the daemon has seen all of them", lambda: not ctx.daemon.queue_waiting(), 30)
     half = [c for c in ctx.daemon.connections() if c["state"] in ("syn-received", "synack-sent")]
     expect(len(half) <= 4096 // 8, f"{len(half)} half-open records")
     one = inbound.connect(ctx, "--connections 20 --send 1000")
@@ -227,3 +230,4 @@ def wrong_side(ctx, family):
                  lambda: count_of(ctx, "drop_wrong_side") == before + 3)
     guest.stop()
     held.end()
+

@@ -185,6 +185,10 @@ class Gate:
         """All that ever went through: the id sequence."""
         return self.queues(7)
 
+    def queue_waiting(self):
+        """Packets that the daemon has not answered yet."""
+        return self.queues(2)
+
     def queue_overruns(self):
         """Packets that found the queue or its socket full: the machine was too busy."""
         return self.queues(5, 6)

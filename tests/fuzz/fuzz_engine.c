@@ -3,10 +3,11 @@
  * fuzz_engine.c - any bytes as timed packets on either side of open connections: the engine's
  * records stay in order, every packet has one verdict with a reason, what comes out can be read.
  *
- * Input: two bytes of configuration (see `world_begin`), then operations. A packet's numbers are
- * given relative to the connection's live state and its options come from a table, so that most
- * inputs get past the first checks; whole handshakes, joins and announcements, which no fuzzer
- * finds by itself because of their HMACs, are operations of their own (engine/hosts.c).
+ * Input: two or four bytes of configuration (see `world_begin`), then operations. A packet's
+ * numbers are given relative to the connection's live state and its options come from a table, so
+ * that most inputs get past the first checks; whole handshakes, joins and announcements, which no
+ * fuzzer finds by itself because of their HMACs, are operations of their own (engine/hosts.c), and
+ * so is what happens to connections with several subflows that work (engine/traffic.c).
  */
 #include "engine/fuzz_world.h"
 #include "wire/icmp.h"
@@ -162,10 +163,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			world_timeouts();
 			break;
 		case 13:
-			if (nth == 4)
+			if (nth == 0)
+				world_adopt();
+			else if (nth == 4)
 				world_shutdown();
 			else
-				world_adopt();
+				host_more(which);
 			break;
 		case 14:
 			raw_packet();

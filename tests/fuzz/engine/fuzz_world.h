@@ -38,6 +38,7 @@ struct fuzz {
 	struct engine_outs outs;
 	unsigned cap_pkt;
 	bool timestamps, checksum, repeats;
+	bool drained; /* somebody fetches what the engine claims */
 	uint8_t packet[PAYLOAD_MAX + 200];
 };
 
@@ -48,7 +49,7 @@ unsigned take(unsigned n); /* so many bytes of the input; zeros behind its end *
 /* A distance: small ones, segment sizes, powers of two, either sign. */
 uint32_t distance(void);
 
-/* The engine as two bytes of the input configure it, and its end. */
+/* The engine as two bytes of the input configure it, or four, and its end. */
 void world_begin(void);
 void world_end(void);
 void world_timeouts(void);
@@ -75,5 +76,8 @@ void host_connects(unsigned which);                     /* a remote client, up t
 void host_joins(unsigned which, unsigned nth);          /* a subflow from outside */
 void host_announces(unsigned which, unsigned nth);      /* ADD_ADDR, REMOVE_ADDR, MP_PRIO */
 void host_talks(unsigned which, unsigned nth);          /* data and acknowledgements in order */
+
+/* traffic.c: two bytes say what happens, to which of the subflows, and how. */
+void host_more(unsigned which);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "fuzz_world.h"
 
+#define PATHS 2
+
 struct fuzz z;
 
 void failed(const char *condition, int line)
@@ -77,9 +79,31 @@ static void check_out(const struct engine_out *out)
 	REQUIRE(out->side == ENGINE_NET || !o.mp.any);
 }
 
-static void check(void)
+/* What only looks, with a record of everything the engine may tell. */
+static void look(void)
 {
 	struct engine_conn_info info;
+	struct engine_path_info path;
+	struct engine_pool_info pool;
+
+	for (conn_ref i = 0; i < CONNS; i++)
+		if (engine_conn_info(z.e, i, z.now_us, &info))
+			REQUIRE(info.n_subflows <= ENGINE_SUBFLOWS_MAX &&
+				info.reason < REASON_COUNT);
+	for (unsigned i = 0; i < z.cfg.n_paths; i++) {
+		engine_path_info(z.e, i, &path);
+		REQUIRE(path.subflows <= CONNS * ENGINE_SUBFLOWS_MAX);
+	}
+	for (unsigned i = 0; engine_pool_info(z.e, i, &pool); i++)
+		REQUIRE(pool.used <= pool.max);
+	REQUIRE(engine_connections(z.e) <= CONNS);
+}
+
+static void check(void)
+{
+	static struct engine_claim claims[ENGINE_CLAIMS_MAX];
+	const char *timeless = z.drained ? engine_audit_timers(z.e, z.now_us) : NULL;
+	unsigned n = 0;
 
 	REQUIRE(z.outs.n_pkt <= z.outs.cap_pkt && z.outs.n_event <= z.outs.cap_event);
 	for (unsigned i = 0; i < z.outs.n_pkt; i++)
@@ -87,11 +111,14 @@ static void check(void)
 	for (unsigned i = 0; i < z.outs.n_event; i++)
 		REQUIRE(z.event[i].reason != REASON_NONE && z.event[i].reason < REASON_COUNT);
 	REQUIRE(engine_audit(z.e));
-	for (conn_ref i = 0; i < CONNS; i++)
-		if (engine_conn_info(z.e, i, z.now_us, &info))
-			REQUIRE(info.n_subflows <= ENGINE_SUBFLOWS_MAX &&
-				info.reason < REASON_COUNT);
-	REQUIRE(engine_connections(z.e) <= CONNS);
+	if (timeless)
+		fprintf(stderr, "no timer runs for %s\n", timeless);
+	REQUIRE(!timeless);
+	while (z.drained && (n = engine_claims(z.e, claims)) > 0)
+		for (unsigned i = 0; i < n; i++)
+			REQUIRE(claims[i].kind <= ENGINE_CLAIM_FORGOTTEN &&
+				claims[i].from <= ENGINE_NET);
+	look();
 }
 
 void world_timeouts(void)
@@ -200,6 +227,34 @@ void world_adopt(void)
 	REQUIRE(z.e);
 }
 
+/* What few inputs need. */
+static void configure_more(unsigned a, unsigned b)
+{
+	static const uint8_t modes[] = {ENGINE_FULLMESH, ENGINE_NDIFFPORTS, ENGINE_SINGLE,
+					ENGINE_FULLMESH};
+
+	z.cfg.announce = (uint8_t)(a % 3);
+	z.cfg.mode = modes[a >> 2 & 3];
+	z.cfg.ndiffports = 3;
+	z.cfg.on_congestion = a & 16;
+	z.cfg.after_bytes = a & 32 ? 20000 : 0;
+	z.cfg.after_us = a & 64 ? 1000000 : 0;
+	z.cfg.after_bytes_per_s = a & 128 ? 100000 : 0;
+	z.cfg.backup_price = b & 1 ? 1.5 : 0;
+	z.cfg.path[1].backup = b & 2;
+	z.cfg.path[1].routed = b & 4;
+	z.cfg.guests_routed = b & 8;
+	z.cfg.max_subflows = b & 16 ? 2 : 8;
+	z.cfg.guest_mtu_bytes = b & 32 ? 1280 : 0;
+	z.cfg.n_policies = b & 64 ? 1 : 0;
+	z.cfg.policy[0] = (struct engine_policy){.use = b & 128 ? ENGINE_ALWAYS : ENGINE_NEVER,
+						 .guest_family = FLOW_IPV4,
+						 .guest_prefix_bits = 8,
+						 .guest = {.b = {10}},
+						 .peer_port_min = 80,
+						 .peer_port_max = 80};
+}
+
 void world_begin(void)
 {
 	unsigned a = take(1), b = take(1);
@@ -214,7 +269,7 @@ void world_begin(void)
 	z.cfg = (struct engine_cfg){.max_connections = CONNS,
 				    .seed = {1, 2},
 				    .checksum = z.checksum,
-				    .n_paths = a & 32 ? 2 : 1,
+				    .n_paths = a & 32 ? PATHS : 1,
 				    .max_subflows = 8,
 				    .idle_timeout_us = 60000000,
 				    .mode = a & 32 ? ENGINE_FULLMESH : ENGINE_SINGLE,
@@ -224,7 +279,10 @@ void world_begin(void)
 				    .port_max = 61015,
 				    .path = {{.name = "a", .mtu_bytes = 1500, .price = 1.0},
 					     {.name = "b", .mtu_bytes = 1400, .price = 2.0}}};
-	for (unsigned i = 0; i < 2; i++) {
+	z.drained = a & 128;
+	if (a & 128)
+		configure_more(take(1), take(1));
+	for (unsigned i = 0; i < PATHS; i++) {
 		z.cfg.path[i].addr4.b[0] = z.cfg.path[i].addr6.b[0] = 192;
 		z.cfg.path[i].addr4.b[3] = z.cfg.path[i].addr6.b[15] = (uint8_t)(1 + i);
 	}

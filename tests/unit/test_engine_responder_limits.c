@@ -55,6 +55,82 @@ static void test_guest_refuses(void)
 	world_fini(&w);
 }
 
+/*
+ * What a guest answers that leaves the connection plain: its SYN/ACK goes on as it is, and the
+ * record is given back.
+ */
+static void test_synack_plain(void)
+{
+	static const struct {
+		const char *options;
+		uint32_t payload_bytes;
+		enum reason reason;
+	} rows[] = {
+		/* 0 MPTCP of the guest's own */
+		{"020405b4 1e0c0101 0102030405060708", 0, REASON_PLAIN_GUEST_MPTCP},
+		/* 1 data, as TCP Fast Open has it */
+		{"020405b4", 10, REASON_PLAIN_GUEST_MPTCP},
+		/* 2 MD5 */
+		{"020405b4 1312 00000000000000000000000000000000", 0, REASON_PLAIN_MD5},
+		/* 3 AO */
+		{"020405b4 1d0400000000", 0, REASON_PLAIN_AO},
+		/* 4 no room behind all this */
+		{"020405b4 0402 080a0000006400001b58 01030306 fd0a0000000000000000 0101", 0,
+		 REASON_PLAIN_NO_ROOM},
+		/* 5 a length beyond the end */
+		{"020405b4 0801 fdff", 0, REASON_PLAIN_GUEST_MPTCP},
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct seg s = {.flags = TCP_SYN | TCP_ACK,
+				.ack = 1,
+				.window = 1000,
+				.payload_bytes = rows[i].payload_bytes};
+		struct world w;
+
+		inbound_start(&w, FLOW_IPV4);
+		client_syn(&w, "1e040101");
+		inbound_hex(&s, rows[i].options);
+		guest_sends(&w, ENGINE_IN_PLACE, &s);
+		CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
+		CHECK_EQ(i, w.r.reason, rows[i].reason);
+		CHECK_EQ(i, w.outs.n_pkt, 0);
+		CHECK_EQ(i, engine_connections(w.e), 0);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
+/* A SYN/ACK of an older connection changes nothing; one without an MSS, or one of 4, is taken. */
+static void test_synack_odd(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct seg s = {.flags = TCP_SYN | TCP_ACK, .ack = 99, .window = 1000};
+		struct world w;
+
+		inbound_start(&w, i ? FLOW_IPV6 : FLOW_IPV4);
+		client_syn(&w, "1e040101");
+		guest_sends(&w, ENGINE_IN_PLACE, &s);
+		CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
+		CHECK_EQ(i, engine_connections(w.e), 1);
+		s.ack = 1;
+		if (i)
+			inbound_hex(&s, "02040004");
+		guest_sends(&w, ENGINE_IN_PLACE, &s);
+		CHECK_EQ(i, w.r.verdict, ENGINE_REPLACE);
+		CU_ASSERT_FATAL(replaced(&w) && w.o.mp.has_capable);
+		w.key_local = w.o.mp.capable.sender_key;
+		client_acks(&w, w.key_local, 0);
+		CHECK_EQ(i, w.r.reason, REASON_THIRD_ACK_CONVERTED);
+		/* What comes for the guest is cut to what every host takes. */
+		client_acks(&w, w.key_local, 3000);
+		CU_ASSERT_FATAL(out(&w, 0));
+		CHECK_EQ(i, w.pkt[0].side, ENGINE_GUEST);
+		CHECK_ROW(i, w.pkt[0].gso_size_bytes <= (i ? 1220 : 536));
+		world_fini(&w);
+	}
+}
+
 /* A flood of SYNs, with and without answers of the guest, fills its share and no more. */
 static void test_flood(void)
 {
@@ -198,6 +274,8 @@ static const struct unit_test tests[] = {
 	{"a join to a guest", test_join_to_guest},
 	{"options of ours vanish", test_unheard},
 	{"the guest refuses or is silent", test_guest_refuses},
+	{"SYN/ACKs that leave it plain", test_synack_plain},
+	{"odd SYN/ACKs", test_synack_odd},
 	{"flood of SYNs", test_flood},
 	{"the wrong side", test_wrong_side},
 	{"4-tuple reuse", test_reuse},

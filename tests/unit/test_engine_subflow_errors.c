@@ -210,6 +210,63 @@ static void test_synack_again(void)
 	world_fini(&w);
 }
 
+/* The peer's data [at, at + 100) of the stream: the n-th hundred bytes there, on `j` or the first.
+ */
+static void peer_data(struct world *w, const struct join *j, uint32_t n, uint32_t at)
+{
+	struct seg s = {.flags = TCP_ACK,
+			.seq = 1 + 100 * n,
+			.ack = j ? 1 : 101,
+			.window = 1000,
+			.payload_bytes = 100};
+
+	put_peer_map(w, &s.w, 101, at, s.seq, 100, false);
+	if (j)
+		join_sends(w, j, &s);
+	else
+		net_sends(w, ENGINE_STEAL, &s);
+}
+
+/*
+ * A subflow that brought data brings no more, what it should have brought is missing, and another
+ * one goes on: it is taken for silent, and the peer is told by REMOVE_ADDR, once. Not of one that
+ * the others wait for as well, nor without a hole.
+ */
+static void test_silent(void)
+{
+	static const struct {
+		bool hole, goes_on;
+	} rows[] = {{true, true}, {true, false}, {false, true}};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		unsigned told = 0, n;
+		uint32_t at = rows[i].hole ? 201 : 101;
+		struct world w;
+		struct join j;
+
+		CU_ASSERT_FATAL(joins_open_two(&w, FLOW_IPV4, &j));
+		peer_data(&w, &j, 0, 1);
+		for (n = 0; n < 25 && living(&w) == 2; n++) {
+			world_pass(&w, 20000);
+			told += join_out(&w, NULL, is_remove_addr) >= 0;
+			if (n == 0 || rows[i].goes_on)
+				peer_data(&w, NULL, n, at + 100 * n);
+			told += join_out(&w, NULL, is_remove_addr) >= 0;
+		}
+		CHECK_EQ(i, living(&w), i == 0 ? 1 : 2);
+		if (i == 0) {
+			CHECK_ROW(i, n * 20 >= 80 && n * 20 <= 400);
+			CHECK_EQ(i, told, 1);
+			CHECK_EQ(i, engine_counter(w.e, REASON_SUBFLOW_SILENT), 1);
+		}
+		world_pass(&w, 1000000);
+		told += join_out(&w, NULL, is_remove_addr) >= 0;
+		CHECK_EQ(i, told, i == 0);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"segments of a join", test_join_segments},
 	{"a join's MSS", test_join_mss},
@@ -217,6 +274,7 @@ static const struct unit_test tests[] = {
 	{"broken", test_broken},
 	{"the peer closes a subflow", test_peer_closes_subflow},
 	{"SYN/ACK again", test_synack_again},
+	{"falls silent", test_silent},
 };
 
 UNIT_MAIN("engine/subflows that cannot be had or kept", tests)

@@ -239,10 +239,13 @@ struct engine_result engine_translation(struct engine *e, conn_ref conn,
 /*
  * What has changed about the claims, in this order, into an array of ENGINE_CLAIMS_MAX; their
  * number. To be called until there are none, after every call that may have changed some and
- * before the outputs are emitted: an answer must not arrive before its claim. After adoption all
- * claims come anew.
+ * before the outputs are emitted: an answer must not arrive before its claim (what is emitted to a
+ * guest may go first: the guest's tuple is claimed already). After adoption all claims come anew.
  */
 unsigned engine_claims(struct engine *e, struct engine_claim *claims);
+
+/* Whether there are any. */
+bool engine_claims_wait(const struct engine *e);
 
 /* When engine_timeout() is due; UINT64_MAX: never. */
 uint64_t engine_deadline_us(const struct engine *e);

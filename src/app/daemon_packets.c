@@ -32,22 +32,47 @@ static struct engine_tick tick(struct daemon *d, uint64_t now_us)
 
 /* ---- what comes out of it ---- */
 
+static void emit_one(struct daemon *d, const struct engine_out *out)
+{
+	const struct tun *tun =
+		out->side == ENGINE_NET ? &d->path_tun[out->index] : &d->guest_tun[out->index];
+	int err = tun_write(tun, out);
+
+	if (!err)
+		return;
+	count(d, DAEMON_EMIT_FAILED);
+	if (!d->emit_told)
+		log_warning("%s: emitting a packet: %s (further ones are only counted)", tun->name,
+			    strerror(-err));
+	d->emit_told = true;
+}
+
+static void emit_side(struct daemon *d, enum engine_side side)
+{
+	for (unsigned i = 0; i < d->outs.n_pkt; i++)
+		if (d->outs.pkt[i].side == side)
+			emit_one(d, &d->outs.pkt[i]);
+}
+
 static void emit(struct daemon *d)
 {
-	for (unsigned i = 0; i < d->outs.n_pkt; i++) {
-		const struct engine_out *out = &d->outs.pkt[i];
-		const struct tun *tun = out->side == ENGINE_NET ? &d->path_tun[out->index]
-								: &d->guest_tun[out->index];
-		int err = tun_write(tun, out);
+	for (unsigned i = 0; i < d->outs.n_pkt; i++)
+		emit_one(d, &d->outs.pkt[i]);
+}
 
-		if (!err)
-			continue;
-		count(d, DAEMON_EMIT_FAILED);
-		if (!d->emit_told)
-			log_warning("%s: emitting a packet: %s (further ones are only counted)",
-				    tun->name, strerror(-err));
-		d->emit_told = true;
+/*
+ * A claim must be there before the net can answer: a join's before its SYN. The guest's tuple is
+ * ours already when something is emitted to it, so the guest need not wait for the kernel's table.
+ */
+static void emit_stolen(struct daemon *d)
+{
+	if (!engine_claims_wait(d->engine)) {
+		emit(d);
+		return;
 	}
+	emit_side(d, ENGINE_GUEST);
+	daemon_claims(d);
+	emit_side(d, ENGINE_NET);
 }
 
 void daemon_shutdown(struct daemon *d, uint64_t now_us)
@@ -175,14 +200,16 @@ static void one_packet(struct daemon *d, const struct nfqueue_packet *p, uint64_
 	if (r.verdict == ENGINE_ASK)
 		r = ask_conntrack(d, &r, now_us);
 	daemon_orphan(d, pkt.from, &r);
-	daemon_claims(d);
-	if (r.verdict == ENGINE_ACCEPT)
-		nfqueue_repeat(d->queue, p, decided(p->mark), NULL, 0);
-	else if (r.verdict == ENGINE_REPLACE)
-		nfqueue_repeat(d->queue, p, decided(p->mark), r.replacement, r.replacement_bytes);
-	else
+	if (r.verdict == ENGINE_ACCEPT || r.verdict == ENGINE_REPLACE) {
+		daemon_claims(d);
+		nfqueue_repeat(d->queue, p, decided(p->mark),
+			       r.verdict == ENGINE_REPLACE ? r.replacement : NULL,
+			       r.replacement_bytes);
+		emit(d);
+	} else {
 		nfqueue_drop(d->queue, p);
-	emit(d);
+		emit_stolen(d);
+	}
 	daemon_events(d, now_us);
 }
 

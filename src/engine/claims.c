@@ -227,3 +227,8 @@ unsigned engine_claims(struct engine *e, struct engine_claim *claims)
 	e->n_claims = 0;
 	return n;
 }
+
+bool engine_claims_wait(const struct engine *e)
+{
+	return e->n_claims > 0 || e->claims_renew;
+}

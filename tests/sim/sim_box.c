@@ -349,7 +349,8 @@ void box_pass(struct box *b, struct link *l, struct pkt *p)
 			put_all(l, p);
 			continue;
 		}
-		if ((b->script->no_holes && !in_turn(b, &s)) ||
+		/* No firewall believes a SYN/ACK that acknowledges nothing. */
+		if ((b->script->no_holes && !p->forged && !in_turn(b, &s)) ||
 		    (b->script->rebind_after && !rebind(b, p, &s, l->to_net))) {
 			free(p);
 			continue;

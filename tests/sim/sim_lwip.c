@@ -156,6 +156,8 @@ static err_t on_accepted(void *arg, struct tcp_pcb *pcb, err_t err)
 
 	if (err != ERR_OK || c->pcb != pcb)
 		return ERR_ABRT;
+	/* A repeated SYN makes lwIP forget its own MTU: it would send fragments. */
+	pcb->mss = LWIP_MIN(pcb->mss, tcp_eff_send_mss(pcb->mss, &pcb->local_ip, &pcb->remote_ip));
 	tcp_recv(pcb, on_received);
 	c->state = LWIP_OPEN;
 	c->calls->opened(c->owner);

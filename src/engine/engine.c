@@ -279,7 +279,7 @@ static bool hops_left(struct step *st, const struct conn *c, const struct subflo
 }
 
 /* What both sides' segments go through before their own steps; false with the reason in *r. */
-static bool admit(struct step *st, struct conn *c, struct engine_result *r)
+static bool admit(struct step *st, struct conn *c, const struct subflow *s, struct engine_result *r)
 {
 	if (!checksum_ok(st)) {
 		*r = damaged(conn_index(st->e, c));
@@ -289,9 +289,10 @@ static bool admit(struct step *st, struct conn *c, struct engine_result *r)
 		       st->p.flags & TCP_ACK, st->p.payload_bytes > 0);
 	/*
 	 * What a box on a path acknowledges of its own accord is no sign that the peer lives: where
-	 * it does so for ever, the gate's own repetitions would keep the connection.
+	 * it does so for ever, the gate's own repetitions would keep the connection; so would joins
+	 * that whoever is there now refuses.
 	 */
-	if (st->in->from == ENGINE_GUEST || c->multi == NONE || st->o.mp.any)
+	if (!s || (!subflow_joins(s) && (c->multi == NONE || st->o.mp.any)))
 		c->active_us = st->tick->now_us;
 	return true;
 }
@@ -303,7 +304,7 @@ static struct engine_result steal_from_guest(struct step *st)
 
 	if (!c)
 		return checksum_ok(st) ? stranger(st) : damaged(ENGINE_NO_CONN);
-	if (!admit(st, c, &r) || !hops_left(st, c, NULL, &r))
+	if (!admit(st, c, NULL, &r) || !hops_left(st, c, NULL, &r))
 		return r;
 	c->guest_if = st->in->guest_if;
 	return from_guest(st, c);
@@ -336,7 +337,7 @@ static struct engine_result steal_from_net(struct step *st)
 	if (!s)
 		return checksum_ok(st) ? stranger(st) : damaged(ENGINE_NO_CONN);
 	c = conn_at(e, s->conn);
-	if (!admit(st, c, &r) || !hops_left(st, c, s, &r))
+	if (!admit(st, c, s, &r) || !hops_left(st, c, s, &r))
 		return r;
 	e->path_heard_us[s->path] = st->tick->now_us;
 	e->path_pkts[s->path][ENGINE_GUEST]++;

@@ -319,6 +319,7 @@ static void succeeded(struct step *st, struct conn *c, struct subflow *s)
 {
 	s->state = SUBFLOW_ESTABLISHED;
 	s->fourth_ack = false;
+	c->active_us = st->tick->now_us; /* its HMAC was good: the peer is there */
 	st->e->n_own_joins--;
 	blackhole_rm(st->e, &c->guest, ENGINE_NO_PATH);
 	c->silent_paths &= (uint16_t) ~(1u << s->path);

@@ -450,6 +450,7 @@ static enum reason third_ack(struct step *st, struct conn *c, struct subflow *s)
 		return refuse_ack(st, c, s, MP_TCPRST_RESOURCES, REASON_JOIN_MEMORY);
 	c->confirmed = true; /* the peer can only know our token and key from us */
 	c->alone_at_us = 0;
+	c->active_us = st->tick->now_us;
 	subflow_event(st, c, s, REASON_JOIN_ACCEPTED);
 	multi_ack(st, c, s, 0); /* the fourth ACK */
 	/* Those that only waited for this one may go; what they carried goes here. */

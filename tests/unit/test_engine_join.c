@@ -436,6 +436,40 @@ static void test_stranger(void)
 	world_fini(&w);
 }
 
+/*
+ * Nobody speaks any more, but each join is answered by a RST of whoever has the address now: that
+ * does not keep the connection (row 0). A join that succeeds does.
+ */
+static void test_refused_for_ever(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct seg s = {.flags = TCP_RST | TCP_ACK, .ack = 1};
+		unsigned refused = 1;
+		struct world w;
+		struct join j;
+
+		joins_init(&w, FLOW_IPV4);
+		w.cfg.idle_timeout_us = 60000000;
+		CU_ASSERT_FATAL(joins_open(&w, &j));
+		join_sends(&w, &j, &s);
+		for (unsigned n = 0; n < 118; n++) {
+			world_pass(&w, 500000);
+			if (joins_find(&w, &j, 1) == 0)
+				continue;
+			if (++refused < 5 || i == 0)
+				join_sends(&w, &j, &s);
+			else
+				join_complete(&w, &j);
+		}
+		CHECK_EQ(i, refused, 5);
+		CHECK_EQ(i, engine_connections(w.e), 1);
+		world_pass(&w, 2000000);
+		CHECK_EQ(i, engine_connections(w.e), i);
+		CHECK_EQ(i, engine_counter(w.e, REASON_CLOSED_IDLE), !i);
+		world_fini(&w);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"handshake", test_handshake},
 	{"settling", test_settling},
@@ -445,6 +479,7 @@ static const struct unit_test tests[] = {
 	{"bad SYN/ACK", test_bad_synack},
 	{"refused", test_refused},
 	{"refused late", test_refused_late},
+	{"refused for ever", test_refused_for_ever},
 	{"ports", test_ports},
 	{"stranger", test_stranger},
 	{"stale connection at the peer", test_stale},

@@ -133,12 +133,15 @@ static bool open(const struct conn *c)
 	return c->state == CONN_ESTABLISHED && !(c->guest_fin_acked && c->peer_fin_acked);
 }
 
-/* RFC 5961 section 4, in the guest's place. */
+/*
+ * RFC 5961 section 4, in the guest's place. Another subflow's numbers mean nothing there: where the
+ * first one is gone, nobody can be asked.
+ */
 static struct engine_result challenge(struct step *st, struct conn *c)
 {
 	struct subflow *s = conn_subflow(st->e, c);
 
-	if (s)
+	if (s && s->initial)
 		emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_DROP_SYN_CHALLENGED);
 	return verdict(ENGINE_DROP, REASON_DROP_SYN_CHALLENGED, conn_index(st->e, c));
 }

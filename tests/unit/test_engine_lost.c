@@ -383,6 +383,23 @@ static void test_silent_and_idle(void)
 	world_fini(&w);
 }
 
+/* A SYN where the connection began, which now lives elsewhere: that subflow is not to answer it. */
+static void test_syn_where_it_began(void)
+{
+	struct seg s = {.flags = TCP_RST | TCP_ACK, .seq = 1, .ack = 101};
+	struct world w;
+	struct join j;
+
+	open_two(&w, &j);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, living(&w), 1);
+	s = (struct seg){.flags = TCP_SYN, .seq = 5000, .window = 1000};
+	net_sends(&w, ENGINE_IN_PLACE, &s);
+	CHECK_EQ(0, w.r.reason, REASON_DROP_SYN_CHALLENGED);
+	CHECK_EQ(0, join_out(&w, &j, is_any), -1);
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"a box is no peer", test_box_is_no_peer},
 	{"lost before the FIN", test_lost_before_fin},
@@ -392,6 +409,7 @@ static const struct unit_test tests[] = {
 	{"a mapping that cannot be finished", test_split},
 	{"deaf", test_deaf},
 	{"silent and idle", test_silent_and_idle},
+	{"a SYN where it began", test_syn_where_it_began},
 };
 
 UNIT_MAIN("engine/lost", tests)

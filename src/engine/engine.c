@@ -214,13 +214,13 @@ struct engine *engine_adopt(void *region, size_t bytes, const struct engine_cfg 
 			continue;
 		conn_add(e, c);
 		conn_add_token(e, c);
+		c->unseen |= responder_half_open(c);
 		for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
 			subflow_add(e, subflow_at(e, k));
 		if (c->active_us > now_us) /* the clock began anew: a reboot of the host */
 			return NULL;
 	}
 	claims_adopted(e);
-	responder_adopted(e);
 	/* Paths may have moved while nobody looked; those that the file lacks now are down. */
 	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++) {
 		bool was_usable = e->path_usable[i];

@@ -36,13 +36,18 @@ static struct engine_result drop(struct step *st, const struct conn *c, enum rea
 
 bool from_guest_take_ack(struct conn *c, const struct packet *p)
 {
-	uint32_t edge = p->ack + ((uint32_t)p->window << c->guest_wscale);
+	uint32_t ack = p->ack, edge = ack + ((uint32_t)p->window << c->guest_wscale);
 
-	if (seq_lt(c->sent_seq, p->ack))
-		return false;
-	if (seq_lt(c->acked_seq, p->ack)) {
-		c->acked_dsn += p->ack - c->acked_seq;
-		c->acked_seq = p->ack;
+	if (seq_lt(c->sent_seq, ack)) {
+		/* What passed by while nobody was here has no mapping, until the peer repeats it.
+		 */
+		if (!c->unseen || seq_lt(c->told_peer_edge_seq + OLD_BYTES, ack))
+			return false;
+		ack = c->sent_seq;
+	}
+	if (seq_lt(c->acked_seq, ack)) {
+		c->acked_dsn += ack - c->acked_seq;
+		c->acked_seq = ack;
 	}
 	if (c->peer_fin && c->acked_seq == c->peer_fin_seq + 1)
 		c->peer_fin_acked = true;

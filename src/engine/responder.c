@@ -10,8 +10,8 @@
  * ours: what was never proved is never converted.
  *
  * R1  Until the third ACK the claim is HALF: the daemon sees the packets, but none waits for it
- *     (with the daemon dead they pass, and the connection is plain: the next one knows nothing of
- *     the bytes that went by, nor of what the client heard without options).
+ *     (with the daemon dead they pass, and the connection is plain, unless the client heard nothing
+ *     without options and asks again: then the guest may have bytes that nobody here knows of).
  * R2  Records in SYN_RECEIVED or SYNACK_SENT are at most 1/HALF_OPEN_SHARE of all, and live
  *     HALF_OPEN_US beyond the last SYN or SYN/ACK. A flood of SYNs fills this share and no more;
  *     at the bound new connections stay plain, with their SYN untouched, and are counted.
@@ -54,15 +54,6 @@ void responder_settled(struct engine *e, const struct conn *c)
 {
 	if (responder_half_open(c))
 		e->n_half_open--;
-}
-
-void responder_adopted(struct engine *e)
-{
-	struct step st = {.e = e};
-
-	for (uint32_t i = 0; i < e->conns.n_touched && e->n_half_open > 0; i++)
-		if (responder_half_open(conn_at(e, i)))
-			conn_free(&st, conn_at(e, i), REASON_PLAIN_UNKNOWN); /* R1 */
 }
 
 /* Plain from here on, the packet untouched. */

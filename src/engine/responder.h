@@ -39,7 +39,4 @@ bool responder_half_open(const struct conn *c);
 /* Such a record is given back, or is none any more. */
 void responder_settled(struct engine *e, const struct conn *c);
 
-/* Nobody saw what passed between one process and the next: those that were half open are plain. */
-void responder_adopted(struct engine *e);
-
 #endif

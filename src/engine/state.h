@@ -91,6 +91,7 @@ struct conn {
 	bool peer_tcprst : 1;     /* the peer's, with MP_TCPRST: no middlebox made it */
 	bool initial_removed : 1; /* the peer has taken back the address that it began with */
 	bool promoted : 1;        /* may have more subflows (promotion.h) */
+	bool unseen : 1;          /* half open while nobody was here: the guest may have more */
 	uint8_t claimed : 3;      /* enum engine_claim_kind: what the host was told */
 
 	uint16_t guest_mss, peer_mss;

@@ -77,6 +77,7 @@ struct check {
 	bool multi;           /* some subflow is in use: the fourth ACK alone changes nothing */
 	uint64_t removed_ids; /* of the peer's addresses, heard by the gate; bit by id */
 	uint64_t answered_us; /* by the last SYN/ACK with MP_CAPABLE */
+	bool unseen;          /* nobody was here while something went to the guest */
 	bool split; /* the guest will not finish a mapping: its subflow may be ended for that */
 	/* A join has begun, or none is left: from now on the gate may have clocks of its own. */
 	bool own_clock;

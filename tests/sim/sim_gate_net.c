@@ -141,6 +141,8 @@ static bool ingress(struct gate *g, unsigned path, struct flow *f, struct pkt **
 	v.mark = claimed_ingress(g->claimed, &x);
 	if (!v.mark && f)
 		check_unclaimed(g, f, x.flags);
+	if (g->dead && f)
+		f->check.unseen |= v.mark != STEER_CONVERTED;
 	if (g->dead)
 		return v.mark != STEER_CONVERTED;
 	gate_first = flow_tuple_reverse(&x.tuple);

@@ -131,32 +131,43 @@ static void test_gone(void)
 }
 
 /*
- * While nobody was here the third ACK may have passed, and bytes behind it: what was half open is
- * plain, and is told so (row 1: before the guest's SYN/ACK).
+ * While nobody was here the third ACK passed, and data behind it, and the client asks again: of
+ * what the guest has, as much is acknowledged as the client has mapped since (I1), and no more.
  */
 static void test_half_open(void)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 500};
+	for (unsigned unseen = 0; unseen < 2; unseen++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 2001, .window = 1000};
+		struct seg n = {.flags = TCP_ACK, .seq = 101, .ack = 1, .window = 1000};
 		struct world w;
 
 		inbound_start(&w, FLOW_IPV4);
 		client_syn(&w, "1e040101");
-		if (i == 0)
-			guest_synack(&w);
-		CHECK_EQ(i, engine_connections(w.e), 1);
-		CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_HALF);
-		take_over(&w, &w.cfg);
-		CHECK_EQ(i, engine_connections(w.e), 0);
-		CHECK_EQ(i, world_claim(&w), ENGINE_CLAIM_RELEASED);
-		if (i == 0) {
-			client_acks(&w, w.key_local, 100);
-			CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
-			CHECK_EQ(i, w.outs.n_pkt, 0);
-		}
+		guest_synack(&w);
+		CHECK_EQ(unseen, world_claim(&w), ENGINE_CLAIM_HALF);
+		if (unseen)
+			take_over(&w, &w.cfg);
+		client_acks(&w, w.key_local, 100);
+		CHECK_EQ(unseen, w.r.reason, REASON_THIRD_ACK_CONVERTED);
 		guest_sends(&w, ENGINE_STEAL, &s);
-		CHECK_EQ(i, w.r.verdict, ENGINE_ACCEPT);
-		CHECK_EQ(i, w.outs.n_pkt, 0);
+		CHECK_EQ(unseen, w.r.reason, unseen ? REASON_ACK_TO_NET : REASON_DROP_ACK_BEYOND);
+		CHECK_EQ(unseen, w.outs.n_pkt, unseen);
+		if (unseen) {
+			CU_ASSERT_FATAL(out(&w, 0));
+			CHECK_EQ(0, w.p.ack, w.peer_isn + 101);
+			CHECK_EQ(0, (uint32_t)w.o.mp.dss.data_ack, (uint32_t)(w.idsn_peer + 101));
+			n.payload_bytes = 1900;
+			put_peer_map(&w, &n.w, 1, 101, 101, 1900, false);
+			net_sends(&w, ENGINE_STEAL, &n);
+			CHECK_EQ(0, w.r.reason, REASON_DATA_TO_GUEST);
+			guest_sends(&w, ENGINE_STEAL, &s);
+			CU_ASSERT_FATAL(out(&w, 0));
+			CHECK_EQ(1, w.p.ack, w.peer_isn + 2001);
+			CHECK_EQ(1, (uint32_t)w.o.mp.dss.data_ack, (uint32_t)(w.idsn_peer + 2001));
+			s.ack = 4000000;
+			guest_sends(&w, ENGINE_STEAL, &s);
+			CHECK_EQ(2, w.r.reason, REASON_DROP_ACK_BEYOND);
+		}
 		CU_ASSERT_TRUE(engine_audit(w.e));
 		world_fini(&w);
 	}

@@ -132,18 +132,14 @@ static void hystart_enter(struct cc_common *st)
 
 /*
  * Has the RTT risen? The RFC compares rounds; a window that doubles overruns a queue of one round
- * trip within one, so here groups of eight samples are compared with the round before. And the RFC
- * stays in conservative slow start for five rounds, which triples the window; a second rise by as
- * much as the first, of a whole round, ends it at once: then every sample waited in a queue, the
- * path is full. True when slow start is over.
+ * trip within one, so here groups of eight samples are compared with the round before.
  */
-static bool hystart_sample(struct cc_common *st, const struct cc_ack *ack)
+static void hystart_sample(struct cc_common *st, const struct cc_ack *ack)
 {
 	uint32_t weight, rtt = ack->rtt_us;
-	bool full = false;
 
 	if (rtt == 0)
-		return false;
+		return;
 	if (st->rtt_min_us[0] == 0 || rtt < st->rtt_min_us[0])
 		st->rtt_min_us[0] = rtt;
 	if (st->rtt_samples == 0 || rtt < st->rtt_group_us)
@@ -152,16 +148,12 @@ static bool hystart_sample(struct cc_common *st, const struct cc_ack *ack)
 	weight = cc_max32(1, ack->acked_bytes / (2 * st->mss_bytes));
 	st->rtt_samples = (uint8_t)cc_min32((uint64_t)st->rtt_samples + weight, UINT8_MAX);
 	if (st->rtt_samples < HYSTART_SAMPLES)
-		return false;
-	rtt = st->rtt_min_us[0];
+		return;
 	if (st->css_base_us == 0)
 		hystart_enter(st);
 	else if (st->rtt_group_us + hystart_threshold_us(st->css_base_us) < st->css_base_us)
 		st->css_base_us = 0; /* it was no queue */
-	else
-		full = rtt >= (uint64_t)st->css_base_us + hystart_threshold_us(st->css_base_us);
 	st->rtt_samples = 0;
-	return full;
 }
 
 static void note_rate(struct cc_common *st, const struct cc_ack *ack)
@@ -189,27 +181,24 @@ static uint32_t pipe_bytes(const struct cc_common *st)
 }
 
 /*
- * Did something of the round that has just ended find no queue? Then the rise was one of bursts,
- * and the path is not full.
- */
-static bool queue_empties(const struct cc_common *st)
-{
-	uint32_t rtt_us = st->rtt_min_us[1];
-
-	return rtt_us && rtt_us < (uint64_t)st->rtt_least_us + st->rtt_least_us / 8;
-}
-
-/*
  * A round of conservative slow start is over, and with the fifth one (RFC 9406 section 4.2) slow
- * start. But a window that is too small for the path does not have to be left at that, where
- * coupled ones grow by less than a segment in a round trip: it goes on while queues empty.
+ * start. Sooner, if the RTT of the whole round was above the first rise by as much again: every
+ * sample waited in a queue, the path is full. Not at all while something of a round finds no queue:
+ * then the rise was one of bursts, and a window that is too small for the path would be left at
+ * that, where coupled ones grow by less than a segment in a round trip.
  */
 static bool css_over(struct cc_common *st)
 {
-	if (!st->css_base_us || !st->round_start || ++st->css_rounds < HYSTART_CSS_ROUNDS)
+	uint32_t rtt_us = st->rtt_min_us[1];
+
+	if (!st->css_base_us || !st->round_start)
+		return false;
+	if (rtt_us >= (uint64_t)st->css_base_us + hystart_threshold_us(st->css_base_us))
+		return true;
+	if (++st->css_rounds < HYSTART_CSS_ROUNDS)
 		return false;
 	st->css_rounds = HYSTART_CSS_ROUNDS;
-	return !queue_empties(st);
+	return rtt_us == 0 || rtt_us >= (uint64_t)st->rtt_least_us + st->rtt_least_us / 8;
 }
 
 /* True when slow start is over. Only the first one is watched: later ones know their end. */
@@ -219,10 +208,11 @@ static bool hystart_over(struct cc *cc, const struct cc_ack *ack)
 
 	if (cc->ssthresh_bytes != CC_SSTHRESH_UNSET)
 		return false;
-	if (css_over(st) || hystart_sample(st, ack)) {
+	if (css_over(st)) {
 		cc->ssthresh_bytes = cc->cwnd_bytes;
 		return true;
 	}
+	hystart_sample(st, ack);
 	return false;
 }
 

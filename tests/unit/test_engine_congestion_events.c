@@ -344,20 +344,20 @@ static void hystart_resumes(void)
 	CU_ASSERT_EQUAL(r.cc[0].ssthresh_bytes, UINT32_MAX);
 }
 
-/* The queue grows on while the window hardly does: five rounds would be too long. */
+/* The queue grows on while the window hardly does: five rounds would be too long, one is not. */
 static void hystart_sees_the_queue(void)
 {
-	static const uint32_t more_us[] = {0, 0, 0, 5000, 12000, 12000};
+	static const uint32_t more_us[] = {0, 0, 0, 5000, 12000, 12000, 12000};
 
 	for (unsigned c = 0; c < 4; c++) {
 		struct rig r;
 
 		rig_init(&r, loss_based[c], 1);
-		for (unsigned round = 0; round < 6; round++) {
+		for (unsigned round = 0; round < 7; round++) {
 			uint32_t each = r.cc[0].cwnd_bytes / 10;
 			uint64_t sent_at = r.delivered_bytes;
 
-			CHECK_EQ(c, r.cc[0].ssthresh_bytes == UINT32_MAX, round < 5);
+			CHECK_EQ(c, r.cc[0].ssthresh_bytes == UINT32_MAX, round < 6);
 			for (unsigned i = 0; i < 10; i++) {
 				struct cc_ack a = rig_full_ack(&r, 0, each);
 
@@ -414,6 +414,31 @@ static void hystart_is_not_full(void)
 	}
 }
 
+/* The first samples of a round are behind the last one's burst: they alone do not tell of it. */
+static void hystart_waits_for_the_round(void)
+{
+	for (unsigned c = 0; c < 4; c++) {
+		struct rig r;
+
+		rig_init(&r, loss_based[c], 1);
+		for (unsigned round = 0; round < 7; round++) {
+			uint32_t each = r.cc[0].cwnd_bytes / 10;
+			uint64_t sent_at = r.delivered_bytes;
+
+			for (unsigned i = 0; i < 10; i++) {
+				struct cc_ack a = rig_full_ack(&r, 0, each);
+
+				a.rtt_us = RTT_US + (round == 3 ? 5000 : 0) +
+					   (round > 3 && i < 5 ? 12000 : 0) +
+					   (round > 3 && i >= 5 ? 2500 : 0);
+				a.prior_delivered_bytes = i ? sent_at + i : sent_at;
+				r.ops->on_ack(&r.cc[0], &a, &r.g);
+			}
+		}
+		CHECK_EQ(c, r.cc[0].ssthresh_bytes, UINT32_MAX);
+	}
+}
+
 /* What the guest sent gives no samples: behind that round the queue shows within the next. */
 static void hystart_without_samples(void)
 {
@@ -453,5 +478,6 @@ static const struct unit_test tests[] = {
 	{"HyStart++ resumes", hystart_resumes},
 	{"HyStart++ sees the queue", hystart_sees_the_queue},
 	{"HyStart++ of bursts", hystart_is_not_full},
+	{"HyStart++ waits for the round", hystart_waits_for_the_round},
 };
 UNIT_MAIN("engine/congestion events", tests)

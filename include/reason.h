@@ -153,6 +153,9 @@
 	X(JOIN_TIMEOUT, "join_timeout", "An MP_JOIN of ours got no answer.")                       \
 	X(JOIN_STRIPPED, "join_stripped",                                                          \
 	  "The SYN/ACK of a join carried no MP_JOIN: something on the path removes options.")      \
+	X(JOIN_GIVEN_UP, "join_given_up",                                                          \
+	  "MPTCP's options were taken away from three subflows between the same addresses: no "    \
+	  "more joins there until the path comes anew.")                                           \
 	X(JOIN_MSS, "join_mss", "The peer's MSS on a joining subflow leaves no room for options.") \
 	X(JOIN_MEMORY, "join_memory", "A subflow joined, but no memory was free for its sender.")  \
 	X(JOIN_UNWANTED, "join_unwanted", "A join was given up: the connection was closing.")      \

@@ -22,6 +22,7 @@ struct peer_address {
 struct join_failure {
 	uint64_t again_at_us; /* UINT64_MAX: the peer does not want it */
 	uint8_t path, peer_id, n;
+	uint8_t n_stripped; /* of them in a row, because MPTCP's options were taken away */
 };
 
 /* An address of ours, as announced. */

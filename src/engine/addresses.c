@@ -12,6 +12,8 @@
 
 #define FAILED_FIRST_US 2000000ull
 #define FAILED_DOUBLINGS_MAX 7 /* four minutes and a bit */
+#define STRIPPED_MAX 3
+#define FAILED_FORGET_US (3600ull * 1000000)
 
 struct addresses *addresses_own(struct engine *e, const struct conn *c)
 {
@@ -278,25 +280,43 @@ static struct join_failure *failure_find(struct addresses *a, uint8_t path, uint
 	return NULL;
 }
 
-void addresses_failed(struct step *st, struct conn *c, uint8_t path, uint8_t peer_id, bool forever)
+static struct join_failure *failure_of(struct step *st, struct conn *c, uint8_t path,
+				       uint8_t peer_id)
 {
 	struct addresses *a = addresses_of(st->e, c);
-	struct join_failure *f;
+	struct join_failure *f = a ? failure_find(a, path, peer_id) : NULL;
 
-	if (!a)
+	/* Of long ago: it was good meanwhile. */
+	if (f && st->tick->now_us > f->again_at_us &&
+	    st->tick->now_us - f->again_at_us > FAILED_FORGET_US)
+		f->n = f->n_stripped = 0;
+	if (!a || f)
+		return f;
+	/* The oldest makes room: at worst it is tried once more. */
+	if (a->n_failures == JOIN_FAILURES_MAX)
+		memmove(a->failure, a->failure + 1, --a->n_failures * sizeof(a->failure[0]));
+	f = &a->failure[a->n_failures++];
+	*f = (struct join_failure){
+		.again_at_us = st->tick->now_us, .path = path, .peer_id = peer_id};
+	return f;
+}
+
+void addresses_failed(struct step *st, struct conn *c, uint8_t path, uint8_t peer_id, bool forever)
+{
+	struct join_failure *f = failure_of(st, c, path, peer_id);
+
+	if (!f)
 		return;
-	f = failure_find(a, path, peer_id);
-	if (!f) {
-		/* The oldest makes room: at worst it is tried once more. */
-		if (a->n_failures == JOIN_FAILURES_MAX)
-			memmove(a->failure, a->failure + 1,
-				--a->n_failures * sizeof(a->failure[0]));
-		f = &a->failure[a->n_failures++];
-		*f = (struct join_failure){.path = path, .peer_id = peer_id};
-	}
 	f->again_at_us = forever ? UINT64_MAX : st->tick->now_us + (FAILED_FIRST_US << f->n);
 	if (f->n < FAILED_DOUBLINGS_MAX)
 		f->n++;
+}
+
+bool addresses_stripped(struct step *st, struct conn *c, uint8_t path, uint8_t peer_id)
+{
+	struct join_failure *f = failure_of(st, c, path, peer_id);
+
+	return f && ++f->n_stripped >= STRIPPED_MAX;
 }
 
 uint64_t addresses_again_us(struct engine *e, const struct conn *c, uint8_t path, uint8_t peer_id)

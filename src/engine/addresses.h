@@ -37,6 +37,12 @@ uint8_t addresses_peer_id(struct engine *e, const struct conn *c, const struct f
 void addresses_failed(struct step *st, struct conn *c, uint8_t path, uint8_t peer_id, bool forever);
 uint64_t addresses_again_us(struct engine *e, const struct conn *c, uint8_t path, uint8_t peer_id);
 
+/*
+ * It failed, or the subflow did, because options were taken away there; goes before
+ * addresses_failed(). True: three times without an hour between them.
+ */
+bool addresses_stripped(struct step *st, struct conn *c, uint8_t path, uint8_t peer_id);
+
 /* Forgets failures over the path; ENGINE_NO_PATH: all of them. */
 void addresses_forgive(struct engine *e, const struct conn *c, uint8_t path);
 

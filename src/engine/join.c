@@ -198,6 +198,16 @@ static void send_ack(struct step *st, struct conn *c, struct subflow *s)
 	emit_net(st, c, s, &h, &w, NULL, 0, REASON_JOIN_SUBFLOW);
 }
 
+bool join_stripped(struct step *st, struct conn *c, const struct subflow *s)
+{
+	bool given_up = !c->responder &&
+			addresses_stripped(st, c, s->path, addresses_peer_id(st->e, c, &s->net));
+
+	if (given_up)
+		subflow_event(st, c, s, REASON_JOIN_GIVEN_UP);
+	return given_up;
+}
+
 /* Resets the subflow with a reason for the peer (RFC 8684 section 3.6). */
 static enum reason refuse(struct step *st, struct conn *c, struct subflow *s,
 			  enum mp_tcprst_reason why, enum reason reason)
@@ -206,7 +216,7 @@ static enum reason refuse(struct step *st, struct conn *c, struct subflow *s,
 
 	emit_rst_back(st, &(struct mp_tcprst){.transient = transient, .reason = (uint8_t)why},
 		      REASON_JOIN_SUBFLOW);
-	end(st, c, s, false, reason);
+	end(st, c, s, why == MP_TCPRST_MIDDLEBOX && join_stripped(st, c, s), reason);
 	return REASON_JOIN_SUBFLOW;
 }
 

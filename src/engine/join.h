@@ -22,6 +22,12 @@ bool join_memory(struct engine *e, const struct conn *c);
 /* Did the last join to the connection's peer end without a subflow, for whatever reason? */
 bool join_refused_before(const struct step *st, const struct conn *c);
 
+/*
+ * Something on the subflow's path takes MPTCP's options away (RFC 8684 section 3.7). True, and
+ * told, when that was so often between these addresses that it is not worth asking there again.
+ */
+bool join_stripped(struct step *st, struct conn *c, const struct subflow *s);
+
 /* A segment of the peer for a subflow that is not established yet. */
 struct engine_result join_packet(struct step *st, struct conn *c, struct subflow *s);
 

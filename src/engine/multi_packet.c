@@ -89,7 +89,8 @@ static struct engine_result net_rst(struct step *st, struct conn *c, struct subf
 /* What breaks a subflow but not the connection: it is reset, its data goes elsewhere. */
 static struct engine_result broken(struct step *st, struct conn *c, struct subflow *s)
 {
-	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net), false);
+	addresses_failed(st, c, s->path, addresses_peer_id(st->e, c, &s->net),
+			 join_stripped(st, c, s));
 	subflow_abort(st, c, s, MP_TCPRST_MIDDLEBOX, REASON_SUBFLOW_RESET);
 	settle(st, c);
 	return done(st, c, REASON_SUBFLOW_OWN);

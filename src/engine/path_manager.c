@@ -13,7 +13,8 @@
  *     stays while its address does: its path may come back and TCP goes on as if nothing had been.
  * P2  Without any subflow the connection waits for paths (break before make) until alone_at_us.
  * P3  A pair that failed is left alone for 2 s, doubling; one that the peer forbade (MP_TCPRST
- *     without T) until its path comes anew or no subflow is left.
+ *     without T), or where options were taken away three times, until its path comes anew or no
+ *     subflow is left.
  * P4  join_at_us says when there is work; every event that makes work sets it to 0.
  */
 #include "engine/path_manager.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test_engine_addresses.c - ADD_ADDR, REMOVE_ADDR and MP_PRIO, both ways, packet by packet (RFC
- * 8684 sections 3.3.8 and 3.4).
+ * 8684 sections 3.3.8 and 3.4); and addresses that are given up.
  */
 #include "engine/crypto.h"
 #include "joins.h"
@@ -341,6 +341,58 @@ static void test_announce_echo(void)
 	world_fini(&w);
 }
 
+/* Does a join begin within the time? */
+static bool begins(struct world *w, struct join *j, unsigned seconds)
+{
+	for (unsigned i = 0; i < seconds; i++) {
+		world_pass(w, 1000000);
+		if (joins_find(w, j, 1))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A SYN/ACK without MP_JOIN, three times without an hour between them: given up until the path
+ * comes anew. Other failures do not count as one; `late`: nor what was long ago.
+ */
+static void test_given_up(void)
+{
+	for (unsigned late = 0; late < 2; late++) {
+		struct seg bare = {.flags = TCP_SYN | TCP_ACK, .ack = 1, .window = 64240};
+		struct seg rst = {.flags = TCP_RST | TCP_ACK, .ack = 1};
+		struct world w;
+		struct join j;
+
+		joins_init(&w, FLOW_IPV4);
+		CU_ASSERT_FATAL(joins_open(&w, &j));
+		join_sends(&w, &j, &bare);
+		CU_ASSERT_FATAL(begins(&w, &j, 10));
+		join_sends(&w, &j, &rst);
+		CU_ASSERT_FATAL(begins(&w, &j, 10));
+		join_sends(&w, &j, &bare);
+		CU_ASSERT_FATAL(begins(&w, &j, 20));
+		if (late) {
+			join_complete(&w, &j);
+			world_pass(&w, 3700ull * 1000000);
+			join_sends(&w, &j, &(struct seg){.flags = TCP_RST, .seq = 1});
+			CU_ASSERT_FATAL(begins(&w, &j, 40));
+		}
+		join_sends(&w, &j, &bare);
+		CHECK_EQ(late, engine_counter(w.e, REASON_JOIN_STRIPPED), 3);
+		CHECK_EQ(late, engine_counter(w.e, REASON_JOIN_GIVEN_UP), !late);
+		CHECK_EQ(late, begins(&w, &j, 600), late);
+		CHECK_EQ(late, living(&w), 1);
+		engine_path_set(w.e, 1, false, NULL);
+		world_pass(&w, 1000);
+		engine_path_set(w.e, 1, true, NULL);
+		world_pass(&w, 1000);
+		CHECK_EQ(late, joins_find(&w, &j, 1), 1);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"ADD_ADDR", test_add},
 	{"the echo of what is announced", test_echo_beside},
@@ -351,6 +403,7 @@ static const struct unit_test tests[] = {
 	{"MP_PRIO sent", test_prio_sent},
 	{"announcing", test_announce},
 	{"announcing, confirmed", test_announce_echo},
+	{"given up", test_given_up},
 };
 
 UNIT_MAIN("engine/addresses", tests)

@@ -394,9 +394,10 @@ struct engine_result join_packet(struct step *st, struct conn *c, struct subflow
 		   p->seq - s->rcv_nxt < 1u << 30) {
 		reason = REASON_JOIN_SUBFLOW;
 		if (!settles(st, s) && established(st, c, s)) {
-			path_manager_check(st, c);
+			/* Before anything that may end it: its address may be gone already. */
 			if (p->payload_bytes || st->o.mp.any)
 				return multi_from_net(st, c, s);
+			path_manager_check(st, c);
 			multi_push(st, c);
 		}
 	}

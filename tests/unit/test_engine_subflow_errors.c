@@ -267,6 +267,42 @@ static void test_silent(void)
 	}
 }
 
+/*
+ * The path's address goes between our ACK and the peer's first data there: what comes is taken, and
+ * the subflow ends behind it.
+ */
+static void test_address_lost_while_joining(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+		struct engine_path_cfg path;
+		struct world w;
+		struct join j;
+
+		joins_init(&w, FLOW_IPV4);
+		CU_ASSERT_FATAL(joins_open(&w, &j));
+		join_synack(&w, &j, 0, false, -1);
+		path = w.cfg.path[1];
+		path.addr4.b[3] = 99;
+		engine_path_set(w.e, 1, true, &path);
+		w.tick.now_us += JOIN_SETTLE_US;
+		/* a pure ACK; data in order; data behind a hole */
+		if (i > 0) {
+			s.payload_bytes = 100;
+			s.seq = i == 1 ? 1 : 501;
+			put_peer_map(&w, &s.w, 101, s.seq, s.seq, 100, false);
+		}
+		join_sends(&w, &j, &s);
+		CU_ASSERT(engine_audit(w.e));
+		CHECK_EQ(i, engine_counter(w.e, REASON_SUBFLOW_ADDRESS_LOST), 1);
+		CHECK_EQ(i, living(&w), 1);
+		CHECK_EQ(i, world_pool_used(&w, "spans"), i == 2 ? 2 : 0);
+		world_pass(&w, 50000);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"segments of a join", test_join_segments},
 	{"a join's MSS", test_join_mss},
@@ -275,6 +311,7 @@ static const struct unit_test tests[] = {
 	{"the peer closes a subflow", test_peer_closes_subflow},
 	{"SYN/ACK again", test_synack_again},
 	{"falls silent", test_silent},
+	{"address lost while joining", test_address_lost_while_joining},
 };
 
 UNIT_MAIN("engine/subflows that cannot be had or kept", tests)

@@ -3,6 +3,8 @@
  * test_engine_announce.c - when ADD_ADDR goes out (RFC 8684 section 3.4.1), what stands before it,
  * and what is kept of it.
  */
+#include "base/siphash.h"
+#include "engine/state.h"
 #include "inbound.h"
 #include "joins.h"
 #include "unit.h"
@@ -162,10 +164,50 @@ static void test_shared(void)
 	world_fini(&w);
 }
 
+/* Where the engine looks for what another connection knows. */
+static uint64_t shared_slot(const struct world *w, const struct add_addr *a)
+{
+	struct peer_address p;
+
+	memset(&p, 0, sizeof(p));
+	p = (struct peer_address){.id = a->address_id, .family = a->family, .addr = a->addr};
+	return siphash(w->cfg.seed, &p, sizeof(p)) % SHARED_SLOTS;
+}
+
+/* Of two sets that meet in one place the second stays alone, and neither hears of the other. */
+static void test_shared_place(void)
+{
+	static const struct add_addr one = {
+		.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 9, 9, 10}}};
+	struct add_addr other = one;
+	struct world w;
+
+	joins_init(&w, FLOW_IPV4);
+	w.cfg.after_bytes = 1 << 20;
+	world_start(&w);
+	do {
+		if (++other.addr.b[3] == 0)
+			other.addr.b[2]++;
+	} while (shared_slot(&w, &other) != shared_slot(&w, &one));
+	one_more(&w, 0, &one);
+	for (unsigned i = 1; i < 3; i++) {
+		one_more(&w, i, &other);
+		CHECK_EQ(i, world_pool_used(&w, "addresses"), 1 + i);
+		/* It is known already: of the other set it would be new. */
+		peer_adds(&w, &other, true);
+		CHECK_EQ(i, engine_counter(w.e, REASON_ADD_ADDR_REPEATED), i);
+		CU_ASSERT(engine_audit(w.e));
+	}
+	CU_ASSERT_FATAL(engine_shutdown(w.e, &w.tick, &w.outs) == false);
+	CHECK_EQ(3, world_pool_used(&w, "addresses"), 0);
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"held back", test_held},
 	{"no room for DSS", test_no_room},
 	{"shared records", test_shared},
+	{"two sets in one place", test_shared_place},
 };
 
 UNIT_MAIN("engine/announce", tests)

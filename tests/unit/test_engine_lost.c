@@ -400,6 +400,47 @@ static void test_syn_where_it_began(void)
 	world_fini(&w);
 }
 
+/*
+ * The peer's data came on the joined subflow, where what we send now is not answered any more: that
+ * the guest has it is told where the peer hears it.
+ */
+static void test_told_where_heard(void)
+{
+	static struct bytes first, joined;
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000, .payload_bytes = 100};
+	struct world w;
+	struct join j;
+
+	memset(&first, 0, sizeof(first));
+	memset(&joined, 0, sizeof(joined));
+	open_two(&w, &j);
+	put_peer_map(&w, &s.w, START, 1, 1, 100, false);
+	join_sends(&w, &j, &s);
+	world_pass(&w, 100000); /* acknowledged on the subflow */
+	acknowledge_first(&w, fill(&w, &j, &first, &joined), &first);
+	CU_ASSERT_FATAL(bytes_of(&joined) > 0);
+	for (unsigned i = 0; i < 20 && living(&w) == 2; i++) {
+		const struct subflow *one = subflow_at(w.e, conn_at(w.e, 0)->subflow);
+
+		world_pass(&w, 100000);
+		s = (struct seg){.flags = TCP_ACK,
+				 .seq = 1,
+				 .ack = one->snd_nxt - w.guest_isn,
+				 .window = 1000};
+		put_peer_ack(&w, &s.w, START);
+		net_sends(&w, ENGINE_STEAL, &s);
+	}
+	CHECK_EQ(0, living(&w), 1);
+	s = (struct seg){.flags = TCP_ACK, .seq = START + BYTES, .ack = 101, .window = 1000};
+	options_put_timestamps(&s.w, 300, 7000);
+	guest_sends(&w, ENGINE_STEAL, &s);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_any) >= 0);
+	CU_ASSERT(w.o.mp.has_dss && w.o.mp.dss.has_ack);
+	CHECK_EQ(0, (uint32_t)w.o.mp.dss.data_ack, (uint32_t)(w.idsn_peer + 101));
+	CHECK_EQ(0, join_out(&w, &j, is_any), -1);
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"a box is no peer", test_box_is_no_peer},
 	{"lost before the FIN", test_lost_before_fin},
@@ -410,6 +451,7 @@ static const struct unit_test tests[] = {
 	{"deaf", test_deaf},
 	{"silent and idle", test_silent_and_idle},
 	{"a SYN where it began", test_syn_where_it_began},
+	{"told where it is heard", test_told_where_heard},
 };
 
 UNIT_MAIN("engine/lost", tests)

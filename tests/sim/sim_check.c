@@ -136,7 +136,7 @@ static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 
 	if ((s->flags & F_RST) || m->fastclose) {
 		c->peer_reset |= m->fastclose || !check_living(c, b);
-		b->fin_came = true;
+		b->fin_came = b->rst_came = true;
 		return;
 	}
 	if (b->state != CHECK_OPEN || (s->flags & F_SYN)) {

@@ -43,6 +43,7 @@ struct check_sub {
 	unsigned path;
 	uint8_t state;                   /* enum check_state */
 	bool ts, sack, backup, fin_came; /* FIN or RST of the peer */
+	bool rst_came;                   /* its RST; what was under way longer is answered by one */
 	bool passive, answered;          /* the peer opened it; our SYN/ACK is out */
 	bool hmac_sent, told;
 	bool removed; /* the peer has taken back the address at its end */

@@ -363,7 +363,7 @@ static void check_rst(struct gate *g, struct flow *f, struct check_sub *b, const
 			      (g->w->sc.scarce || senders_used_up(g));
 
 		if (b->state == CHECK_OPEN && !g->w->sc.breaks_subflows && !silent && !memory &&
-		    !b->removed && !c->split)
+		    !b->removed && !b->rst_came && !c->split)
 			sim_fail(g->w, "I5: a subflow is reset for no reason: %s", seg_text(s));
 		b->state = CHECK_GONE;
 		return;

@@ -17,12 +17,13 @@ struct sim;
 struct gate;
 struct flow;
 
-#define RANGES_MAX 256
+#define RANGES_MAX 512
 
 /* Received bytes of a subflow, relative to its initial sequence number. */
 struct ranges_seen {
 	struct block b[RANGES_MAX];
 	unsigned n;
+	bool full; /* some were not noted */
 };
 
 /* A mapping seen on a subflow: bytes ssn... are bytes off... of the guest's stream. */
@@ -145,6 +146,7 @@ void check_removed_out(struct gate *g, struct flow *f, const struct check_sub *b
 void check_to_net(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s);
 void check_to_guest(struct gate *g, struct flow *f, const struct seg *s);
 
+/* sim_ranges.c; one that is full holds everything. */
 void ranges_seen_add(struct ranges_seen *r, uint32_t start, uint32_t end);
 bool ranges_seen_hold(const struct ranges_seen *r, uint32_t start, uint32_t end);
 uint32_t ranges_seen_next(const struct ranges_seen *r); /* first byte missing */

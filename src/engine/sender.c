@@ -21,6 +21,7 @@
 #define RTO_PROBE_MAX_US 1000000u
 #define TLP_MIN_US 10000u
 #define DELAYED_ACK_US 50000u /* the peer may wait that long with a lone segment's ACK */
+#define REO_GRAIN_US 100u
 #define SILENCE_SLACK_US 30000u
 #define BLACK_HOLE_SENDS 3
 #define BLACK_HOLE_US 600000000ull
@@ -310,7 +311,8 @@ void sender_timeout(struct step *st, struct conn *c, struct subflow *s)
 	uint32_t prior = x->in_flight_bytes;
 
 	if (x->reo_at_us && x->reo_at_us <= now_us) {
-		x->reo_at_us = scoreboard_detect(st->e, x, now_us, &n);
+		/* What was sent some microseconds apart is not lost by a timer each. */
+		x->reo_at_us = scoreboard_detect(st->e, x, now_us + REO_GRAIN_US, &n);
 		if (n.lost_bytes)
 			sender_congestion(st, c, s, x, &n, prior);
 	}

@@ -318,6 +318,21 @@ static void hystart_ends_slow_start(void)
 	}
 }
 
+/* One round of ten ACKs of the window, at one time: the RTT of its halves is so much longer. */
+static void hystart_round(struct rig *r, uint32_t first_more_us, uint32_t then_more_us)
+{
+	uint32_t each = r->cc[0].cwnd_bytes / 10;
+	uint64_t sent_at = r->delivered_bytes;
+
+	for (unsigned i = 0; i < 10; i++) {
+		struct cc_ack a = rig_full_ack(r, 0, each);
+
+		a.rtt_us = RTT_US + (i < 5 ? first_more_us : then_more_us);
+		a.prior_delivered_bytes = i ? sent_at + i : sent_at;
+		r->ops->on_ack(&r->cc[0], &a, &r->g);
+	}
+}
+
 /* A jump that goes away was no queue: slow start goes on. */
 static void hystart_resumes(void)
 {
@@ -326,16 +341,9 @@ static void hystart_resumes(void)
 
 	rig_init(&r, "lia", 1);
 	for (unsigned round = 0; round < 10; round++) {
-		uint32_t before = r.cc[0].cwnd_bytes;
-		uint64_t sent_at = r.delivered_bytes;
+		uint32_t before = r.cc[0].cwnd_bytes, more_us = round == 5 || round == 6 ? 9000 : 0;
 
-		for (unsigned i = 0; i < 10; i++) {
-			struct cc_ack a = rig_full_ack(&r, 0, before / 10);
-
-			a.rtt_us = RTT_US + (round == 5 || round == 6 ? 9000 : 0);
-			a.prior_delivered_bytes = i ? sent_at + i : sent_at;
-			r.ops->on_ack(&r.cc[0], &a, &r.g);
-		}
+		hystart_round(&r, more_us, more_us);
 		seen_slow |= r.cc[0].cwnd_bytes < before / 10 * 13;
 		if (round >= 8)
 			CHECK_ROW(round, r.cc[0].cwnd_bytes > before / 10 * 19);
@@ -354,17 +362,8 @@ static void hystart_sees_the_queue(void)
 
 		rig_init(&r, loss_based[c], 1);
 		for (unsigned round = 0; round < 7; round++) {
-			uint32_t each = r.cc[0].cwnd_bytes / 10;
-			uint64_t sent_at = r.delivered_bytes;
-
 			CHECK_EQ(c, r.cc[0].ssthresh_bytes == UINT32_MAX, round < 6);
-			for (unsigned i = 0; i < 10; i++) {
-				struct cc_ack a = rig_full_ack(&r, 0, each);
-
-				a.rtt_us = RTT_US + more_us[round];
-				a.prior_delivered_bytes = i ? sent_at + i : sent_at;
-				r.ops->on_ack(&r.cc[0], &a, &r.g);
-			}
+			hystart_round(&r, more_us[round], more_us[round]);
 		}
 		CHECK_ROW(c, r.cc[0].cwnd_bytes < 10 * MSS << 5);
 	}
@@ -380,19 +379,8 @@ static uint32_t hystart_bursts(const char *name, unsigned rounds, unsigned full,
 	struct rig r;
 
 	rig_init(&r, name, 1);
-	for (unsigned round = 0; round < rounds; round++) {
-		uint32_t each = r.cc[0].cwnd_bytes / 10;
-		uint64_t sent_at = r.delivered_bytes;
-
-		for (unsigned i = 0; i < 10; i++) {
-			struct cc_ack a = rig_full_ack(&r, 0, each);
-			bool later = (round >= 3 && i >= 5) || round >= full;
-
-			a.rtt_us = RTT_US + (later ? 4000 : 0);
-			a.prior_delivered_bytes = i ? sent_at + i : sent_at;
-			r.ops->on_ack(&r.cc[0], &a, &r.g);
-		}
-	}
+	for (unsigned round = 0; round < rounds; round++)
+		hystart_round(&r, round >= full ? 4000 : 0, round >= 3 || round >= full ? 4000 : 0);
 	*over = r.cc[0].ssthresh_bytes != UINT32_MAX;
 	return r.cc[0].cwnd_bytes;
 }
@@ -417,24 +405,16 @@ static void hystart_is_not_full(void)
 /* The first samples of a round are behind the last one's burst: they alone do not tell of it. */
 static void hystart_waits_for_the_round(void)
 {
+	static const uint32_t more_us[][2] = {
+		{0, 0}, {0, 0}, {0, 0}, {5000, 5000}, {12000, 2500}, {12000, 2500}, {12000, 2500},
+	};
+
 	for (unsigned c = 0; c < 4; c++) {
 		struct rig r;
 
 		rig_init(&r, loss_based[c], 1);
-		for (unsigned round = 0; round < 7; round++) {
-			uint32_t each = r.cc[0].cwnd_bytes / 10;
-			uint64_t sent_at = r.delivered_bytes;
-
-			for (unsigned i = 0; i < 10; i++) {
-				struct cc_ack a = rig_full_ack(&r, 0, each);
-
-				a.rtt_us = RTT_US + (round == 3 ? 5000 : 0) +
-					   (round > 3 && i < 5 ? 12000 : 0) +
-					   (round > 3 && i >= 5 ? 2500 : 0);
-				a.prior_delivered_bytes = i ? sent_at + i : sent_at;
-				r.ops->on_ack(&r.cc[0], &a, &r.g);
-			}
-		}
+		for (unsigned round = 0; round < 7; round++)
+			hystart_round(&r, more_us[round][0], more_us[round][1]);
 		CHECK_EQ(c, r.cc[0].ssthresh_bytes, UINT32_MAX);
 	}
 }

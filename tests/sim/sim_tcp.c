@@ -123,7 +123,29 @@ void tcp_syn(struct tcp *t, bool ack, const struct mp *m)
 	tcp_emit(t, &s, 0);
 }
 
-/* SACK blocks of what came early; the upper ones when there are too many (RFC 2018: newest). */
+/*
+ * RFC 2018 section 4: first the block of the segment that came last, since beside other options
+ * there may be room for one only; then the upper ones, as they are newer than the lower ones.
+ */
+static void newest_first(struct seg *s, uint32_t seq)
+{
+	struct block b;
+
+	for (unsigned i = 0; i < s->n_sack / 2; i++) {
+		b = s->sack[i];
+		s->sack[i] = s->sack[s->n_sack - 1 - i];
+		s->sack[s->n_sack - 1 - i] = b;
+	}
+	for (unsigned i = 1; i < s->n_sack; i++) {
+		if (before(seq, s->sack[i].start) || !before(seq, s->sack[i].end))
+			continue;
+		b = s->sack[i];
+		memmove(s->sack + 1, s->sack, i * sizeof(b));
+		s->sack[0] = b;
+	}
+}
+
+/* SACK blocks of what came early. */
 static void early_blocks(const struct tcp *t, struct seg *s)
 {
 	for (const struct early *e = t->early; e; e = e->next) {
@@ -140,6 +162,7 @@ static void early_blocks(const struct tcp *t, struct seg *s)
 			memmove(s->sack, s->sack + 1, --s->n_sack * sizeof(s->sack[0]));
 		s->sack[s->n_sack++] = (struct block){e->s.seq, end};
 	}
+	newest_first(s, t->early_seq);
 }
 
 void tcp_ack(struct tcp *t)

@@ -91,6 +91,7 @@ struct tcp {
 	bool no_edge_check; /* the window belongs to the data level */
 	bool fin_received, early_fin;
 	struct early *early; /* kept segments, ascending */
+	uint32_t early_seq;  /* of the one that came last */
 	unsigned unacked, quick;
 	uint64_t ack_at_us;
 };

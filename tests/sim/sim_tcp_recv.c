@@ -17,6 +17,7 @@ static void keep(struct tcp *t, const struct seg *s)
 {
 	struct early **at = &t->early, *e;
 
+	t->early_seq = s->seq;
 	for (; *at && !before(s->seq, (*at)->s.seq); at = &(*at)->next)
 		if ((*at)->s.seq == s->seq && (*at)->s.len_bytes >= s->len_bytes)
 			return;

@@ -25,6 +25,7 @@
 struct uplink {
 	bool down;          /* loses everything in both directions */
 	uint64_t down_us;   /* since when, or when it was last; 0: never */
+	uint64_t told_us;   /* when the engine heard that it is down, last; 0: never */
 	uint8_t generation; /* of its address */
 };
 

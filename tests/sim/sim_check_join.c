@@ -67,12 +67,13 @@ void check_removed_in(struct flow *f, uint8_t id)
 /* Its path went, or the address at the gate's end: it may have ended without a word. */
 static bool cut_off(const struct gate *g, const struct flow *f, const struct check_sub *x)
 {
+	const struct uplink *u = &g->w->uplink[gate_uplink(g, x->path)];
 	struct ip_addr addr = gate_path_addr(g, x->path);
 	const struct ip_addr *own =
 		x == &f->check.sub[0] ? &g->ct[f->index].net.src : &x->tuple.src;
 
 	/* A guest's own address stays where the path's changes. */
-	return g->w->uplink[gate_uplink(g, x->path)].down_us > x->open_us ||
+	return u->down_us > x->open_us || u->told_us > x->open_us ||
 	       (!ip_addr_equal(own, &f->tuple.src) && !ip_addr_equal(own, &addr));
 }
 

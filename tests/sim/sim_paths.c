@@ -102,7 +102,10 @@ void paths_run(struct sim *w)
 	/* What was told first is of the earlier event: the messages keep their order. */
 	for (unsigned i = 0; i < w->n_events; i++)
 		if (w->tell_us[i] <= w->now_us) {
+			struct uplink *u = &w->uplink[k->event[i].path];
+
 			w->tell_us[i] = NEVER;
+			u->told_us = u->down ? w->now_us : u->told_us;
 			gate_path_told(w->gate[k->event[i].path / SIM_PATHS_MAX],
 				       k->event[i].path % SIM_PATHS_MAX);
 		}

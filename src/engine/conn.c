@@ -107,12 +107,22 @@ void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 	c->reason = (uint8_t)reason;
 	c->reset = reset;
 	claims_conn(st->e, c);
-	conn_linger(st, c);
+	c->rate_at_us = st->tick->now_us;
+	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(st->e, k)->next)
+		subflow_at(st->e, k)->data_us = st->tick->now_us;
+	deadline_set(st->e, c, st->tick->now_us + (reset ? LINGER_RESET_US : LINGER_US));
 }
 
-void conn_linger(struct step *st, struct conn *c)
+void conn_linger(struct step *st, struct conn *c, uint64_t *asked_us)
 {
-	deadline_set(st->e, c, st->tick->now_us + (c->reset ? LINGER_RESET_US : LINGER_US));
+	uint64_t now_us = st->tick->now_us, for_us = LINGER_US + 2 * (now_us - *asked_us);
+
+	if (for_us > LINGER_MAX_US || *asked_us > now_us)
+		for_us = LINGER_MAX_US;
+	*asked_us = now_us;
+	/* The other side, or another subflow, may ask less often. */
+	if (deadline_us(st->e, conn_index(st->e, c)) < now_us + for_us)
+		deadline_set(st->e, c, now_us + for_us);
 }
 
 void conn_reset(struct step *st, struct conn *c, enum reason reason)

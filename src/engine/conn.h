@@ -8,6 +8,7 @@
 #include "engine/state.h"
 
 #define LINGER_US (10ull * 1000000)      /* after a normal close */
+#define LINGER_MAX_US (240ull * 1000000) /* 2 MSL (RFC 9293 section 3.4.2) */
 #define LINGER_RESET_US (2ull * 1000000) /* after a reset */
 #define LINGER_PLAIN_US (5ull * 1000000) /* after fallback, for what is queued already */
 #define ALONE_US (60ull * 1000000)       /* without any subflow, as Linux's close_timeout */
@@ -25,8 +26,12 @@ void conn_close(struct step *st, struct conn *c, bool reset, enum reason reason)
 
 #define CONN_STEP_US 500 /* what is due and could not be done is tried again so soon */
 
-/* The linger time of a record that is over begins anew. */
-void conn_linger(struct step *st, struct conn *c);
+/*
+ * Somebody asks once more after the end, and did at *asked_us: the answer may get lost again, and
+ * timers back off to twice the pause (RFC 6298 section 5.5). The record stays for that long and
+ * LINGER_US more, as TIME-WAIT begins anew (RFC 9293 section 3.10.7.4).
+ */
+void conn_linger(struct step *st, struct conn *c, uint64_t *asked_us);
 
 /* Ends it with a RST to the guest and MP_FASTCLOSE to the peer. */
 void conn_reset(struct step *st, struct conn *c, enum reason reason);

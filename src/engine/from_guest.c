@@ -284,7 +284,7 @@ static struct engine_result closed(struct step *st, struct conn *c)
 	if (!(st->p.flags & TCP_FIN) && st->p.payload_bytes == 0)
 		return drop(st, c, REASON_SUBFLOW_OWN);
 	emit_ack_guest(st, c, conn_subflow(st->e, c));
-	conn_linger(st, c);
+	conn_linger(st, c, &c->rate_at_us);
 	return stolen(st, c, REASON_SUBFLOW_OWN);
 }
 

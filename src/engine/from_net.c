@@ -288,6 +288,8 @@ static struct engine_result net_rst(struct step *st, struct conn *c, struct subf
 
 static struct engine_result closed(struct step *st, struct conn *c, struct subflow *s)
 {
+	uint32_t end;
+
 	if (st->p.flags & TCP_RST)
 		return drop(st, c, REASON_DROP_STATE);
 	if (c->reset || !s) {
@@ -306,10 +308,9 @@ static struct engine_result closed(struct step *st, struct conn *c, struct subfl
 	    (st->o.mp.has_dss && st->o.mp.dss.data_fin)) {
 		receive_bytes(s, st->p.seq, st->p.seq + st->p.payload_bytes, st->p.flags & TCP_FIN);
 		emit_own_ack(st, c, s, s->snd_nxt, 0, REASON_SUBFLOW_OWN);
-		/* RFC 9293 section 3.10.7.4: TIME-WAIT begins anew, the answer may be lost too. */
-		if ((st->p.flags & TCP_FIN) && s->fin_received &&
-		    st->p.seq + st->p.payload_bytes + 1 == s->rcv_nxt)
-			conn_linger(st, c);
+		end = st->p.seq + st->p.payload_bytes + !!(st->p.flags & TCP_FIN);
+		if (s->fin_received && seq_le(end, s->rcv_nxt) && s->rcv_nxt - end <= BEHIND_BYTES)
+			conn_linger(st, c, &s->data_us);
 	}
 	return stolen(st, c, REASON_SUBFLOW_OWN);
 }

@@ -136,7 +136,8 @@ struct conn {
 
 	uint64_t created_us, active_us;
 	uint64_t from_guest_bytes, to_guest_bytes;
-	uint64_t rate_at_us, rate_bytes; /* start of the interval over which the rate is taken */
+	/* start of the interval over which the rate is taken; CLOSED: when the guest asked last */
+	uint64_t rate_at_us, rate_bytes;
 };
 
 enum subflow_state {
@@ -217,7 +218,7 @@ struct subflow {
 	/* several subflows: spans instead of ooo; what came last; what came twice, still to be told
 	 */
 	uint32_t early, newest_ssn, twice_ssn, twice_end;
-	uint64_t data_us; /* when data came last; 0: never */
+	uint64_t data_us; /* when data came last; 0: never. After the end: when the peer asked */
 	uint8_t n_shifts, n_maps, next_map;
 	struct shift shift[SHIFTS_MAX];
 	struct peer_map map[PEER_MAPS];

@@ -194,7 +194,7 @@ static void test_asked_afterwards(void)
 		net(&w, TCP_FIN, 1, 102, 102, 0, 0, false);
 		CHECK_EQ(two, engine_counter(w.e, REASON_CLOSED_NORMALLY), 1);
 		for (unsigned i = 0; i < 4; i++) {
-			world_pass(&w, 9000000);
+			world_pass(&w, 9000000ull << i);
 			guest(&w, i & 1 ? TCP_FIN : 0, 51, 2, i & 2 ? 50 : 40);
 			CHECK_EQ(i, w.outs.n_pkt, 1);
 			CU_ASSERT_FATAL(out(&w, 0));
@@ -206,7 +206,9 @@ static void test_asked_afterwards(void)
 		/* An acknowledgement asks nothing. */
 		guest(&w, 0, 102, 2, 0);
 		CHECK_EQ(two, w.outs.n_pkt, 0);
-		world_pass(&w, 11000000);
+		world_pass(&w, 153000000);
+		CHECK_EQ(two, engine_connections(w.e), 1);
+		world_pass(&w, 2000000);
 		CHECK_EQ(two, engine_connections(w.e), 0);
 		world_fini(&w);
 	}

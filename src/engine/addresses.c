@@ -22,32 +22,37 @@ struct addresses *addresses_own(struct engine *e, const struct conn *c)
 	return a && a->shared == 0 ? a : NULL;
 }
 
+static uint32_t *shared_slot(struct engine *e, const struct addresses *a)
+{
+	uint64_t tag = siphash(e->cfg.seed, a->peer, a->n_peer * sizeof(a->peer[0]));
+
+	return &e->shared[tag % SHARED_SLOTS];
+}
+
 struct addresses *addresses_of(struct engine *e, struct conn *c)
 {
-	struct addresses *a = addresses_own(e, c);
+	struct addresses *a = c->addresses == NONE ? NULL : addresses_at(e, c->addresses), *old = a;
 	uint32_t i;
 
-	if (a)
+	/* The last that shares it. */
+	if (a && a->shared == 1) {
+		*shared_slot(e, a) = 0;
+		a->shared = 0;
+	}
+	if (a && a->shared == 0)
 		return a;
 	i = pool_new(&e->addresses, e);
 	if (i == NONE)
 		return NULL;
 	a = addresses_at(e, i);
 	memset(a, 0, sizeof(*a));
-	if (c->addresses != NONE) {
-		*a = *addresses_at(e, c->addresses);
+	if (old) {
+		*a = *old;
 		a->shared = 0;
 	}
 	addresses_free(e, c);
 	c->addresses = i;
 	return a;
-}
-
-static uint32_t *shared_slot(struct engine *e, const struct addresses *a)
-{
-	uint64_t tag = siphash(e->cfg.seed, a->peer, a->n_peer * sizeof(a->peer[0]));
-
-	return &e->shared[tag % SHARED_SLOTS];
 }
 
 void addresses_free(struct engine *e, struct conn *c)

@@ -11,6 +11,10 @@
  * left of it (conn.told), which means: known under the address's present id. So before an id
  * changes the record is made again (announce_unfold()). What the peer said of its own addresses is
  * kept once for all connections that heard the same.
+ *
+ * Most peers answer the first ADD_ADDR, so that makes no record: of connections that begin at once
+ * each would have one, and a page once touched stays the process's. Which address it was and when
+ * fits into struct conn (conn.asking); what has to be repeated is recorded.
  */
 #include "engine/announce.h"
 
@@ -26,6 +30,9 @@
 #define TWICE_US 500000ull
 #define HOLD_US 200000ull
 #define GENERATIONS 7 /* so many times 32 ids fit into a byte */
+#define TICK_SHIFT 10 /* conn.asked_tick: 67 s until it wraps */
+
+_Static_assert(OWN_ADDRESSES_MAX <= 32, "conn.told and conn.asked_slot have no more");
 
 static const struct ip_addr *address(const struct engine *e, uint8_t path, uint8_t family)
 {
@@ -34,11 +41,14 @@ static const struct ip_addr *address(const struct engine *e, uint8_t path, uint8
 	return family == FLOW_IPV4 ? &p->addr4 : &p->addr6;
 }
 
+static uint8_t slot_id(const struct engine *e, unsigned slot)
+{
+	return (uint8_t)(1 + e->address_generation[slot] % GENERATIONS * OWN_ADDRESSES_MAX + slot);
+}
+
 uint8_t announce_id(const struct engine *e, uint8_t path, uint8_t family)
 {
-	unsigned slot = 2u * path + (family == FLOW_IPV6);
-
-	return (uint8_t)(1 + e->address_generation[slot] % GENERATIONS * OWN_ADDRESSES_MAX + slot);
+	return slot_id(e, 2u * path + (family == FLOW_IPV6));
 }
 
 bool announce_backup(const struct engine *e, uint8_t path)
@@ -95,8 +105,9 @@ void announce_echo(struct step *st, struct conn *c, struct subflow *s, const str
 
 bool announce_due(const struct engine *e, const struct conn *c)
 {
-	return e->cfg.announce == ENGINE_ANNOUNCE_ALWAYS ||
-	       (e->cfg.announce == ENGINE_ANNOUNCE_RESPONDER && c->responder);
+	return e->cfg.mode != ENGINE_SINGLE &&
+	       (e->cfg.announce == ENGINE_ANNOUNCE_ALWAYS ||
+		(e->cfg.announce == ENGINE_ANNOUNCE_RESPONDER && c->responder));
 }
 
 /*
@@ -113,7 +124,7 @@ static bool add_send(struct step *st, struct conn *c, struct subflow *s, unsigne
 	uint8_t path = (uint8_t)(slot / 2), family = slot % 2 ? FLOW_IPV6 : FLOW_IPV4;
 	struct options_writer w = {0};
 	struct add_addr a = {.family = family,
-			     .address_id = announce_id(st->e, path, family),
+			     .address_id = slot_id(st->e, slot),
 			     .port = port(st->e, c),
 			     .addr = *address(st->e, path, family)};
 
@@ -140,7 +151,7 @@ static uint8_t should(const struct engine *e, const struct conn *c, unsigned slo
 	/* The peer knows the one it began with. */
 	if (family == c->guest.family && ip_addr_equal(a, &c->local_addr))
 		return 0;
-	return announce_id(e, path, family);
+	return slot_id(e, slot);
 }
 
 static bool lives_under(struct engine *e, const struct conn *c, uint8_t id)
@@ -166,17 +177,26 @@ static bool carried(struct engine *e, const struct conn *c, unsigned slot)
 	return false;
 }
 
+/* What was asked without a record goes into one: its next try is due. */
+static void record(struct engine *e, struct conn *c, struct addresses *a)
+{
+	if (a && c->asking) {
+		a->own[c->asked_slot] =
+			(struct own_address){.id = slot_id(e, c->asked_slot), .n_sent = 1};
+		a->announce_at_us = 0;
+	}
+	c->asking = false;
+}
+
 void announce_unfold(struct engine *e, struct conn *c)
 {
-	struct addresses *a = c->told ? addresses_of(e, c) : NULL;
+	struct addresses *a = c->told || c->asking ? addresses_of(e, c) : NULL;
 
+	record(e, c, a);
 	for (unsigned i = 0; a && i < OWN_ADDRESSES_MAX; i++)
 		if (c->told >> i & 1)
 			a->own[i] = (struct own_address){
-				.id = announce_id(e, (uint8_t)(i / 2),
-						  i % 2 ? FLOW_IPV6 : FLOW_IPV4),
-				.n_sent = 1,
-				.echoed = true};
+				.id = slot_id(e, i), .n_sent = 1, .echoed = true};
 	c->told = 0; /* for want of a record: the peer finds out when it joins there */
 }
 
@@ -185,6 +205,8 @@ static bool missing(struct engine *e, const struct conn *c, const struct address
 {
 	const struct own_address none = {0}, *own = a ? &a->own[i] : &none;
 
+	if (c->asking && c->asked_slot == i)
+		return false;
 	return should(e, c, i) != 0 && !(c->told >> i & 1) && !own->echoed &&
 	       own->n_sent <= ANNOUNCE_TRIES && (own->id != 0 || !carried(e, c, i));
 }
@@ -195,7 +217,7 @@ static bool missing(struct engine *e, const struct conn *c, const struct address
  */
 static void fold(struct engine *e, struct conn *c)
 {
-	const struct addresses *a = addresses_own(e, c);
+	struct addresses *a = addresses_own(e, c);
 	uint32_t told = 0;
 
 	if (!a || a->n_failures || a->n_removals)
@@ -209,18 +231,20 @@ static void fold(struct engine *e, struct conn *c)
 		told |= (uint32_t)(id != 0) << i;
 	}
 	c->told |= told;
+	memset(a->own, 0, sizeof(a->own));
 	if (a->n_peer == 0)
 		addresses_free(e, c);
 	else
 		addresses_share(e, c);
 }
 
-static bool any_missing(struct engine *e, const struct conn *c)
+/* The first of them without a record; OWN_ADDRESSES_MAX: none. */
+static unsigned first_missing(struct engine *e, const struct conn *c)
 {
 	for (unsigned i = 0; i < 2u * e->cfg.n_paths; i++)
 		if (missing(e, c, NULL, i))
-			return true;
-	return false;
+			return i;
+	return OWN_ADDRESSES_MAX;
 }
 
 /*
@@ -234,21 +258,29 @@ bool announce_held(const struct conn *c)
 	       c->max_seq == c->guest_isn + 1;
 }
 
-/* What was announced and is no more; then the next address that was not confirmed. */
-static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
+/* Without a record: the first time. */
+static void ask(struct step *st, struct conn *c, struct subflow *s, unsigned slot)
 {
-	struct addresses *a;
-	uint64_t now_us = st->tick->now_us;
+	c->asking = true;
+	c->asked_slot = (uint8_t)(slot & (OWN_ADDRESSES_MAX - 1));
+	c->asked_tick = (uint16_t)(st->tick->now_us >> TICK_SHIFT);
+	if (add_send(st, c, s, slot))
+		subflow_event(st, c, s, REASON_ADD_ADDR_SENT);
+}
 
-	if (!addresses_own(st->e, c) && !any_missing(st->e, c))
-		return;
-	if (announce_held(c) && now_us < c->syn_us + HOLD_US) {
-		if (c->syn_us + HOLD_US < *next_us)
-			*next_us = c->syn_us + HOLD_US;
-		return;
-	}
-	a = addresses_of(st->e, c);
-	for (unsigned i = 0; a && i < 2u * st->e->cfg.n_paths; i++) {
+/* How long what was asked without a record still has to be answered. */
+static uint64_t asked_us(const struct step *st, const struct conn *c)
+{
+	uint16_t ticks = (uint16_t)((st->tick->now_us >> TICK_SHIFT) - c->asked_tick);
+	uint64_t ago_us = (uint64_t)ticks << TICK_SHIFT;
+
+	return ago_us < ANNOUNCE_FIRST_US ? ANNOUNCE_FIRST_US - ago_us : 0;
+}
+
+/* What was announced and is no more. */
+static void withdraw(struct step *st, struct conn *c, struct addresses *a)
+{
+	for (unsigned i = 0; i < 2u * st->e->cfg.n_paths; i++) {
 		uint8_t id = a->own[i].id;
 
 		/* A subflow that outlived a short outage still stands for the old id. */
@@ -257,7 +289,15 @@ static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *n
 		announce_removal(st, c, id);
 		a->own[i] = (struct own_address){0};
 	}
-	for (unsigned i = 0; a && i < 2u * st->e->cfg.n_paths; i++) {
+}
+
+/* The next address of a record that was not confirmed. */
+static void repeat(struct step *st, struct conn *c, struct subflow *s, struct addresses *a,
+		   uint64_t *next_us)
+{
+	uint64_t now_us = st->tick->now_us;
+
+	for (unsigned i = 0; i < 2u * st->e->cfg.n_paths; i++) {
 		struct own_address *own = &a->own[i];
 		uint8_t id = should(st->e, c, i);
 
@@ -282,10 +322,60 @@ static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *n
 	}
 }
 
+/* The record for what nobody answered. For want of one it is not repeated: the next has its turn.
+ */
+static struct addresses *recorded(struct step *st, struct conn *c)
+{
+	struct addresses *a = addresses_of(st->e, c);
+
+	if (!a) {
+		count(st->e, REASON_ADD_ADDR_UNANSWERED);
+		c->told |= 1u << c->asked_slot;
+	}
+	record(st->e, c, a);
+	return a;
+}
+
+static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
+{
+	struct addresses *a = addresses_own(st->e, c);
+	unsigned slot = first_missing(st->e, c);
+	uint64_t at_us = c->syn_us + HOLD_US;
+
+	if (!a && !c->asking && slot == OWN_ADDRESSES_MAX)
+		return;
+	if (!announce_held(c) || st->tick->now_us >= at_us) {
+		if (a)
+			withdraw(st, c, a);
+		if (c->asking && asked_us(st, c) == 0) {
+			a = recorded(st, c);
+			slot = first_missing(st->e, c);
+		}
+		if (!c->asking && a) {
+			repeat(st, c, s, a, next_us);
+			return;
+		}
+		/* One at a time. */
+		if (!c->asking && slot != OWN_ADDRESSES_MAX)
+			ask(st, c, s, slot);
+		if (!c->asking)
+			return;
+		at_us = st->tick->now_us + asked_us(st, c);
+	}
+	if (at_us < *next_us)
+		*next_us = at_us;
+}
+
 void announce_echoed(struct step *st, struct conn *c, struct subflow *s)
 {
 	struct addresses *a = addresses_own(st->e, c);
 
+	if (c->asking && st->o.mp.add_addr.address_id == slot_id(st->e, c->asked_slot)) {
+		c->asking = false;
+		c->told |= 1u << c->asked_slot;
+		c->join_at_us = 0;
+		subflow_event(st, c, s, REASON_ADD_ADDR_ECHOED);
+	}
 	for (unsigned i = 0; a && i < OWN_ADDRESSES_MAX; i++) {
 		if (a->own[i].id != st->o.mp.add_addr.address_id || a->own[i].id == 0 ||
 		    a->own[i].echoed)

@@ -231,7 +231,8 @@ void conn_deadline(struct step *st, struct conn *c)
 		at_us = multi_us;
 	if (c->alone_at_us && c->alone_at_us < at_us)
 		at_us = c->alone_at_us;
-	if ((c->promoted || c->multi != NONE || c->addresses != NONE || announce_held(c)) &&
+	if ((c->promoted || c->multi != NONE || c->addresses != NONE || c->asking ||
+	     announce_held(c)) &&
 	    c->join_at_us < at_us)
 		at_us = c->join_at_us;
 	deadline_set(e, c, not_overdue_us(st, c, at_us));

@@ -31,7 +31,7 @@
 #include "engine/responder.h"
 #include "engine/stranger.h"
 
-#define MAGIC 0x6d70676174653035ull /* "mpgate05" */
+#define MAGIC 0x6d70676174653036ull /* "mpgate06" */
 #define MAPPINGS_PER_CONN_MIN 2
 #define MAPPINGS_MIN 4096
 #define ALIGN 64

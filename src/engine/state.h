@@ -92,12 +92,15 @@ struct conn {
 	bool initial_removed : 1; /* the peer has taken back the address that it began with */
 	bool promoted : 1;        /* may have more subflows (promotion.h) */
 	bool unseen : 1;          /* half open while nobody was here: the guest may have more */
+	bool asking : 1;          /* an ADD_ADDR is out for the first time, without a record: */
+	uint8_t asked_slot : 5;   /* of which address (announce.c) */
 	uint8_t claimed : 3;      /* enum engine_claim_kind: what the host was told */
 
 	uint16_t guest_mss, peer_mss;
 	uint16_t silent_paths; /* bit i: path i fell silent and is asked by joins */
 	uint16_t syn_window;   /* responder: of the peer's SYN */
 	uint16_t policy;
+	uint16_t asked_tick;  /* and when: ticks of 1024 us */
 	uint32_t subflow;     /* first of the list */
 	uint32_t multi;       /* NONE while there is one subflow */
 	uint32_t addresses;   /* record of struct addresses; NONE: no need for one (addresses.h) */

@@ -203,11 +203,129 @@ static void test_shared_place(void)
 	world_fini(&w);
 }
 
+/* An initiator that announces its second path; nothing makes it join. */
+static void announcing(struct world *w)
+{
+	joins_init(w, FLOW_IPV4);
+	w->cfg.announce = ENGINE_ANNOUNCE_ALWAYS;
+	w->cfg.after_bytes = 1 << 20;
+	world_start(w);
+}
+
+/* The peer confirms what out() decoded last. */
+static void peer_echoes(struct world *w)
+{
+	struct options_writer o = {0};
+	struct add_addr a = w->o.mp.add_addr;
+
+	a.echo = true;
+	add_addr_encode(&o, &a);
+	peer_signals(w, &o);
+}
+
+/*
+ * The first ADD_ADDR makes no record, and one that is made for the peer's own addresses meanwhile
+ * does not bring it forward; the second has one, until it is confirmed.
+ */
+static void test_first(void)
+{
+	static const struct add_addr peers = {
+		.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 9, 9, 10}}};
+
+	for (unsigned also = 0; also < 2; also++) {
+		struct world w;
+		uint8_t id;
+
+		announcing(&w);
+		world_open(&w);
+		CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
+		id = w.o.mp.add_addr.address_id;
+		CHECK_EQ(also, world_pool_used(&w, "addresses"), 0);
+		if (also) {
+			peer_adds(&w, &peers, true);
+			CHECK_ROW(also,
+				  join_out(&w, NULL, is_add_addr) >= 0 && w.o.mp.add_addr.echo);
+		}
+		world_pass(&w, 950000);
+		CHECK_ROW(also, join_out(&w, NULL, is_add_addr) < 0);
+		CHECK_EQ(also, world_pool_used(&w, "addresses"), also);
+		world_pass(&w, 60000);
+		CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
+		CHECK_EQ(also, w.o.mp.add_addr.address_id, id);
+		CHECK_EQ(also, world_pool_used(&w, "addresses"), 1);
+		peer_echoes(&w);
+		CHECK_EQ(also, engine_counter(w.e, REASON_ADD_ADDR_ECHOED), 1);
+		CHECK_EQ(also, world_pool_used(&w, "addresses"), also);
+		world_pass(&w, 5000000);
+		CHECK_ROW(also, join_out(&w, NULL, is_add_addr) < 0);
+		CU_ASSERT(engine_audit(w.e));
+		world_fini(&w);
+	}
+}
+
+/* The path goes before its first ADD_ADDR is confirmed: it is taken back all the same. */
+static void test_first_taken_back(void)
+{
+	struct world w;
+	uint8_t id;
+
+	announcing(&w);
+	world_open(&w);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
+	id = w.o.mp.add_addr.address_id;
+	engine_path_set(w.e, 1, false, NULL);
+	world_pass(&w, 1000);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_remove_addr) >= 0);
+	CHECK_EQ(0, w.o.mp.remove_addr.n, 1);
+	CHECK_EQ(0, w.o.mp.remove_addr.address_id[0], id);
+	world_pass(&w, 1100000);
+	CU_ASSERT(join_out(&w, NULL, is_add_addr) < 0);
+	engine_path_set(w.e, 1, true, NULL);
+	world_pass(&w, 1000);
+	CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
+	CU_ASSERT(w.o.mp.add_addr.address_id != id);
+	peer_echoes(&w);
+	CHECK_EQ(1, world_pool_used(&w, "addresses"), 0);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
+/* Where no record is free an address is announced once; else five times. */
+static void test_no_record(void)
+{
+	struct add_addr peers = {
+		.family = FLOW_IPV4, .address_id = 5, .addr = {.b = {10, 9, 9, 10}}};
+	uint64_t first, sent;
+	struct world w;
+
+	announcing(&w);
+	world_open(&w);
+	first = engine_counter(w.e, REASON_ADD_ADDR_SENT);
+	for (unsigned i = 1; i < 12; i++) {
+		one_more(&w, i, &peers);
+		peers.addr.b[3]++;
+	}
+	CHECK_EQ(0, world_pool_used(&w, "addresses"), 10); /* all that there are */
+	CHECK_EQ(0, engine_counter(w.e, REASON_ADD_ADDR_REFUSED), 1);
+	sent = engine_counter(w.e, REASON_ADD_ADDR_SENT);
+	CHECK_EQ(0, sent, 12 * first);
+	for (unsigned i = 0; i < 40; i++)
+		world_pass(&w, 1000000);
+	CHECK_EQ(0, engine_counter(w.e, REASON_ADD_ADDR_UNANSWERED), 12);
+	CHECK_EQ(0, engine_counter(w.e, REASON_ADD_ADDR_SENT), sent + 10 * 4 * first);
+	CHECK_EQ(0, world_pool_used(&w, "addresses"), 10);
+	CU_ASSERT(engine_audit(w.e));
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"held back", test_held},
 	{"no room for DSS", test_no_room},
 	{"shared records", test_shared},
 	{"two sets in one place", test_shared_place},
+	{"the first without a record", test_first},
+	{"the first, taken back", test_first_taken_back},
+	{"no record free", test_no_record},
 };
 
 UNIT_MAIN("engine/announce", tests)

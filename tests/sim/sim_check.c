@@ -118,7 +118,7 @@ static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 	if (good_add_addr(c, m) && m->addr_id < 64)
 		c->removed_ids &= ~(1ull << m->addr_id);
 	if (end != from && from - 1 < 1u << 30)
-		ranges_seen_add(&b->rx, from, end);
+		b->rx_full |= !stretches_add(&b->rx, STRETCHES_MAX, from, end);
 	if (s->len_bytes)
 		b->data_us = f->w->now_us;
 	b->fin_came |= !!(s->flags & F_FIN);

@@ -12,19 +12,11 @@
 
 #include "engine.h"
 #include "sim_packet.h"
+#include "sim_stretches.h"
 
 struct sim;
 struct gate;
 struct flow;
-
-#define RANGES_MAX 512
-
-/* Received bytes of a subflow, relative to its initial sequence number. */
-struct ranges_seen {
-	struct block b[RANGES_MAX];
-	unsigned n;
-	bool full; /* some were not noted */
-};
 
 /* A mapping seen on a subflow: bytes ssn... are bytes off... of the guest's stream. */
 struct seen_map {
@@ -59,8 +51,9 @@ struct check_sub {
 	uint32_t fin_at;
 	struct seen_map *map;
 	unsigned n_map, cap_map;
-	struct ranges_seen rx;
-	uint64_t data_us; /* when data came last; 0: never */
+	struct stretches rx; /* received, relative to irs */
+	bool rx_full;        /* some was not noted */
+	uint64_t data_us;    /* when data came last; 0: never */
 };
 
 struct check {
@@ -146,9 +139,10 @@ void check_removed_out(struct gate *g, struct flow *f, const struct check_sub *b
 void check_to_net(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s);
 void check_to_guest(struct gate *g, struct flow *f, const struct seg *s);
 
-/* sim_ranges.c; one that is full holds everything. */
-void ranges_seen_add(struct ranges_seen *r, uint32_t start, uint32_t end);
-bool ranges_seen_hold(const struct ranges_seen *r, uint32_t start, uint32_t end);
-uint32_t ranges_seen_next(const struct ranges_seen *r); /* first byte missing */
+/* The first number of the subflow that never came, relative to its initial one. */
+static inline uint32_t check_sub_next(const struct check_sub *b)
+{
+	return (uint32_t)stretches_next(&b->rx, 1);
+}
 
 #endif

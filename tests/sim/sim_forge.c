@@ -45,7 +45,7 @@ static void forge_options(struct rng *r, struct seg *s)
 static void beyond(struct rng *r, const struct flow *f, struct seg *s)
 {
 	s->flags = F_ACK;
-	s->seq = f->check.sub[0].irs + ranges_seen_next(&f->check.sub[0].rx);
+	s->seq = f->check.sub[0].irs + check_sub_next(&f->check.sub[0]);
 	s->ack = f->check.sub[0].iss + 1;
 	s->window = 0;
 	s->len_bytes = 0;
@@ -71,7 +71,7 @@ static bool numbers_of(const struct flow *f, bool guest, struct numbers *n)
 
 	if (!guest && f->far) {
 		b = &f->far->check.sub[0];
-		*n = (struct numbers){b->iss + b->max, b->irs + ranges_seen_next(&b->rx)};
+		*n = (struct numbers){b->iss + b->max, b->irs + check_sub_next(b)};
 		return f->far->check.converted && f->far->guest.t.state == TCP_OPEN;
 	}
 	*n = (struct numbers){t->max, t->rcv_nxt};

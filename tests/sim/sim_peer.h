@@ -14,11 +14,11 @@
 
 #include "sim_app.h"
 #include "sim_rng.h"
+#include "sim_stretches.h"
 #include "sim_tcp.h"
 
 #define PEER_SUBFLOWS_MAX 64
 #define PEER_EARLY_MAX 64
-#define PEER_SPANS_MAX 1024
 #define PEER_TARGETS_MAX 8
 
 struct flow;
@@ -39,14 +39,6 @@ struct peer_pending {
 	uint32_t seq, len, done;
 	uint16_t csum;
 	uint8_t *buf; /* with checksums data waits here */
-};
-
-/* Stretches of a stream, ascending and disjoint. */
-struct peer_spans {
-	struct {
-		uint64_t start, end;
-	} r[PEER_SPANS_MAX];
-	unsigned n;
 };
 
 struct peer_sub {
@@ -94,8 +86,8 @@ struct peer {
 	/* from the guest */
 	uint64_t rcv, rcv_edge, eof_off;
 	bool eof_known, eof;
-	struct peer_spans early; /* data behind a hole; its bytes were compared */
-	struct peer_spans again; /* to be sent on another subflow as well */
+	struct stretches early; /* data behind a hole; its bytes were compared */
+	struct stretches again; /* to be sent on another subflow as well */
 	unsigned n_discarded, turn;
 	/* as the one who asks */
 	bool client, started, asked; /* asked: the SYN has MP_CAPABLE */
@@ -162,10 +154,6 @@ void peer_push_multi(struct peer *p);
 void peer_queue(struct peer *p, struct peer_sub *s); /* what it carries, for the others */
 bool peer_living(const struct peer *p, const struct peer_sub *s);
 void peer_data_timer_multi(struct peer *p);
-
-/* Adds [start, end); false when there is no room for another stretch. */
-bool peer_spans_add(struct peer_spans *x, unsigned max, uint64_t start, uint64_t end);
-void peer_spans_rm(struct peer_spans *x, unsigned i);
 
 /* sim_peer_send.c */
 void peer_map_add(struct peer_sub *s, uint64_t off, uint32_t len, bool fin, bool probe);

@@ -102,7 +102,7 @@ static void release_early(struct peer *p)
 			p->rcv += n;
 			app_receive(&p->app, buf, n, "the peer");
 		}
-		peer_spans_rm(&p->early, 0);
+		stretches_rm(&p->early, 0);
 	}
 }
 
@@ -123,8 +123,8 @@ static void data(struct peer_sub *s, uint64_t off, const uint8_t *bytes, uint32_
 	if (discards(p, off))
 		return;
 	if (off > p->rcv) {
-		peer_spans_add(&p->early, p->w->sc.multi ? PEER_SPANS_MAX : PEER_EARLY_MAX, off,
-			       off + n);
+		stretches_add(&p->early, p->w->sc.multi ? STRETCHES_MAX : PEER_EARLY_MAX, off,
+			      off + n);
 		if (p->n_sub == 1 && !p->n_discarded)
 			complain(p, s, g, "a hole in the data on the only subflow");
 		return;

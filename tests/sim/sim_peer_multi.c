@@ -9,30 +9,6 @@
 
 #define AGAIN_BYTES 16384u
 
-bool peer_spans_add(struct peer_spans *x, unsigned max, uint64_t start, uint64_t end)
-{
-	unsigned i = 0, j;
-
-	while (i < x->n && x->r[i].end < start)
-		i++;
-	for (j = i; j < x->n && x->r[j].start <= end; j++) {
-		start = start < x->r[j].start ? start : x->r[j].start;
-		end = end > x->r[j].end ? end : x->r[j].end;
-	}
-	if (i == j && x->n == max)
-		return false;
-	memmove(x->r + i + 1, x->r + j, (x->n - j) * sizeof(x->r[0]));
-	x->n = x->n - (j - i) + 1;
-	x->r[i].start = start;
-	x->r[i].end = end;
-	return true;
-}
-
-void peer_spans_rm(struct peer_spans *x, unsigned i)
-{
-	memmove(x->r + i, x->r + i + 1, (--x->n - i) * sizeof(x->r[0]));
-}
-
 /* Open both ways, and not silent. */
 bool peer_living(const struct peer *p, const struct peer_sub *s)
 {
@@ -54,7 +30,7 @@ void peer_queue(struct peer *p, struct peer_sub *s)
 		if (start < p->una)
 			start = p->una;
 		if (start < end)
-			peer_spans_add(&p->again, PEER_SPANS_MAX, start, end);
+			stretches_add(&p->again, STRETCHES_MAX, start, end);
 	}
 }
 
@@ -118,7 +94,7 @@ static void push_again(struct peer *p)
 		uint64_t start = p->again.r[0].start, n = p->again.r[0].end - start;
 
 		if (start + n <= p->una) {
-			peer_spans_rm(&p->again, 0);
+			stretches_rm(&p->again, 0);
 			continue;
 		}
 		if (start < p->una) {
@@ -132,7 +108,7 @@ static void push_again(struct peer *p)
 		peer_map_add(s, start, (uint32_t)n, false, false);
 		tcp_push(&s->t);
 		if (start + n == p->again.r[0].end)
-			peer_spans_rm(&p->again, 0);
+			stretches_rm(&p->again, 0);
 		else
 			p->again.r[0].start = start + n;
 	}
@@ -190,7 +166,7 @@ void peer_data_timer_multi(struct peer *p)
 		p->rtx_at_us = NEVER;
 		end = p->una + AGAIN_BYTES < p->nxt ? p->una + AGAIN_BYTES : p->nxt;
 		if (p->una < p->nxt)
-			peer_spans_add(&p->again, PEER_SPANS_MAX, p->una, end);
+			stretches_add(&p->again, STRETCHES_MAX, p->una, end);
 		else if (p->fin_sent && !p->fin_acked)
 			ack_all(p);
 		peer_push_multi(p);

@@ -16,7 +16,7 @@
 
 #include "sim_packet.h"
 
-#define SPANS_MAX 64
+#define SACKED_MAX 64
 #define NEVER UINT64_MAX
 
 struct sim;
@@ -79,7 +79,7 @@ struct tcp {
 	uint32_t cwnd, ssthresh, dupacks;
 	bool recovering;
 	uint32_t recover, rtx_nxt;
-	struct block sacked[SPANS_MAX];
+	struct block sacked[SACKED_MAX];
 	unsigned n_sacked;
 	uint64_t min_rtt_us, rtt_us; /* of all, the last one; 0: none yet */
 	uint64_t srtt_us, rttvar_us, rto_at_us, probe_at_us, timed_at_us, heard_us, keepalive_at_us;

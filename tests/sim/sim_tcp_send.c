@@ -21,7 +21,7 @@ static void span_add(struct tcp *t, uint32_t start, uint32_t end)
 		end = later(end, t->sacked[j].end);
 		j++;
 	}
-	if (i == j && t->n_sacked == SPANS_MAX)
+	if (i == j && t->n_sacked == SACKED_MAX)
 		return;
 	memmove(t->sacked + i + 1, t->sacked + j, (t->n_sacked - j) * sizeof(t->sacked[0]));
 	t->n_sacked = t->n_sacked - (j - i) + 1;

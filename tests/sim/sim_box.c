@@ -53,18 +53,25 @@ uint64_t box_altered(const struct box *b)
 
 /* ---- options ---- */
 
-static void blank_options(struct pkt *p, const struct seg *s)
+/* The header stays as long as it was: NOPs in their place, or EOL and zeros behind the others. */
+static void blank_options(struct pkt *p, const struct seg *s, bool by_eol)
 {
 	uint8_t *o = p->data + s->hdr_bytes - s->opt_bytes;
-	uint32_t at = 0;
+	uint32_t at = 0, kept = 0;
 
 	while (at < s->opt_bytes && o[at] != 0) {
 		uint32_t n = o[at] == 1 ? 1 : o[at + 1];
 
-		if (o[at] == KIND_MPTCP)
+		if (o[at] == KIND_MPTCP) {
 			memset(o + at, 1, n);
+		} else if (by_eol) {
+			memmove(o + kept, o + at, n);
+			kept += n;
+		}
 		at += n;
 	}
+	if (by_eol)
+		memset(o + kept, 0, s->opt_bytes - kept);
 	pkt_fix(p);
 }
 
@@ -73,7 +80,7 @@ static struct pkt *without_mptcp(struct box *b, struct pkt *p, struct seg *s)
 	struct pkt *q;
 
 	if (b->script->blank) {
-		blank_options(p, s);
+		blank_options(p, s, b->script->blank_by_eol);
 		return p;
 	}
 	memset(&s->mp, 0, sizeof(s->mp));

@@ -344,9 +344,12 @@ void faults_print(const struct scenario *sc)
 				i, b->strip, b->strip_after,
 				b->strip_one_way[0] ? " only to net" : "",
 				b->strip_one_way[1] ? " only from net" : "",
-				b->blank ? " blank" : "", b->split_percent, b->join_percent,
-				b->join_any ? " any" : "", b->proxy_percent, b->seq_shift[0],
-				b->seq_shift[1], b->alter_nth, b->alter_direction);
+				b->blank_by_eol ? " blank by EOL"
+				: b->blank      ? " blank"
+						: "",
+				b->split_percent, b->join_percent, b->join_any ? " any" : "",
+				b->proxy_percent, b->seq_shift[0], b->seq_shift[1], b->alter_nth,
+				b->alter_direction);
 	}
 	for (int i = 0; i < 2; i++) {
 		const struct link_script *l = &sc->guest_link[i];

@@ -322,6 +322,8 @@ static void make(struct scenario *sc, uint64_t seed)
 void scenario_make(struct scenario *sc, uint64_t seed)
 {
 	make(sc, seed);
+	for (unsigned i = 0; i < SIM_UPLINKS_MAX && seed % 8 == 0; i++)
+		sc->box[i].blank_by_eol = sc->box[i].blank;
 	pick_guest(sc);
 }
 

@@ -98,6 +98,7 @@ struct box_script {
 	uint64_t strip_after;  /* packets, for STRIP_LATER */
 	bool strip_one_way[2]; /* [0] to net only, [1] from net only */
 	bool blank;            /* stripping leaves NOPs instead of shortening */
+	bool blank_by_eol;     /* ... or EOL behind what is left */
 	uint8_t split_percent, join_percent;
 	bool join_any;           /* also segments whose options differ */
 	uint32_t seq_shift[2];   /* added to what goes to the net, and from the net */

@@ -44,7 +44,9 @@ static void describe(struct step *st, const struct subflow *s, struct sched_subf
 				    .backup = s->backup,
 				    .srtt_us = x->srtt_us,
 				    .rttvar_us = x->rttvar_us,
+				    .min_rtt_us = x->min_rtt_us,
 				    .expect_us = sender_expect_us(x),
+				    .carried_bytes = x->delivered_bytes,
 				    .in_flight_bytes = x->in_flight_bytes,
 				    /* What recovery allows is the window that counts. */
 				    .cwnd_bytes = x->in_flight_bytes + room,

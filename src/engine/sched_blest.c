@@ -6,14 +6,16 @@
  *
  * While a piece is on its way on slow path s, the faster paths could send
  *
- *	X = sum over f of mss_f * (cwnd_f / mss_f + (r - 1) / 2) * r,  r = (srtt_s / srtt_f + 1) / 2
+ *	X = sum over f of mss_f * (cwnd_f / mss_f + (r - 1) / 2) * r
+ *	r = (srtt_s + min_rtt_f) / (2 * srtt_f)
  *
  * (the paper's r is srtt_s / srtt_f, but the fast path's acknowledgements carry the DATA_ACK that
- * the slow piece allows, so it comes after half of each RTT; their windows, growing by a segment
- *each RTT; in slow start they double). If that times lambda is more than the window that is left,
- *with what the fast paths have in flight (it is acknowledged before the piece) and without the
- *piece, they would stand still: then it is better to wait. Lambda, 1.0 to 1.3, grows when the
- *window was blocked nevertheless and shrinks while it is not.
+ * the slow piece allows, so it comes after half of each RTT, and what waits in the fast path's
+ * queue waits on its way there, not back; their windows, growing by a segment each RTT; in slow
+ * start they double). If that times lambda is more than the window that is left, with what the fast
+ * paths have in flight (it is acknowledged before the piece) and without the piece, they would
+ * stand still: then it is better to wait. Lambda, 1.0 to 1.3, grows when the window was blocked
+ * nevertheless and shrinks while it is not.
  */
 #include "engine/sched_common.h"
 
@@ -23,6 +25,7 @@
 #define LAMBDA_WORSE 40
 #define LAMBDA_BETTER 10
 #define SHOWN_SEGMENTS 2U
+#define LONG_WINDOWS 8   /* carried by the fast paths already: as much is likely to follow */
 #define BETTER_PIECES 16 /* on slow paths, without a blocked window between them */
 
 enum blest_word {
@@ -70,7 +73,7 @@ static bool faster(const struct sched_subflow *f, const struct sched_subflow *s)
 
 static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t set, unsigned i)
 {
-	uint64_t x = 0, left = in->window_bytes, piece = in->s[i].mss_bytes, wait_us;
+	uint64_t x = 0, left = in->window_bytes, piece = in->s[i].mss_bytes, wait_us, back_us;
 
 	if (in->s[i].srtt_us == 0)
 		return false;
@@ -79,7 +82,8 @@ static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t 
 
 		if (!(set >> k & 1) || f->srtt_us == 0 || !faster(f, &in->s[i]))
 			continue;
-		wait_us = ((uint64_t)sched_expect_us(&in->s[i]) + f->srtt_us) / 2;
+		back_us = f->min_rtt_us ? f->min_rtt_us : f->srtt_us;
+		wait_us = ((uint64_t)sched_expect_us(&in->s[i]) + back_us) / 2;
 		x += sched_could_send(f, wait_us * 256 / f->srtt_us);
 		left += f->in_flight_bytes;
 	}
@@ -98,18 +102,21 @@ static bool any_faster(const struct sched_input *in, uint8_t set, unsigned i)
 /*
  * A peer sizes its window by the longest round trip that it sees data on (Linux): while a path has
  * brought none, the window stays too small for it, and for ever. So it gets a little when more
- * waits than the others carry in a round trip.
+ * waits than the others carry in a round trip, or in a long transfer: there what waits may be less
+ * for ever, since it is bounded by that window, and the fast paths' grow with their queues.
  */
 static bool worth_showing(const struct sched_input *in, uint8_t set, unsigned i)
 {
-	uint64_t carry = 0;
+	uint64_t carry = 0, carried = 0;
 
 	if (!in->s[i].unused || in->tail)
 		return false;
 	for (unsigned k = 0; k < in->n; k++)
-		if ((set >> k & 1) && faster(&in->s[k], &in->s[i]))
+		if ((set >> k & 1) && faster(&in->s[k], &in->s[i])) {
 			carry += in->s[k].cwnd_bytes;
-	return in->unsent_bytes > carry;
+			carried += in->s[k].carried_bytes;
+		}
+	return in->unsent_bytes > carry || carried / LONG_WINDOWS > carry;
 }
 
 static struct sched_pick pick(struct sched *sc, const struct sched_input *in)

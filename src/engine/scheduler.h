@@ -18,9 +18,11 @@ struct sched_subflow {
 	bool slow_start; /* its window doubles each RTT: congestion_slow_start() */
 	bool backup;     /* RFC 8684 section 3.3.8: only when no other is usable */
 	uint32_t srtt_us, rttvar_us;
-	uint32_t expect_us; /* when a byte sent now would be acknowledged; 0: not known, srtt_us */
+	uint32_t min_rtt_us; /* without a queue; 0: not known, srtt_us */
+	uint32_t expect_us;  /* when a byte sent now would be acknowledged; 0: not known, srtt_us */
 	uint32_t cwnd_bytes, in_flight_bytes;
-	uint32_t held_bytes; /* of the room between them, what pacing does not let out yet */
+	uint64_t carried_bytes; /* delivered so far */
+	uint32_t held_bytes;    /* of the room between them, what pacing does not let out yet */
 	uint32_t mss_bytes;
 	uint32_t price_milli; /* price per byte relative to others, 1000 = 1.0 */
 };

@@ -3,7 +3,8 @@
  * test_engine_scheduler.c - each scheduler by table rows: which subflow, how much, or none.
  *
  * A subflow is written "RTT/CWND/FLIGHT" in milliseconds and segments of 1000 bytes, with flags
- * behind: b backup, d down, pN price N in tenths, hN held N segments, s slow start, u unused.
+ * behind: b backup, d down, pN price N in tenths, hN held N segments, s slow start, u unused,
+ * cN carried N segments, mN least RTT.
  */
 #include "engine/scheduler.h"
 #include "unit.h"
@@ -41,6 +42,10 @@ static void parse(struct sched_input *in, const char *text)
 			s->unused |= *text == 'u';
 			if (*text == 'h')
 				s->held_bytes = (uint32_t)strtoul(text + 1, NULL, 10) * MSS;
+			if (*text == 'c')
+				s->carried_bytes = strtoull(text + 1, NULL, 10) * MSS;
+			if (*text == 'm')
+				s->min_rtt_us = (uint32_t)strtoul(text + 1, NULL, 10) * 1000;
 			if (*text == 'p')
 				s->price_milli = (uint32_t)strtoul(text + 1, NULL, 10) * 100;
 		}
@@ -245,12 +250,16 @@ static void blest(void)
 		/* 3, and now 90 */
 		{"10/20/20 60/20/0", MUCH, 71000, -1, 1, 20000, 0},
 		/* 4, equal paths never wait */ {"10/20/20 10/20/0", MUCH, 20000, -1, 1, 20000, 0},
-		/* 5, two fast ones: twice as much */
+		/* 5, half of the fast one's round trip is a queue on the way there: 82.4 segments
+		 */
+		{"10/20/20m5 60/20/0", MUCH, 63000, -1, -1, 0, 0},
+		/* 6 */ {"10/20/20m5 60/20/0", MUCH, 64000, -1, 1, 20000, 0},
+		/* 7, two fast ones: twice as much */
 		{"10/20/20 10/20/20 60/20/0", MUCH, 139000, -1, -1, 0, 0},
-		/* 6 */ {"10/20/20 10/20/20 60/20/0", MUCH, 140000, -1, 2, 20000, 0},
-		/* 7, a fast backup is no reason to wait */
+		/* 8 */ {"10/20/20 10/20/20 60/20/0", MUCH, 140000, -1, 2, 20000, 0},
+		/* 9, a fast backup is no reason to wait */
 		{"10/20/20b 60/20/0", MUCH, 20000, -1, 1, 20000, 0},
-		/* 8, nor one that is down */ {"10/20/20d 60/20/0", MUCH, 20000, -1, 1, 20000, 0},
+		/* 10, nor one that is down */ {"10/20/20d 60/20/0", MUCH, 20000, -1, 1, 20000, 0},
 	};
 
 	RUN("blest", rows);
@@ -265,6 +274,10 @@ static void blest_shows(void)
 		{"10/100/100 60/10/0u", 300000, 200000, 0, 1, 2000, 0},
 		/* 2, not for what the fast path carries in a round trip */
 		{"10/100/100 60/10/0u", 100000, 200000, 0, -1, 0, 0},
+		/* 3, unless as much has been carried that the transfer is a long one */
+		{"10/100/100c700 60/10/0u", 100000, 200000, 0, -1, 0, 0},
+		{"10/100/100c900 60/10/0u", 100000, 200000, 0, 1, 2000, 0},
+		/* 5, once */ {"10/100/100c900 60/10/0", 100000, 200000, 0, -1, 0, 0},
 	};
 
 	RUN("blest", rows);

@@ -217,8 +217,8 @@ static void defaults(struct config *cfg)
 		.port_min = 61000,
 		.port_max = 65000,
 		/*
-		 * After 32 KB: a transfer of 30 kB makes no join, one of 1 MB over two links of 100
-		 * Mbit/s and 10 ms ends 8 % sooner downwards than with 256 KB (README).
+		 * Just below an initial window of ten segments: the second path is there one round
+		 * trip earlier than with 32 KB (doc/choices.md).
 		 */
 		.multipath = {.mode = CONFIG_FULLMESH,
 			      .ndiffports = 2,
@@ -333,12 +333,31 @@ static int shared_check(struct config_reader *r)
 	return 0;
 }
 
+/* The smallest memory_mb with which the engine takes the file's other settings. */
+static unsigned memory_needed_mb(const struct config *cfg)
+{
+	unsigned too_little = cfg->memory_mb;
+	unsigned enough = (unsigned)config_key_find(CONFIG_TOP, "memory_mb")->max;
+	struct engine_cfg engine;
+
+	config_engine(cfg, &engine);
+	while (enough - too_little > 1) {
+		unsigned between = too_little + (enough - too_little) / 2;
+
+		engine.memory_bytes = (uint64_t)between << 20;
+		if (engine_region_bytes(&engine))
+			enough = between;
+		else
+			too_little = between;
+	}
+	return enough;
+}
+
 /* What only the whole file can tell. */
 static int whole_check(struct config_reader *r)
 {
 	const struct config *cfg = r->cfg;
 	struct engine_cfg engine;
-	size_t need_bytes;
 	int line;
 
 	if (!cfg->n_guests)
@@ -361,15 +380,13 @@ static int whole_check(struct config_reader *r)
 	config_engine(cfg, &engine);
 	if (engine_region_bytes(&engine))
 		return 0;
-	engine.memory_bytes = INT64_MAX;
-	need_bytes = engine_region_bytes(&engine);
 	line = config_section_line(r->text, "memory_mb", 0);
 	if (!line)
 		line = config_section_line(r->text, "max_connections", 0);
 	return config_fail(r, line,
 			   "memory_mb = %u is too small for max_connections = %u; write memory_mb "
-			   "= %zu or lower max_connections",
-			   cfg->memory_mb, cfg->max_connections, (need_bytes >> 20) + 1);
+			   "= %u or lower max_connections",
+			   cfg->memory_mb, cfg->max_connections, memory_needed_mb(cfg));
 }
 
 int config_read_text(struct config *cfg, const char *file, const char *text, char *err,

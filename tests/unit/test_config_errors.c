@@ -243,23 +243,30 @@ static void test_table(void)
 	}
 }
 
-/* How much is needed is the engine's to say; that the advice suffices is tested by taking it. */
-static void test_memory(void)
+/* Reads a file with so much memory for the default of connections. */
+static int read_with_memory(unsigned long memory_mb)
 {
 	char text[256];
-	unsigned advice;
 
-	CU_ASSERT_EQUAL(
-		config_read_text(&cfg, "f", GUESTS PATH_A "\nmemory_mb = 1\n", err, sizeof(err)),
-		-1);
+	snprintf(text, sizeof(text), GUESTS PATH_A "\nmemory_mb = %lu\n", memory_mb);
+	return config_read_text(&cfg, "f", text, err, sizeof(err));
+}
+
+/* How much is needed is the engine's to say: the advice suffices, and one less does not. */
+static void test_memory(void)
+{
+	unsigned long advice;
+
+	CU_ASSERT_EQUAL(read_with_memory(1), -1);
+	/* Not %u: that takes a number of more digits modulo 2^32. */
 	CU_ASSERT_EQUAL_FATAL(sscanf(err,
 				     "f:4: memory_mb = 1 is too small for max_connections = 65536; "
-				     "write memory_mb = %u or lower max_connections",
+				     "write memory_mb = %lu or lower max_connections",
 				     &advice),
 			      1);
 	CU_ASSERT_TRUE(strstr(err, " or lower max_connections") != NULL);
-	snprintf(text, sizeof(text), GUESTS PATH_A "memory_mb = %u\n", advice);
-	CU_ASSERT_EQUAL(config_read_text(&cfg, "f", text, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL(read_with_memory(advice), 0);
+	CU_ASSERT_EQUAL(read_with_memory(advice - 1), -1);
 }
 
 int main(void)

@@ -183,31 +183,16 @@ static void probe_guests(struct check *c, unsigned i)
 	probe(c, &w);
 }
 
-static void count_rule(const struct rtnl_rule *rule, void *data)
-{
-	unsigned *n = data;
-
-	(void)rule;
-	(*n)++;
-}
-
-/* Ours, left by a killed process, for which connections may wait: nothing of it is touched. */
-static bool rules_are_there(void)
-{
-	unsigned n = 0;
-
-	return rtnl_rules(FLOW_IPV4, RULES_PROTOCOL, count_rule, &n) == 0 && n > 0;
-}
-
 void check_probe(struct check *c)
 {
-	bool ours = c->cfg->manage_host && !rules_are_there();
+	/* What a killed process left, for which connections may wait, is not touched. */
+	bool there = rules_routes_there(), ours = c->cfg->manage_host && !there;
 	unsigned usable = 0;
 	char err[512];
 
 	if (!c->root || c->n_fail)
 		return;
-	if (!ours && !rules_are_there()) {
+	if (!ours && !there) {
 		check_say(c, CHECK_WARN, "probe",
 			  "not done: manage_host is false and the rules are not up");
 		return;

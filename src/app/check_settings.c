@@ -250,7 +250,7 @@ static void state(struct check *c, const char *file)
 	if (statfs(dir, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
 		check_say(c, CHECK_WARN, "state",
 			  "%s is no file system in memory, and packets may wait for its disk; set "
-			  "state to a file in /run or /dev/shm",
+			  "state to a file of a tmpfs: in /dev/shm, or in /run where it is one",
 			  dir);
 }
 

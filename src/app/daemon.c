@@ -36,6 +36,8 @@ static const struct control_extra counters[DAEMON_COUNTERS] = {
 				     "Questions and changes that conntrack refused.", 0},
 	[DAEMON_CLAIM_FAILED] = {"claim_failed",
 				 "Connections that the kernel's table of ours did not take.", 0},
+	[DAEMON_RULES_RESTORED] = {"rules_restored",
+				   "Times that others had removed our rules: set up again.", 0},
 	[DAEMON_EVENTS_UNTOLD] = {"events_untold",
 				  "Events left out of the log because there were too many.", 0},
 };
@@ -238,6 +240,7 @@ static int start(struct daemon *d, char *err, unsigned err_bytes)
 		if (rules_up(d->cfg, &d->host, d->rules_routed, err, err_bytes) < 0)
 			return -1;
 		d->rules_are_up = true;
+		daemon_rules_watch(d);
 		for (unsigned i = 0; i < d->cfg->n_paths; i++)
 			d->touched.lost |= 1u << i;
 		d->touched.paths = d->touched.lost;
@@ -271,6 +274,8 @@ static void end(struct daemon *d)
 	}
 	if (d->monitor >= 0)
 		close(d->monitor);
+	if (d->nftables >= 0)
+		close(d->nftables);
 	if (d->signals >= 0)
 		close(d->signals);
 	loop_fini(&d->loop);
@@ -284,6 +289,8 @@ static uint64_t wait_us(const struct daemon *d, uint64_t now_us)
 		at_us = d->again_at_us;
 	if (later_us < at_us)
 		at_us = later_us;
+	if (d->rules_look_at_us < at_us)
+		at_us = d->rules_look_at_us;
 	if (at_us == UINT64_MAX)
 		return UINT64_MAX;
 	return at_us > now_us ? at_us - now_us : 0;
@@ -303,6 +310,8 @@ static enum daemon_end run(struct daemon *d)
 		daemon_later(d, now_us);
 		if (d->again_at_us <= now_us)
 			daemon_look_again(d);
+		if (d->rules_look_at_us <= now_us)
+			daemon_rules_look(d);
 	}
 	return d->reload ? DAEMON_RELOAD : DAEMON_ENDED;
 }
@@ -314,8 +323,8 @@ static struct daemon *new (const struct config *cfg)
 	if (!d)
 		return NULL;
 	d->cfg = cfg;
-	d->state_fd = d->signals = d->monitor = d->loop.epoll = -1;
-	d->again_at_us = UINT64_MAX;
+	d->state_fd = d->signals = d->monitor = d->nftables = d->loop.epoll = -1;
+	d->again_at_us = d->rules_look_at_us = UINT64_MAX;
 	for (unsigned i = 0; i < ENGINE_PATHS_MAX; i++)
 		d->path_tun[i].fd = -1;
 	for (unsigned i = 0; i < CONFIG_GUESTS_MAX; i++)

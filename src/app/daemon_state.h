@@ -3,7 +3,7 @@
  * daemon_state.h - what the parts of the daemon share: daemon.c (start, end), daemon_packets.c
  * (packets and events), daemon_host.c (interfaces, devices and what changes about them),
  * daemon_steer.c (which packets are the engine's), daemon_conntrack.c (the host's tracking),
- * daemon_later.c (what can wait).
+ * daemon_rules.c (rules that others remove), daemon_later.c (what can wait).
  */
 #ifndef MPGATE_APP_DAEMON_STATE_H
 #define MPGATE_APP_DAEMON_STATE_H
@@ -31,6 +31,7 @@ enum daemon_counter {
 	DAEMON_CONNTRACK_FAILED,
 	DAEMON_CLAIM_FAILED,
 	DAEMON_EVENTS_UNTOLD,
+	DAEMON_RULES_RESTORED,
 	DAEMON_COUNTERS
 };
 
@@ -62,12 +63,15 @@ struct daemon {
 	struct control control;
 	struct control_extra counter[DAEMON_COUNTERS];
 	int signals, monitor;
-	int signal;  /* that ends us, 0: none yet */
-	bool reload; /* it is SIGHUP: another process takes over */
+	int nftables; /* tells of rules that others remove; -1: not watched */
+	int signal;   /* that ends us, 0: none yet */
+	bool reload;  /* it is SIGHUP: another process takes over */
 	bool rules_are_up;
 	struct routes routes;
 	struct host_touched touched; /* by what the kernel told and was not yet acted upon */
 	uint64_t again_at_us;        /* when to try again what failed; UINT64_MAX: nothing */
+	uint64_t rules_look_at_us;   /* whether ours are still there; UINT64_MAX: no cause */
+	uint64_t rules_looked_us;
 
 	struct tun path_tun[ENGINE_PATHS_MAX];
 	struct tun guest_tun[CONFIG_GUESTS_MAX];
@@ -90,7 +94,7 @@ struct daemon {
 	unsigned n_untold;
 	uint64_t tell_second; /* of the clock, and lines told in it */
 	unsigned told;
-	bool emit_told, claim_told;
+	bool emit_told, claim_told, withdrawn_told;
 };
 
 /* Everything the queue has at this moment, and what follows from it. `data` is the daemon. */
@@ -152,6 +156,10 @@ void daemon_devices_close(struct daemon *d);
 
 /* The kernel has told changes: tells the engine, mends devices, routes and rules. */
 void daemon_on_monitor(void *data);
+
+/* From here on it is heard when others remove our rules; what is due then (rules_look_at_us). */
+void daemon_rules_watch(struct daemon *d);
+void daemon_rules_look(struct daemon *d);
 
 /* Whether a process with the file as it is now can take over from this one; the log says why not.
  */

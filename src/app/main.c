@@ -81,6 +81,17 @@ static int run_main(int argc, char **argv)
 	return CLI_FAILED;
 }
 
+static int withdraw(char *err, unsigned err_bytes)
+{
+	int rc = rules_down(err, err_bytes);
+
+	if (rules_daemon_there())
+		fprintf(stderr, "mpgate: a daemon is still running (it has the device mpg-g0): it "
+				"converts nothing until `mpgate rules up`, and converted "
+				"connections may break\n");
+	return rc;
+}
+
 static int rules_main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -98,7 +109,7 @@ static int rules_main(int argc, char **argv)
 		return code;
 	/* Withdrawing works without the file: it may be gone by then. */
 	if (strcmp(in.verb, "down") == 0)
-		rc = rules_down(err, sizeof(err));
+		rc = withdraw(err, sizeof(err));
 	else if (!cli_config(&cfg, in.file))
 		return CLI_FAILED;
 	else if (strcmp(in.verb, "up") == 0)
@@ -114,8 +125,7 @@ int main(int argc, char **argv)
 {
 	static const struct cli_command commands[] = {
 		{"run", "the daemon, in the foreground", run_main},
-		{"check", "looks whether file and host are fit for run; says how to mend them",
-		 check_main},
+		{"check", "whether file and host are fit for run; how to mend them", check_main},
 		{"rules", "sets up, withdraws or prints the host's rules", rules_main},
 		{"show", "connections, paths or counters of the running daemon", show_main},
 		{"metrics", "the running daemon's counters for Prometheus", metrics_main},

@@ -42,6 +42,39 @@ void rules_build(struct rules_list *list, const struct config *cfg, const struct
 	build_chains(list, cfg, FLOW_IPV6, routed);
 }
 
+static void count(const struct rtnl_rule *rule, void *data)
+{
+	unsigned *n = data;
+
+	(void)rule;
+	(*n)++;
+}
+
+bool rules_routes_there(void)
+{
+	unsigned n = 0;
+
+	return rtnl_rules(FLOW_IPV4, RULES_PROTOCOL, count, &n) == 0 && n > 0;
+}
+
+bool rules_jumps_there(bool routed)
+{
+	struct rules_list jumps = {0};
+	bool there;
+
+	rules_jumps(&jumps, FLOW_IPV4, routed);
+	if (rules_have_v6())
+		rules_jumps(&jumps, FLOW_IPV6, routed);
+	there = rules_list_needless(&jumps);
+	rules_list_fini(&jumps);
+	return there;
+}
+
+bool rules_daemon_there(void)
+{
+	return if_nametoindex("mpg-g0") != 0;
+}
+
 static int need_root(char *err, unsigned err_bytes)
 {
 	if (geteuid() == 0)
@@ -148,7 +181,7 @@ int rules_down(char *err, unsigned err_bytes)
 	if (rules_list_run(&chains, err, err_bytes) < 0)
 		result = -1;
 	rules_list_fini(&chains);
-	error = steer_remove(forget, NULL);
+	error = rules_daemon_there() ? 0 : steer_remove(forget, NULL);
 	if (error) {
 		snprintf(err, err_bytes, "BPF programs at the interfaces' ingress: %s",
 			 strerror(-error));

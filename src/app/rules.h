@@ -22,12 +22,22 @@ struct host;
 int rules_up(const struct config *cfg, const struct host *host, bool routed, char *err,
 	     unsigned err_bytes);
 
+/* Whether the jumps into our chains, or our routing rules, are there: somebody may remove them. */
+bool rules_jumps_there(bool routed);
+bool rules_routes_there(void);
+
+/*
+ * Whether a daemon lives that has our devices, this one or another: they vanish with it.
+ */
+bool rules_daemon_there(void);
+
 /* The chains alone. 0, or -1 with a message. */
 int rules_chains_up(const struct config *cfg, bool routed, char *err, unsigned err_bytes);
 
 /*
- * Withdraws everything of ours, also where only a part is present, the daemon's programs at the
- * interfaces' ingress included. 0, or -1 with a message.
+ * Withdraws everything of ours, also where only a part is present. The programs at the interfaces'
+ * ingress are withdrawn too, unless a daemon lives: they are its, and without them it would
+ * convert what it could not find again. 0, or -1 with a message.
  */
 int rules_down(char *err, unsigned err_bytes);
 

@@ -285,6 +285,19 @@ static int run_all(const struct rules_list *list, char *err, unsigned err_bytes)
 	return 0;
 }
 
+bool rules_list_needless(const struct rules_list *list)
+{
+	char said[SAID_BYTES];
+
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct rules_command *c = &list->command[i];
+
+		if (!c->unless || execute(c->unless, NULL, said) != 0)
+			return false;
+	}
+	return !list->no_memory;
+}
+
 int rules_list_run(const struct rules_list *list, char *err, unsigned err_bytes)
 {
 	void (*before)(int);

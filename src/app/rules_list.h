@@ -41,6 +41,9 @@ void rules_list_input(struct rules_list *list, const char *fmt, ...)
 
 void rules_list_print(const struct rules_list *list, FILE *out);
 
+/* Whether none of the commands is needed: each has an `unless`, and that succeeds. */
+bool rules_list_needless(const struct rules_list *list);
+
 /* Stops at the first failure: -1 with a message in `err` that quotes what the command said. */
 int rules_list_run(const struct rules_list *list, char *err, unsigned err_bytes);
 

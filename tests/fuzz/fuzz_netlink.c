@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fuzz_netlink.c - any bytes as what the kernel says over netlink: to rtnl's questions and in its
- * monitor, to ctnl's questions, and as NFQUEUE's messages.
+ * monitor, in nftables', to ctnl's questions, and as NFQUEUE's messages.
  *
  * Input: a byte that chooses the reader (see `readers`); its top bit lets the last answer time
- * out. Then datagrams, each with its length in two bytes before it. libmnl's socket calls are
- * replaced here by ones that read from the input; whatever lies behind a datagram in the reader's
- * buffer is poisoned. A message whose sequence number and port are zero is taken as an answer.
+ * out, bit 4 makes the monitor nftables'. Then datagrams, each with its length in two bytes before
+ * it. libmnl's socket calls are replaced here by ones that read from the input; whatever lies
+ * behind a datagram in the reader's buffer is poisoned. A message whose sequence number and port
+ * are zero is taken as an answer.
  */
 #include <errno.h>
 #include <linux/netfilter/nfnetlink_queue.h>
@@ -17,6 +18,7 @@
 
 #include "io/ctnl.h"
 #include "io/nfqueue.h"
+#include "io/nftables.h"
 #include "io/rtnl.h"
 
 #define REQUIRE(condition)                \
@@ -233,6 +235,12 @@ static void read_monitor(uint8_t family)
 	heal();
 }
 
+static void read_nftables(void)
+{
+	nftables_deleted(-1);
+	heal();
+}
+
 static void read_rules(uint8_t family)
 {
 	bool taken;
@@ -302,6 +310,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input = data + 1;
 	left = size - 1;
 	time_out = data[0] & 0x80;
-	readers[data[0] & 7](data[0] & 0x20 ? FLOW_IPV6 : FLOW_IPV4);
+	if ((data[0] & 0x17) == 0x13)
+		read_nftables();
+	else
+		readers[data[0] & 7](data[0] & 0x20 ? FLOW_IPV6 : FLOW_IPV4);
 	return 0;
 }

@@ -88,6 +88,24 @@ static void test_unless(void)
 	CU_ASSERT_FALSE(made("superfluous"));
 }
 
+/* Nothing is executed but what says whether it is needed. */
+static void test_needless(void)
+{
+	struct rules_list list = {0};
+
+	CU_ASSERT_TRUE(rules_list_needless(&list));
+	rules_list_add(&list, "touch %s/first", dir);
+	rules_list_unless(&list, "true");
+	CU_ASSERT_TRUE(rules_list_needless(&list));
+	rules_list_add(&list, "touch %s/second", dir);
+	CU_ASSERT_FALSE(rules_list_needless(&list));
+	rules_list_unless(&list, "false");
+	CU_ASSERT_FALSE(rules_list_needless(&list));
+	CU_ASSERT_FALSE(made("first"));
+	CU_ASSERT_FALSE(made("second"));
+	rules_list_fini(&list);
+}
+
 static void write_file(const char *name, const char *text)
 {
 	char path[128];
@@ -188,10 +206,15 @@ static void test_print(void)
 }
 
 static const struct unit_test tests[] = {
-	{"in order", test_order},          {"a failure ends the list and is quoted", test_failure},
-	{"may fail", test_may_fail},       {"command not found", test_missing},
-	{"unless", test_unless},           {"repeat", test_repeat},
-	{"standard input", test_input},    {"standard error", test_talkative},
+	{"in order", test_order},
+	{"a failure ends the list and is quoted", test_failure},
+	{"may fail", test_may_fail},
+	{"command not found", test_missing},
+	{"unless", test_unless},
+	{"repeat", test_repeat},
+	{"needless", test_needless},
+	{"standard input", test_input},
+	{"standard error", test_talkative},
 	{"as a shell script", test_print},
 };
 

@@ -66,11 +66,6 @@ static void learn_good(struct sched *sc)
 	sc->word[BLEST_LAMBDA] = lambda > LAMBDA_MIN ? lambda : LAMBDA_MIN;
 }
 
-static bool faster(const struct sched_subflow *f, const struct sched_subflow *s)
-{
-	return sched_expect_us(f) < sched_expect_us(s);
-}
-
 static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t set, unsigned i)
 {
 	uint64_t x = 0, left = in->window_bytes, piece = in->s[i].mss_bytes, wait_us, back_us;
@@ -80,7 +75,7 @@ static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t 
 	for (unsigned k = 0; k < in->n; k++) {
 		const struct sched_subflow *f = &in->s[k];
 
-		if (!(set >> k & 1) || f->srtt_us == 0 || !faster(f, &in->s[i]))
+		if (!(set >> k & 1) || f->srtt_us == 0 || !sched_faster(f, &in->s[i]))
 			continue;
 		back_us = f->min_rtt_us ? f->min_rtt_us : f->srtt_us;
 		wait_us = ((uint64_t)sched_expect_us(&in->s[i]) + back_us) / 2;
@@ -94,7 +89,7 @@ static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t 
 static bool any_faster(const struct sched_input *in, uint8_t set, unsigned i)
 {
 	for (unsigned k = 0; k < in->n; k++)
-		if ((set >> k & 1) && faster(&in->s[k], &in->s[i]))
+		if ((set >> k & 1) && sched_faster(&in->s[k], &in->s[i]))
 			return true;
 	return false;
 }
@@ -112,7 +107,7 @@ static bool worth_showing(const struct sched_input *in, uint8_t set, unsigned i)
 	if (!in->s[i].unused || in->tail)
 		return false;
 	for (unsigned k = 0; k < in->n; k++)
-		if ((set >> k & 1) && faster(&in->s[k], &in->s[i])) {
+		if ((set >> k & 1) && sched_faster(&in->s[k], &in->s[i])) {
 			carry += in->s[k].cwnd_bytes;
 			carried += in->s[k].carried_bytes;
 		}

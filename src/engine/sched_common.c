@@ -26,6 +26,14 @@ uint32_t sched_expect_us(const struct sched_subflow *s)
 	return s->expect_us ? s->expect_us : sched_srtt_us(s);
 }
 
+/* An eighth apart is alike: so much round trips differ by when the same thing is measured twice. */
+bool sched_faster(const struct sched_subflow *a, const struct sched_subflow *b)
+{
+	uint64_t a_us = sched_expect_us(a);
+
+	return a_us + a_us / 8 < sched_expect_us(b);
+}
+
 static uint32_t mss_of(const struct sched_subflow *s)
 {
 	return s->mss_bytes ? s->mss_bytes : 1;
@@ -101,10 +109,8 @@ uint8_t sched_candidates(const struct sched_input *in, bool priced)
 /* Does what is sent on a arrive before what is sent on b? Alike, the emptier one is taken. */
 static bool sooner(const struct sched_subflow *a, const struct sched_subflow *b)
 {
-	uint32_t a_us = sched_expect_us(a), b_us = sched_expect_us(b);
-
-	if (a_us != b_us)
-		return a_us < b_us;
+	if (sched_faster(a, b) || sched_faster(b, a))
+		return sched_faster(a, b);
 	return (uint64_t)a->in_flight_bytes * b->cwnd_bytes <
 	       (uint64_t)b->in_flight_bytes * a->cwnd_bytes;
 }

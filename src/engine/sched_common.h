@@ -16,6 +16,9 @@ uint32_t sched_srtt_us(const struct sched_subflow *s);
 /* When a byte sent now is acknowledged, as far as known. */
 uint32_t sched_expect_us(const struct sched_subflow *s);
 
+/* Does what is sent on a now arrive clearly before what is sent on b? */
+bool sched_faster(const struct sched_subflow *a, const struct sched_subflow *b);
+
 /* What fits into the subflow's window; 0 when it is less than a worthwhile piece. */
 uint32_t sched_room_bytes(const struct sched_input *in, unsigned i);
 

@@ -265,6 +265,22 @@ static void blest(void)
 	RUN("blest", rows);
 }
 
+/* Round trips that differ by no more than measurements do: both paths are used, evenly. */
+static void alike(void)
+{
+	static const struct row rows[] = {
+		/* 0, the emptier one, though its RTT is an eighth longer, */
+		{"80/20/10 90/20/0", MUCH, MUCH, -1, 1, 20000, 0},
+		/* 1, whichever comes first */ {"90/20/0 80/20/10", MUCH, MUCH, -1, 0, 20000, 0},
+		/* 2, more is slower */ {"80/20/10 91/20/0", MUCH, MUCH, -1, 0, 10000, 0},
+		/* 3, what is full leaves the rest to the other, without a thought of windows */
+		{"80/20/20 90/20/0", MUCH, 20000, -1, 1, 20000, 0},
+	};
+
+	RUN("lowest-rtt", rows);
+	RUN("blest", rows);
+}
+
 static void blest_shows(void)
 {
 	static const struct row rows[] = {
@@ -435,6 +451,7 @@ static const struct unit_test tests[] = {
 	{"round-robin", round_robin},
 	{"redundant", redundant},
 	{"blest", blest},
+	{"paths that are alike", alike},
 	{"blest shows each path to the peer", blest_shows},
 	{"blest learns", blest_learns},
 	{"the tail of a transfer", tail},

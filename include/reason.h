@@ -225,6 +225,8 @@
 	X(SUBFLOW_PATH_DOWN, "subflow_path_down", "A subflow ended because its path went down.")   \
 	X(SUBFLOW_SILENT, "subflow_silent",                                                        \
 	  "A subflow ended because it was silent while all waited for what it carried.")           \
+	X(SUBFLOW_UNHEARD, "subflow_unheard",                                                      \
+	  "A subflow that did not answer gave its place to one that the peer opened.")             \
 	X(SUBFLOW_SPLIT, "subflow_split",                                                          \
 	  "With DSS checksums the guest repeats only a part of what it had sent as one segment, "  \
 	  "which the peer cannot acknowledge: another subflow carries it.")                        \

@@ -6,14 +6,9 @@
  * connection, the HMAC in the third ACK proves that the sender knows both keys; until then the
  * subflow is a record that carries nothing and that a few things bound:
  *
- * J1  Half-open joins are at most HALF_PER_CONN of a connection that the guest opened (the gate
- *     itself joins there), as many as it may have subflows of one that the peer opened, and
- *     1/HALF_SHARE of the connections that may be; a token must be known to make one. Beyond that,
- *     and for every other reason to refuse, the answer is one RST with MP_TCPRST, and nothing is
- *     remembered. Who has overheard a token can hold these places, which takes some SYNs a second;
- *     the connection then has no more subflows than it has already, and lives on those. A join
- *     that waited for STALE_US gives its place to a new one, so a lawful peer's next try has a
- *     chance beside a slow attacker, and its first one as soon as he is gone.
+ * J1  Half-open joins are bounded, of a connection and in all (join_room.c); a token must be known
+ * to make one. Beyond that, and for every other reason to refuse, the answer is one RST with
+ *     MP_TCPRST, and nothing is remembered.
  * J2  A token that is not ours may be one of the host's own kernel, which has MPTCP connections of
  *     its own, or of a guest that speaks MPTCP itself: only they can tell, so the SYN is let go
  *     untouched. It is refused at once where nobody else can be meant: at an address and port
@@ -36,17 +31,14 @@
 #include "engine/emit.h"
 #include "engine/flow_table.h"
 #include "engine/join.h"
+#include "engine/join_room.h"
 #include "engine/multi.h"
 #include "engine/path_manager.h"
 #include "engine/pmtu.h"
 
-#define HALF_PER_CONN 4
-#define HALF_SHARE 16
-#define HALF_MIN 16
 #define SYNACK_RTO_US 1000000ull
 #define SYNACK_TRIES 3
-#define STALE_US 1000000ull /* without a third ACK: longer than round trips are */
-#define MSS_LEAST 128       /* less would be all options */
+#define MSS_LEAST 128 /* less would be all options */
 #define ENDPOINT_US (3600ull * 1000000)
 #define ENDPOINT_WAYS 4 /* places whose tags meet stand beside one another */
 
@@ -206,59 +198,27 @@ static bool reachable(struct engine *e, const struct conn *c, const struct flow_
 	       (t->src_port == c->local_port || port_ours(e, t->src_port));
 }
 
-/* How many of the connection's joins are half open, and the oldest of them. */
-static unsigned half_open(struct engine *e, const struct conn *c, struct subflow **oldest)
-{
-	unsigned n = 0;
-
-	*oldest = NULL;
-	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next) {
-		struct subflow *s = subflow_at(e, k);
-
-		if (s->state != SUBFLOW_JOIN_RECEIVED)
-			continue;
-		n++;
-		if (!*oldest || s->ts_since_us < (*oldest)->ts_since_us)
-			*oldest = s;
-	}
-	return n;
-}
-
 /*
- * Why this join is refused; REASON_NONE when it is not, if need be without *stale, an older one
- * that is still half open.
+ * Why this join is refused; REASON_NONE when it is not, if need be without *goes (join_room.h).
  */
-static enum reason check(struct step *st, const struct conn *c, const struct flow_tuple *t,
-			 enum mp_tcprst_reason *why, struct subflow **stale)
+static enum reason check(struct step *st, struct conn *c, const struct flow_tuple *t,
+			 enum mp_tcprst_reason *why, struct subflow **goes)
 {
-	struct engine *e = st->e;
-	uint32_t most = e->cfg.max_connections / HALF_SHARE;
-	unsigned max = e->cfg.max_subflows < ENGINE_SUBFLOWS_MAX ? e->cfg.max_subflows
-								 : ENGINE_SUBFLOWS_MAX;
-	unsigned half = half_open(e, c, stale);
-
 	*why = MP_TCPRST_MPTCP;
 	/* Before both keys were confirmed there is nothing to join (section 3.2). */
 	if (c->state != CONN_ESTABLISHED || !(c->responder || c->confirmed) ||
 	    (c->guest_fin_acked && c->peer_fin_acked))
 		return REASON_JOIN_NOT_OPEN;
 	*why = MP_TCPRST_PROHIBITED;
-	if (!reachable(e, c, t) || e->cfg.mode == ENGINE_SINGLE)
+	if (!reachable(st->e, c, t) || st->e->cfg.mode == ENGINE_SINGLE)
 		return REASON_JOIN_PROHIBITED;
-	if (c->n_subflows - half >= max)
-		return REASON_JOIN_LIMIT;
-	*why = MP_TCPRST_RESOURCES;
-	if (c->n_subflows < max && (c->responder || half < HALF_PER_CONN))
-		*stale = NULL;
-	else if (st->tick->now_us < (*stale)->ts_since_us + STALE_US)
-		return REASON_JOIN_LIMIT;
-	if (!join_memory(e, c) || e->n_half_joins >= (most < HALF_MIN ? HALF_MIN : most) ||
-	    st->tick->random->n < 2)
-		return REASON_JOIN_LIMIT;
 	*why = MP_TCPRST_PERFORMANCE;
 	if (st->o.has_mss && st->o.mss < MSS_LEAST)
 		return REASON_JOIN_PROHIBITED;
-	return REASON_NONE;
+	*why = MP_TCPRST_RESOURCES;
+	if (st->tick->random->n < 2)
+		return REASON_JOIN_LIMIT;
+	return join_room_check(st, c, why, goes);
 }
 
 static void send_synack(struct step *st, struct conn *c, struct subflow *s)
@@ -370,17 +330,11 @@ static struct engine_result again(struct step *st, struct subflow *s)
 	return verdict(ENGINE_DROP, REASON_DROP_SYN_CHALLENGED, ref);
 }
 
-static void give_up(struct step *st, struct conn *c, struct subflow *s)
-{
-	count(st->e, REASON_JOIN_TIMEOUT);
-	subflow_free(st->e, c, s);
-}
-
 struct engine_result join_accept_syn(struct step *st)
 {
 	const struct mptcp *m = &st->o.mp;
 	struct flow_tuple t = flow_tuple_reverse(&st->p.tuple);
-	struct subflow *s = subflow_find(st->e, &t), *stale;
+	struct subflow *s = subflow_find(st->e, &t), *goes;
 	enum mp_tcprst_reason why;
 	enum reason reason;
 	struct conn *c;
@@ -395,11 +349,11 @@ struct engine_result join_accept_syn(struct step *st)
 	if (!c || m->join.token == 0)
 		return nobody_elses(st, &t) ? refuse(st, MP_TCPRST_MPTCP, REASON_JOIN_TOKEN)
 					    : let_go(st);
-	reason = check(st, c, &t, &why, &stale);
+	reason = check(st, c, &t, &why, &goes);
 	if (reason != REASON_NONE)
 		return refuse(st, why, reason);
-	if (stale)
-		give_up(st, c, stale);
+	if (goes)
+		join_room_make(st, c, goes);
 	if (s)
 		conn_free(st, conn_at(st->e, s->conn), REASON_CLOSED_REUSED);
 	path_address(st->e, &t, &path);
@@ -489,5 +443,5 @@ void join_accept_timeout(struct step *st, struct conn *c, struct subflow *s)
 		send_synack(st, c, s);
 		return;
 	}
-	give_up(st, c, s);
+	join_room_give_up(st, c, s);
 }

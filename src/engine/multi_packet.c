@@ -182,6 +182,8 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	bool sent = false;
 	enum reason reason;
 
+	if (s->sender != NONE)
+		sender_at(st->e, s->sender)->unheard = false;
 	if (stripped(st, c, s))
 		return broken(st, c, s);
 	from_net_take_data_ack(st, c, s);

@@ -50,6 +50,7 @@ struct sender {
 	bool suspect; /* silent with data outstanding: what it carries goes elsewhere too */
 	bool stale;   /* the timer fired and nothing was acknowledged since */
 	bool down;    /* its path was down when we last looked */
+	bool unheard; /* asked (join_room.c), and silent since */
 	uint8_t n_rto;
 	uint64_t rack_sent_us;
 	uint64_t rto_at_us, tlp_at_us, reo_at_us, suspect_at_us, pace_at_us;
@@ -186,6 +187,7 @@ struct multi {
 	uint64_t hole_at_us;  /* when to look who misses it */
 	uint64_t came_us;     /* when data came last, on whichever subflow */
 	uint64_t resumed_us;  /* when it came again after none had come for a while */
+	uint64_t asked_us;    /* when the subflows were asked who lives (join_room.c); or 0 */
 	struct guest_sender guest;
 	uint32_t tsval_guest; /* at ts_since_us; counts milliseconds */
 	uint64_t ts_since_us;

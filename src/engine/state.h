@@ -222,7 +222,6 @@ struct subflow {
 	 */
 	uint32_t early, newest_ssn, twice_ssn, twice_end;
 	uint64_t data_us; /* when data came last; 0: never. After the end: when the peer asked */
-	uint8_t n_shifts, n_maps, next_map;
 	struct shift shift[SHIFTS_MAX];
 	struct peer_map map[PEER_MAPS];
 
@@ -236,6 +235,7 @@ struct subflow {
 	uint32_t syn_rtt_us;
 	uint16_t peer_mss;
 	uint16_t mss; /* largest payload with timestamps and a full DSS, by the peer's MSS */
+	uint8_t n_shifts, n_maps, next_map;
 	bool ack_pending : 1; /* received something not yet acknowledged on this subflow */
 	bool timestamps : 1;
 	bool fourth_ack : 1; /* JOIN_ACK: it came, the peer is given time (join.c) */

@@ -263,7 +263,7 @@ static void joined_boxes(struct scenario *sc, struct rng *r)
 		b->rebind_after = rng_range(r, 5, 500);
 		sc->breaks_subflows = sc->lossy = true;
 		/* Who only hears has no way to know; any TCP ends there. */
-		sc->stalls |= others_go(sc, path);
+		sc->forgets |= others_go(sc, path);
 		break;
 	}
 	b->used = true;

@@ -158,6 +158,7 @@ struct scenario {
 	bool lossy;    /* packets are lost, damaged or late */
 	bool boxes;    /* middleboxes meddle */
 	bool stalls;   /* ... so that the far end may wait for ever */
+	bool forgets;  /* ... so that who asks for nothing may wait for ever */
 	bool breaks;   /* ... so that a reset in mid-stream is lawful */
 	/*
 	 * Only one side loses sight of MPTCP, and no word of the other reaches the far end: it maps

@@ -57,7 +57,8 @@ static inline void join_syn(struct join *j)
 	mp_join_encode(&s.w, &o);
 	swap(j);
 	net_sends(j->w, ENGINE_STEAL, &s);
-	if (out(j->w, 0) && j->w->o.mp.has_join) {
+	/* What had to go for it comes before. */
+	if (j->w->outs.n_pkt && out(j->w, j->w->outs.n_pkt - 1) && j->w->o.mp.has_join) {
 		j->nonce = j->w->o.mp.join.nonce;
 		memcpy(j->hmac, j->w->o.mp.join.hmac, 8);
 		j->w->guest_isn = j->w->p.seq;

@@ -178,83 +178,6 @@ static void test_addresses(void)
 	}
 }
 
-/*
- * SYNs with a known token and no ACK behind them: bounded, less where the gate itself may want to
- * join, and over after a while.
- */
-static void test_half_open(void)
-{
-	for (unsigned responder = 0; responder < 2; responder++) {
-		struct engine_conn_info info;
-		unsigned asked = 0, refused = 0, most = responder ? 7 : 4;
-		struct world w;
-		struct join j;
-		conn_ref conn;
-
-		start(&w, FLOW_IPV4, responder);
-		conn = w.r.conn;
-		for (unsigned i = 0; i < 100; i++) {
-			j = join_of(&w, i);
-			join_syn(&j);
-			asked += w.r.reason == REASON_JOIN_SUBFLOW;
-			refused += w.r.reason == REASON_JOIN_LIMIT;
-		}
-		check_rst(responder, &w, MP_TCPRST_RESOURCES);
-		CU_ASSERT(w.o.mp.tcprst.transient); /* the peer may try again */
-		CHECK_EQ(responder, asked, most);
-		CHECK_EQ(responder, refused, 100 - most);
-		CU_ASSERT(engine_audit(w.e));
-		/* SYN/ACKs again after 1 and 3 s, the end after 7. */
-		world_pass(&w, 1100000);
-		CHECK_EQ(responder, w.outs.n_pkt, most);
-		world_pass(&w, 2000000);
-		CHECK_EQ(responder, w.outs.n_pkt, most);
-		world_pass(&w, 4100000);
-		CHECK_EQ(responder, w.outs.n_pkt, 0);
-		CU_ASSERT(engine_conn_info(w.e, conn, w.tick.now_us, &info));
-		CHECK_EQ(responder, info.n_subflows, 1);
-		/* There is room again. */
-		join_syn(&j);
-		join_ack(&j, 0);
-		CHECK_EQ(responder, w.r.reason, REASON_JOIN_ACCEPTED);
-		CU_ASSERT(engine_audit(w.e));
-		world_fini(&w);
-	}
-}
-
-/* All places are held by joins that never end: who comes when the oldest is stale has its place. */
-static void test_stale(void)
-{
-	struct engine_claim claims[ENGINE_CLAIMS_MAX];
-	struct world w;
-	struct join j;
-
-	start(&w, FLOW_IPV4, true);
-	engine_claims(w.e, claims);
-	for (unsigned i = 0; i < 7; i++) {
-		j = join_of(&w, i);
-		join_syn(&j);
-		world_pass(&w, 100000);
-	}
-	CHECK_EQ(0, engine_claims(w.e, claims), 7);
-	j = join_of(&w, 50);
-	join_syn(&j);
-	CHECK_EQ(1, w.r.reason, REASON_JOIN_LIMIT);
-	world_pass(&w, 301000);
-	join_syn(&j);
-	CHECK_EQ(3, w.r.reason, REASON_JOIN_SUBFLOW);
-	CHECK_EQ(3, engine_counter(w.e, REASON_JOIN_TIMEOUT), 1);
-	/* What comes of the one that had to go is not for the host to answer. */
-	CHECK_EQ(3, engine_claims(w.e, claims), 2);
-	CHECK_EQ(3, claims[0].kind, ENGINE_CLAIM_FORGOTTEN);
-	CHECK_EQ(3, claims[0].tuple.src_port, 6000);
-	CHECK_EQ(3, claims[1].kind, ENGINE_CLAIM_OWN);
-	join_ack(&j, 0);
-	CHECK_EQ(4, w.r.reason, REASON_JOIN_ACCEPTED);
-	CU_ASSERT(engine_audit(w.e));
-	world_fini(&w);
-}
-
 /* Let go because it might be the host's own, and met again where the host has nobody for it. */
 static void test_unwanted(void)
 {
@@ -276,34 +199,6 @@ static void test_unwanted(void)
 	CHECK_EQ(2, w.r.reason, REASON_SYN_PASSED);
 	CHECK_EQ(2, w.r.verdict, ENGINE_ACCEPT);
 	CHECK_EQ(2, w.outs.n_pkt, 0);
-	world_fini(&w);
-}
-
-/* No more subflows than configured, the initial one counted. */
-static void test_max_subflows(void)
-{
-	unsigned accepted = 0;
-	struct world w;
-
-	world_init(&w, FLOW_IPV4);
-	w.cfg.memory_bytes = 4 << 20;
-	w.cfg.max_subflows = 3;
-	world_start(&w);
-	responder_open(&w);
-	for (unsigned i = 0; i < 5; i++) {
-		struct join j = join_of(&w, i);
-
-		join_syn(&j);
-		if (w.r.reason != REASON_JOIN_SUBFLOW) {
-			CHECK_EQ(i, w.r.reason, REASON_JOIN_LIMIT);
-			check_rst(i, &w, MP_TCPRST_PROHIBITED);
-			continue;
-		}
-		join_ack(&j, 0);
-		accepted += w.r.reason == REASON_JOIN_ACCEPTED;
-	}
-	CHECK_EQ(0, accepted, 2);
-	CU_ASSERT(engine_audit(w.e));
 	world_fini(&w);
 }
 
@@ -460,10 +355,7 @@ static const struct unit_test tests[] = {
 	{"wrong HMAC", test_hmac},
 	{"refused", test_refused},
 	{"addresses", test_addresses},
-	{"half open", test_half_open},
-	{"half open and stale", test_stale},
 	{"nobody awaits it", test_unwanted},
-	{"max_subflows", test_max_subflows},
 	{"no memory", test_memory},
 	{"instead of third ACKs", test_third_acks},
 	{"SYN on a living subflow", test_syn_on_living},

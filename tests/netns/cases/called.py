@@ -112,7 +112,13 @@ def refused_joins(ctx, family):
     one.refused(RESOURCES, "join_limit", 50007)
     since = one.join_ack(50006, synack, one.proof(True, (mine, theirs), 20))
     one.answer(50006, since, lambda s: not s.flags & (SYN | RST))   # the fourth ACK
-    one.refused(PROHIBITED, "join_limit", 50008)
+    # both are asked who lives, and neither answers: when it is tried again one gives its place
+    one.refused(RESOURCES, "join_limit", 50008)
+    subflows = [s for c in ctx.daemon.connections() for s in c["subflows"]]
+    expect(len(subflows) == 2, f"{subflows}")
+    time.sleep(1.2)
+    one.join(50008)
+    wait_count(ctx, "subflow_unheard")
     subflows = [s for c in ctx.daemon.connections() for s in c["subflows"]]
     expect(len(subflows) == 2, f"{subflows}")
     server.process.terminate()

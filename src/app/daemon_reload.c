@@ -11,6 +11,18 @@
 #include "app/daemon_state.h"
 #include "io/log.h"
 
+/* Of whom no interface exists, so that a start with this file would fail; null: of neither. */
+static const char *nowhere(const struct config *cfg)
+{
+	unsigned n_paths = 0, n_guests = 0;
+
+	for (unsigned i = 0; i < cfg->n_paths; i++)
+		n_paths += if_nametoindex(cfg->path[i].interface) != 0;
+	for (unsigned i = 0; i < cfg->n_guests; i++)
+		n_guests += if_nametoindex(cfg->guests[i]) != 0;
+	return !n_paths ? "paths'" : !n_guests ? "guests'" : NULL;
+}
+
 bool daemon_reloadable(const struct daemon *d)
 {
 	static struct config cfg;
@@ -33,6 +45,9 @@ bool daemon_reloadable(const struct daemon *d)
 	else if (cfg.manage_host != d->cfg->manage_host)
 		log_error("reload: manage_host has changed: end and start mpgate; going on as "
 			  "before");
+	else if (nowhere(&cfg))
+		log_error("reload: none of the %s interfaces exists; going on as before",
+			  nowhere(&cfg));
 	else
 		return true;
 	return false;

@@ -193,8 +193,11 @@ def reload_(ctx):
     hang_up(ctx, "another layout of memory")
     ctx.daemon.edit("memory_mb = 65", "memory = 64")
     hang_up(ctx, "no such option 'memory'")
-    # paths are known by their names: another one before them, and one that is gone
     ctx.daemon.edit("memory = 64", "memory_mb = 64")
+    ctx.daemon.edit('"guest0"', '"nosuch1"')
+    hang_up(ctx, "none of the guests' interfaces exists")
+    ctx.daemon.edit('"nosuch1"', '"guest0"')
+    # paths are known by their names: another one before them, and one that is gone
     ctx.daemon.edit('path "a"', 'path "zero" { interface = "nosuch0" }\npath "a"')
     hang_up(ctx, "took over 1 connections")
     ctx.wait("shown again", lambda: ctx.daemon.show("paths", check=False))

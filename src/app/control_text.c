@@ -33,14 +33,16 @@ unsigned control_text_connection(const struct control_view *v, const struct engi
 				 char *buf, unsigned room)
 {
 	char tuple[CONTROL_TUPLE_BYTES];
+	bool reason = info->reason != REASON_NONE;
 	unsigned n;
 
 	control_tuple(tuple, &info->guest);
 	n = cut(snprintf(buf, room,
-			 "%s %s %s %s, age %.1f s, from guest %llu B, to guest %llu B, %s%s\n",
+			 "%s %s %s %s, age %.1f s, from guest %llu B, to guest %llu B%s%s%s\n",
 			 tuple, info->role, info->mode, info->state, (double)info->age_us / 1e6,
 			 (unsigned long long)info->from_guest_bytes,
-			 (unsigned long long)info->to_guest_bytes, reason_name(info->reason),
+			 (unsigned long long)info->to_guest_bytes, reason ? ", " : "",
+			 reason ? reason_name(info->reason) : "",
 			 info->checksum ? ", with DSS checksums" : ""),
 		room);
 	for (unsigned i = 0; i < info->n_subflows && i < ENGINE_SUBFLOWS_MAX; i++) {

@@ -94,10 +94,14 @@ static void take_over(struct step *st, struct conn *c, struct subflow *s, struct
 		x->cc.cwnd_bytes = x->in_flight_bytes + 2u * s->mss;
 }
 
+bool sender_carries(struct engine *e, const struct subflow *s)
+{
+	return s->sender != NONE && e->path_usable[s->path] && !sender_at(e, s->sender)->stale;
+}
+
 bool sender_alive(struct engine *e, const struct subflow *s)
 {
-	return s->sender != NONE && s->state == SUBFLOW_ESTABLISHED && e->path_usable[s->path] &&
-	       !sender_at(e, s->sender)->stale;
+	return s->state == SUBFLOW_ESTABLISHED && sender_carries(e, s);
 }
 
 uint32_t sender_least_rtt_us(struct engine *e, const struct conn *c)

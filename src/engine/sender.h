@@ -39,7 +39,8 @@ uint32_t sender_room(const struct subflow *s, const struct sender *x);
 uint32_t sender_pace_bytes(const struct step *st, const struct subflow *s, const struct sender *x);
 uint64_t sender_pace_us(const struct subflow *s, const struct sender *x);
 
-/* Does it answer, on a path that is there? */
+/* Does it answer, on a path that is there? And is it open for more? */
+bool sender_carries(struct engine *e, const struct subflow *s);
 bool sender_alive(struct engine *e, const struct subflow *s);
 
 /* The shortest round trip that was seen on any of the connection's paths; 0: none was. */

@@ -89,12 +89,6 @@ bool to_net_waits(struct engine *e, const struct conn *c)
 	return false;
 }
 
-/* What a silent one carries was sent on others as well, which may have seen it thrown away. */
-static bool carries(struct engine *e, const struct subflow *s)
-{
-	return s->sender != NONE && e->path_usable[s->path] && !sender_at(e, s->sender)->stale;
-}
-
 /* The peer has the bytes at `seq` on the subflow, but only the guest has their mapping's rest. */
 static bool rest_missing(struct engine *e, const struct conn *c, const struct sender *x,
 			 uint32_t seq)
@@ -104,10 +98,11 @@ static bool rest_missing(struct engine *e, const struct conn *c, const struct se
 	return c->checksum && t && t->foreign && seq - t->map_seq < t->map_len_bytes;
 }
 
+/* What a silent one carries was sent on others as well, which may have seen it thrown away. */
 static bool others_carry(struct engine *e, const struct conn *c, const struct subflow *but)
 {
 	for (uint32_t k = c->subflow; k != NONE; k = subflow_at(e, k)->next)
-		if (subflow_at(e, k) != but && carries(e, subflow_at(e, k)))
+		if (subflow_at(e, k) != but && sender_carries(e, subflow_at(e, k)))
 			return true;
 	return false;
 }
@@ -277,7 +272,7 @@ static uint32_t orphaned_end(struct engine *e, const struct conn *c, uint32_t un
 		const struct subflow *s = subflow_at(e, k);
 		const struct sender *x;
 
-		if (!carries(e, s))
+		if (!sender_carries(e, s))
 			continue;
 		any = true;
 		x = sender_at(e, s->sender);

@@ -157,6 +157,7 @@ bool engine_audit(const struct engine *e)
 		length(e, &e->spans, m->again, &t.spans);
 		length(e, &e->spans, m->spans, &t.spans);
 		length(e, &e->spans, m->guest.sacked, &t.spans);
+		length(e, &e->spans, m->guest.ahead, &t.spans);
 		if (length(e, &e->chunks, m->tx.head, &t.chunks) != m->tx.n_chunks ||
 		    length(e, &e->chunks, m->rx.head, &t.chunks) != m->rx.n_chunks)
 			return false;

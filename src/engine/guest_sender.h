@@ -15,6 +15,13 @@
  * G2  In recovery or loss everything below rtx_seq was sent again or SACKed.
  * G3  What was passed on unkept (W3) only the peer can send again.
  * G4  [out_seq, rx_nxt) found no place in the output yet and goes as soon as there is some.
+ * G5  What came behind a hole goes to the guest ahead of its turn, as a network would bring it: a
+ *     receiver's window grows with all that it gets, and the peer waits for that window while one
+ *     path is slower than another. What went so and is not acknowledged stands in `ahead` and is
+ *     kept as everything else; in its turn it does not go again. That its SACK blocks come shows
+ *     no loss, for what is missing was not sent. Only to a guest that told by SACK blocks that it
+ *     keeps such data (the first stretch is to find that out), and never again to one that did
+ *     not have it when its turn came.
  */
 #ifndef MPGATE_ENGINE_GUEST_SENDER_H
 #define MPGATE_ENGINE_GUEST_SENDER_H
@@ -25,6 +32,10 @@ void guest_sender_init(struct conn *c, struct multi *m);
 
 /* Everything up to rx_nxt_seq, and FIN behind it, that did not go yet. */
 void guest_sender_push(struct step *st, struct conn *c);
+
+/* What came behind a hole and holds `seq` was kept: perhaps it goes ahead. True: some of it went.
+ */
+bool guest_sender_ahead(struct step *st, struct conn *c, uint32_t seq);
 
 /* The acknowledgement of the guest's segment at hand. `window_moved`: no duplicate then. */
 void guest_sender_acked(struct step *st, struct conn *c, uint32_t old_acked_seq, bool window_moved);

@@ -108,6 +108,7 @@ void multi_free(struct engine *e, struct conn *c)
 	spans_free(e, &m->again);
 	spans_free(e, &m->spans);
 	spans_free(e, &m->guest.sacked);
+	spans_free(e, &m->guest.ahead);
 	e->n_checked -= m->checked;
 	pool_free(&e->multis, e, c->multi);
 	c->multi = NONE;

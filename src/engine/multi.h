@@ -13,7 +13,9 @@
  *     and what it sends again goes its old way on the initial subflow.
  * W2  Everything in [una, nxt) was sent on at least one living subflow, or stands in `again`.
  * W3  acked_seq <= rx_nxt_seq = sent_seq (less a FIN). [acked, rx_nxt) is in rx, except below
- *     rx_hand_seq: there the initial subflow's acknowledgement still follows the guest's.
+ *     rx_hand_seq: there the initial subflow's acknowledgement still follows the guest's. Behind a
+ *     hole, what `spans` names is in rx as well, and a guest that keeps it may have got it ahead
+ *     of its turn (guest_sender.h, G5); it cannot acknowledge that before the hole is filled.
  * W4  The windows told to the guest and to the peer are bounded by what the gate will keep, never
  *     withdrawn (I2).
  */

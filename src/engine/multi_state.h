@@ -130,6 +130,7 @@ struct quiet_ts {
 /* The gate as the sender of the peer's data towards the guest (guest_sender.h). */
 struct guest_sender {
 	uint32_t sacked;  /* list of struct span */
+	uint32_t ahead;   /* likewise: sent before its turn (G5) */
 	uint32_t out_seq; /* everything below was sent once */
 	uint32_t rtx_seq, recover_seq;
 	uint32_t rtt_seq, srtt_us, rttvar_us;
@@ -140,6 +141,8 @@ struct guest_sender {
 	bool loss;    /* by the timer: everything up to recover_seq may be missing */
 	bool blind;   /* without SACK: likewise, as the answers show */
 	bool fin_out; /* sent once */
+	bool sacks;   /* the guest tells what it has behind a hole */
+	bool forgets; /* and did not have it any more when its turn came */
 };
 
 /* What a connection needs only while it has several subflows. */

@@ -130,7 +130,10 @@ static uint32_t take_piece(struct step *st, struct conn *c, uint32_t seq, const 
 	if (from != m->rx_nxt_seq) {
 		if (m->hole_us == 0)
 			silence_hole(st, m);
-		return spans_add(e, &m->spans, from, end) ? bytes : 0;
+		if (!spans_add(e, &m->spans, from, end))
+			return 0;
+		*sent |= guest_sender_ahead(st, c, from);
+		return bytes;
 	}
 	end = spans_advance(e, &m->spans, end);
 	m->hole_us = m->hole_at_us = 0;

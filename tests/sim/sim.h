@@ -23,7 +23,8 @@
 
 /* An uplink as it is; what the engine was told may lag behind. */
 struct uplink {
-	bool down;          /* loses everything in both directions */
+	bool down;          /* in one direction at least */
+	bool loses[2];      /* everything: [0] to the net, [1] from it */
 	uint64_t down_us;   /* since when, or when it was last; 0: never */
 	uint64_t told_us;   /* when the engine heard that it is down, last; 0: never */
 	uint8_t generation; /* of its address */

@@ -111,7 +111,7 @@ static bool lost(struct link *l, const struct pkt *p)
 
 	if (now_us >= s->dark_from_us && now_us < s->dark_until_us)
 		return true;
-	if (!l->guests && l->w->uplink[l->index - 1].down)
+	if (!l->guests && l->w->uplink[l->index - 1].loses[!l->to_net])
 		return true;
 	if (s->mtu_bytes && p->len_bytes > s->mtu_bytes && !p->gso_bytes) {
 		complain(l, p);

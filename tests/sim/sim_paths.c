@@ -85,10 +85,15 @@ static void happen(struct sim *w, unsigned n)
 		ev->change == PATH_DOWN || ev->change == PATH_UP || ev->change == PATH_READDRESSED;
 
 	sim_log(w, "path %u: change %u", ev->path, ev->change);
-	if (ev->change == PATH_READDRESSED)
+	if (ev->change == PATH_READDRESSED) {
 		u->generation++;
-	else
-		u->down = ev->change == PATH_DOWN || ev->change == PATH_DEAD;
+	} else {
+		bool both = ev->change == PATH_DOWN || ev->change == PATH_DEAD;
+
+		u->loses[0] = both || ev->change == PATH_DEAD_TO_NET;
+		u->loses[1] = both || ev->change == PATH_DEAD_FROM_NET;
+		u->down = u->loses[0] || u->loses[1];
+	}
 	if (u->down)
 		u->down_us = w->now_us;
 	w->tell_us[n] = told ? w->now_us + ev->lag_us : NEVER;

@@ -110,7 +110,15 @@ struct box_script {
 };
 
 /* What happens to an uplink: links lose everything at once, the engine hears of it later. */
-enum path_change { PATH_DOWN, PATH_UP, PATH_READDRESSED, PATH_DEAD, PATH_ALIVE };
+enum path_change {
+	PATH_DOWN,
+	PATH_UP,
+	PATH_READDRESSED,
+	PATH_DEAD,
+	PATH_DEAD_TO_NET, /* in this direction alone */
+	PATH_DEAD_FROM_NET,
+	PATH_ALIVE,
+};
 
 #define PATH_EVENTS_MAX 12
 

@@ -17,7 +17,8 @@
 #define DUP_THRESHOLD 3
 #define OUTS_SPARE 4          /* what is left of the output is for acknowledgements */
 #define AHEAD_MIN_BYTES 8192u /* less is not worth the guest's time, nor a super-segment */
-#define ENTRY_BYTES 16384u    /* an initial window (RFC 6928), rounded up to a chunk */
+#define AHEAD_WINDOW_BYTES (1u << 20)
+#define ENTRY_BYTES 16384u /* an initial window (RFC 6928), rounded up to a chunk */
 
 static struct multi *multi_of(struct engine *e, const struct conn *c)
 {
@@ -122,6 +123,8 @@ static bool may_go_ahead(struct engine *e, const struct conn *c)
 
 	/* What has a checksum may be thrown away here to make room (verify.h, V4). */
 	if (!c->sack || c->checksum || g->forgets || g->recovery)
+		return false;
+	if (c->told_peer_edge_seq - c->acked_seq >= AHEAD_WINDOW_BYTES)
 		return false;
 	return (g->sacks || g->ahead == NONE) && g->out_seq == m->rx_nxt_seq &&
 	       seq_le(m->rx_hand_seq, acked_data_seq(c));

@@ -126,6 +126,23 @@ static void test_unproved(void)
 	}
 }
 
+/* Nor one whose window is large already. */
+static void test_large_window(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 101, .ack = 1001, .window = 8192};
+	struct bench b;
+
+	open_ahead(&b);
+	guest_sends(&b.w, ENGINE_STEAL, &s); /* 1 MB */
+	comes_at(&b, 33001, 20000, false);
+	CHECK_EQ(0, b.n, 0);
+	comes_at(&b, 1001, 2000, false);
+	CHECK_EQ(1, b.n, 2);
+	SENT(&b, 1, 0, 1001, 3001);
+	SENT(&b, 1, 1, 33001, 53001);
+	world_fini(&b.w);
+}
+
 /* It has thrown away what it had: at once everything goes again, and nothing ahead any more. */
 static void test_forgotten(void)
 {
@@ -197,9 +214,13 @@ static void test_edges(void)
 }
 
 static const struct unit_test tests[] = {
-	{"first", test_first},         {"in its turn", test_in_its_turn},
-	{"window", test_window},       {"unproved", test_unproved},
-	{"forgotten", test_forgotten}, {"filler lost", test_filler_lost},
+	{"first", test_first},
+	{"in its turn", test_in_its_turn},
+	{"window", test_window},
+	{"unproved", test_unproved},
+	{"large window", test_large_window},
+	{"forgotten", test_forgotten},
+	{"filler lost", test_filler_lost},
 	{"edges", test_edges},
 };
 UNIT_MAIN("engine/ahead of its turn", tests)

@@ -24,6 +24,7 @@ struct piece_kind {
 	uint32_t only_on;      /* index of the only subflow that may, or NONE */
 	uint32_t window_bytes; /* left, from seq on */
 	uint32_t unsent_bytes;
+	bool window_grows;
 	bool tail;
 };
 
@@ -105,6 +106,7 @@ static uint32_t place(struct step *st, struct conn *c, uint32_t seq, uint32_t by
 	uint32_t who[SCHED_SUBFLOWS_MAX] = {0};
 	struct sched_input in = {.unsent_bytes = k->unsent_bytes,
 				 .window_bytes = k->window_bytes,
+				 .window_grows = k->window_grows,
 				 .last = m->last_to,
 				 .tail = k->tail};
 	struct sched_pick pick;
@@ -310,8 +312,10 @@ static void push_new(struct step *st, struct conn *c)
 				       .unsent_bytes = m->end_seq - m->nxt_seq,
 				       .tail = c->guest_fin};
 
-		if (limited && k.unsent_bytes < k.window_bytes)
+		if (limited && k.unsent_bytes < k.window_bytes) {
 			k.window_bytes = k.unsent_bytes;
+			k.window_grows = true;
+		}
 		sent = place(st, c, m->nxt_seq, end - m->nxt_seq, &k);
 		if (sent == 0)
 			return;

@@ -7,15 +7,17 @@
  * While a piece is on its way on slow path s, the faster paths could send
  *
  *	X = sum over f of mss_f * (cwnd_f / mss_f + (r - 1) / 2) * r
- *	r = (srtt_s + min_rtt_f) / (2 * srtt_f)
+ *	r = (srtt_s / srtt_f + 1) / 2
  *
  * (the paper's r is srtt_s / srtt_f, but the fast path's acknowledgements carry the DATA_ACK that
- * the slow piece allows, so it comes after half of each RTT, and what waits in the fast path's
- * queue waits on its way there, not back; their windows, growing by a segment each RTT; in slow
- * start they double). If that times lambda is more than the window that is left, with what the fast
- * paths have in flight (it is acknowledged before the piece) and without the piece, they would
- * stand still: then it is better to wait. Lambda, 1.0 to 1.3, grows when the window was blocked
- * nevertheless and shrinks while it is not.
+ * the slow piece allows, so it comes after half of each RTT; their windows, growing by a segment
+ * each RTT; in slow start they double). That is careful: the fast path's queue stands on the way
+ * there, so the DATA_ACK takes half of its least RTT. By that it goes where the window is the
+ * guest's own and grows; not where it is the peer's, and each stall as long as the one before.
+ * If that times lambda is more than the window that is left, with what the fast paths have in
+ * flight (it is acknowledged before the piece) and without the piece, they would stand still: then
+ * it is better to wait. Lambda, 1.0 to 1.3, grows when the window was blocked nevertheless and
+ * shrinks while it is not.
  */
 #include "engine/sched_common.h"
 
@@ -77,7 +79,7 @@ static bool would_block(struct sched *sc, const struct sched_input *in, uint8_t 
 
 		if (!(set >> k & 1) || f->srtt_us == 0 || !sched_faster(f, &in->s[i]))
 			continue;
-		back_us = f->min_rtt_us ? f->min_rtt_us : f->srtt_us;
+		back_us = in->window_grows && f->min_rtt_us ? f->min_rtt_us : f->srtt_us;
 		wait_us = ((uint64_t)sched_expect_us(&in->s[i]) + back_us) / 2;
 		x += sched_could_send(f, wait_us * 256 / f->srtt_us);
 		left += f->in_flight_bytes;

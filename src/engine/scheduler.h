@@ -36,6 +36,11 @@ struct sched_input {
 	 * may still keep, if that is less: either stops the fast paths behind a slow piece.
 	 */
 	uint32_t window_bytes;
+	/*
+	 * That is what the guest's own congestion window lets it send now, not what the peer
+	 * grants: it grows with every acknowledgement.
+	 */
+	bool window_grows;
 	int last; /* subflow of the previous piece, -1: none */
 	/*
 	 * unsent_bytes is all there is: the guest sent FIN, or it could send more within its

@@ -84,6 +84,15 @@ void from_net_take_data_ack(struct step *st, struct conn *c, struct subflow *s)
 			ack = c->una_dsn;
 		}
 	}
+	/*
+	 * Of what was mapped twice the peer may have the first as data and lack the second: it
+	 * stays the guest's, who alone can fill its place on the subflow.
+	 */
+	if (c->multi == NONE && s->remapped && dsn_lt(c->una_dsn, ack))
+		ack = dsn_of_guest(
+			c,
+			seq_max(mapping_acked(st->e, s, c->una_seq + (uint32_t)(ack - c->una_dsn)),
+				c->una_seq));
 	if (dsn_lt(c->una_dsn, ack)) {
 		c->una_seq += (uint32_t)(ack - c->una_dsn);
 		c->una_dsn = ack;

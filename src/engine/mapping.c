@@ -70,6 +70,18 @@ uint32_t mapping_end(struct engine *e, const struct conn *c, const struct subflo
 				   : end_seq(mapping_at(e, s->map_tail));
 }
 
+uint32_t mapping_acked(struct engine *e, const struct subflow *s, uint32_t seq)
+{
+	for (uint32_t i = s->map_head; i != NONE; i = mapping_at(e, i)->next) {
+		const struct mapping *m = mapping_at(e, i);
+		uint32_t from = seq_max(m->ssn, s->snd_una) - delta(m);
+
+		if (seq_lt(s->snd_una, m->ssn + span(m)))
+			return seq_min(from, seq);
+	}
+	return seq;
+}
+
 bool mapping_vacant(struct engine *e, const struct subflow *s, uint32_t ssn, uint32_t bytes)
 {
 	for (uint32_t i = s->map_head; i != NONE; i = mapping_at(e, i)->next) {

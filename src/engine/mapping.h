@@ -47,6 +47,12 @@ bool mapping_find(struct engine *e, const struct subflow *s, uint32_t seq, struc
  */
 uint32_t mapping_end(struct engine *e, const struct conn *c, const struct subflow *s);
 
+/*
+ * How far, up to `seq`, what was mapped is acknowledged on the subflow too. Only where something
+ * was mapped again (M3) that may be less than what the peer has as data.
+ */
+uint32_t mapping_acked(struct engine *e, const struct subflow *s, uint32_t seq);
+
 /* No remembered mapping stands at [ssn, ssn + bytes) of the subflow. */
 bool mapping_vacant(struct engine *e, const struct subflow *s, uint32_t ssn, uint32_t bytes);
 

@@ -190,6 +190,8 @@ MUTATIONS = [
     ("dead-keep-their-places", "join_room.c", "(asked && x->unheard)", "(asked && !x)"),
     ("answers-are-not-heard", "multi_packet.c", "->unheard = false;", "->unheard |= false;"),
     ("dead-only-when-asked", "join_room.c", "x->n_rto >= DEAD_RTOS || ", ""),
+    ("mapped-again-and-lost", "from_net.c", "if (c->multi == NONE && s->remapped && dsn_lt",
+     "if (!s && dsn_lt"),
     ("asked-once-only", "announce.c", "if (c->asking && asked_us(st, c) == 0) {",
      "if (c->asking && !st) {"),
     ("asked-and-forgotten", "announce.c", "struct addresses *a = c->told || c->asking ? ",

@@ -234,73 +234,6 @@ static void test_peer_probe(void)
 	world_fini(&w);
 }
 
-/* The peer took data on the subflow, never as data: sent twice, then mapped anew. */
-static void test_remap(void)
-{
-	struct seg s = {.flags = TCP_ACK, .seq = 101, .ack = 1, .payload_bytes = 1000};
-	struct seg a = {.flags = TCP_ACK, .seq = 1, .ack = 1101, .window = 1000};
-	struct world w;
-
-	open_world(&w);
-	guest_sends(&w, ENGINE_STEAL, &s);
-	put_peer_ack(&w, &a.w, 101);
-	net_sends(&w, ENGINE_STEAL, &a);
-	guest_sends(&w, ENGINE_STEAL, &s);
-	CU_ASSERT_FATAL(out(&w, 0));
-	CHECK_EQ(0, w.p.seq, GUEST_ISN + 101);
-	guest_sends(&w, ENGINE_STEAL, &s);
-	CU_ASSERT_FATAL(out(&w, 0));
-	CHECK_EQ(1, w.p.seq, GUEST_ISN + 1101);
-	CHECK_EQ(1, w.o.mp.dss.dsn, w.idsn_local + 101);
-	CHECK_EQ(1, w.o.mp.dss.ssn, 1101);
-	/* New data follows behind it. */
-	s.seq = 1101;
-	guest_sends(&w, ENGINE_STEAL, &s);
-	CU_ASSERT_FATAL(out(&w, 0));
-	CHECK_EQ(2, w.p.seq, GUEST_ISN + 2101);
-	CHECK_EQ(2, w.o.mp.dss.dsn, w.idsn_local + 1101);
-	a.ack = 3101;
-	a.w.len_bytes = 0;
-	put_peer_ack(&w, &a.w, 2101);
-	net_sends(&w, ENGINE_STEAL, &a);
-	CU_ASSERT_FATAL(out(&w, 0));
-	CHECK_EQ(3, w.p.ack, GUEST_ISN + 2101);
-	CU_ASSERT(engine_audit(w.e));
-	world_fini(&w);
-}
-
-/* What was lost before the gate behind such a mapping has the room that was left for it. */
-static void test_remap_hole(void)
-{
-	struct seg s = {.flags = TCP_ACK, .seq = 101, .ack = 1, .payload_bytes = 1000};
-	struct seg a = {.flags = TCP_ACK, .seq = 1, .ack = 2101, .window = 1000};
-	struct world w;
-
-	open_world(&w);
-	guest_sends(&w, ENGINE_STEAL, &s);
-	s.seq = 1101;
-	guest_sends(&w, ENGINE_STEAL, &s);
-	put_peer_ack(&w, &a.w, 101);
-	net_sends(&w, ENGINE_STEAL, &a);
-	s.seq = 101;
-	guest_sends(&w, ENGINE_STEAL, &s);
-	guest_sends(&w, ENGINE_STEAL, &s);
-	CU_ASSERT_FATAL(out(&w, 0));
-	CHECK_EQ(0, w.p.seq, GUEST_ISN + 2101);
-	s.seq = 3101; /* 2101 is lost */
-	guest_sends(&w, ENGINE_STEAL, &s);
-	CU_ASSERT_FATAL(out(&w, 0));
-	CHECK_EQ(1, w.p.seq, GUEST_ISN + 4101);
-	s.seq = 2101;
-	guest_sends(&w, ENGINE_STEAL, &s);
-	CU_ASSERT_FATAL(out(&w, 0));
-	CHECK_EQ(2, w.p.seq, GUEST_ISN + 3101);
-	CHECK_EQ(2, w.o.mp.dss.dsn, w.idsn_local + 2101);
-	CHECK_EQ(2, w.o.mp.dss.ssn, 3101);
-	CU_ASSERT(engine_audit(w.e));
-	world_fini(&w);
-}
-
 static void test_sack(void)
 {
 	struct sack_block b[3] = {{PEER_ISN + 3001, PEER_ISN + 4001},
@@ -461,8 +394,6 @@ static const struct unit_test tests[] = {
 	{"honest acknowledgement", test_honest_ack},
 	{"windows", test_windows},
 	{"peer's probe", test_peer_probe},
-	{"remapping", test_remap},
-	{"a hole behind it", test_remap_hole},
 	{"SACK", test_sack},
 	{"keepalive, urgent", test_keepalive_and_urgent},
 	{"peer's mappings", test_peer_mapping},

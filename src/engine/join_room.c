@@ -12,11 +12,12 @@
  *     peer's next try has a chance beside a slow attacker, and its first one as soon as he is gone.
  * R2  Where there are as many subflows as may be, some may be dead without our knowing: the peer
  *     is somewhere else now, or a NAT before it has forgotten their ports, and who only receives
- *     sends nothing that would go unanswered. One whose data goes unanswered (DEAD_RTOS) gives its
- *     place at once. Else all are asked by what a living peer answers, a keepalive (RFC 9293
- *     section 3.8.4), and the join is refused for now (T). When it comes again, after STALE_US, one
- *     that has not answered gives its place; when all have, there is no room. Whoever knows the
- *     token has so one keepalive on each subflow in STALE_US at most, and the last subflow stays.
+ *     sends nothing that would go unanswered. One that has said nothing since its data began to
+ *     go unanswered (DEAD_RTOS) gives its place at once. Else all are asked by what a living peer
+ *     answers, a keepalive (RFC 9293 section 3.8.4), and the join is refused for now (T). When it
+ *     comes again, after STALE_US, one that has not answered gives its place; when all have, there
+ *     is no room. Whoever knows the token has so one keepalive on each subflow in STALE_US at
+ *     most, and the last subflow stays.
  */
 #include "engine/join_room.h"
 
@@ -61,7 +62,7 @@ static struct subflow *dead(struct engine *e, const struct conn *c, bool asked)
 
 		if (s->state != SUBFLOW_ESTABLISHED)
 			continue;
-		if (!found && x && (x->n_rto >= DEAD_RTOS || (asked && x->unheard)))
+		if (!found && x && ((x->mute && x->n_rto >= DEAD_RTOS) || (asked && x->unheard)))
 			found = s;
 		else
 			n_others++;

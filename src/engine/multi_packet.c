@@ -183,7 +183,7 @@ static struct engine_result established(struct step *st, struct conn *c, struct 
 	enum reason reason;
 
 	if (s->sender != NONE)
-		sender_at(st->e, s->sender)->unheard = false;
+		sender_at(st->e, s->sender)->unheard = sender_at(st->e, s->sender)->mute = false;
 	if (stripped(st, c, s))
 		return broken(st, c, s);
 	from_net_take_data_ack(st, c, s);

@@ -50,6 +50,7 @@ struct sender {
 	bool suspect; /* silent with data outstanding: what it carries goes elsewhere too */
 	bool stale;   /* the timer fired and nothing was acknowledged since */
 	bool down;    /* its path was down when we last looked */
+	bool mute;    /* nothing at all came since the timer fired for the first time */
 	bool unheard; /* asked (join_room.c), and silent since */
 	uint8_t n_rto;
 	uint64_t rack_sent_us;

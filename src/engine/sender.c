@@ -294,6 +294,7 @@ static void rto(struct step *st, struct conn *c, struct subflow *s, struct sende
 	x->suspect = true;
 	sender_group(st->e, c, s, &g);
 	if (x->n_rto == 1) {
+		x->mute = true;
 		sender_episode(s, x);
 		ops_of(st->e)->on_rto(&x->cc, prior_bytes, &g, st->tick->now_us);
 	}

@@ -121,6 +121,7 @@ static void in_net(struct flow *f, struct check_sub *b, const struct seg *s)
 		b->rx_full |= !stretches_add(&b->rx, STRETCHES_MAX, from, end);
 	if (s->len_bytes)
 		b->data_us = f->w->now_us;
+	b->heard_us = f->w->now_us;
 	b->fin_came |= !!(s->flags & F_FIN);
 	b->peer_tsval = later_tsval(b->peer_tsval, s);
 	if (b == &c->sub[0])

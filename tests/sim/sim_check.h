@@ -54,6 +54,7 @@ struct check_sub {
 	struct stretches rx; /* received, relative to irs */
 	bool rx_full;        /* some was not noted */
 	uint64_t data_us;    /* when data came last; 0: never */
+	uint64_t heard_us;   /* when anything did */
 };
 
 struct check {

@@ -12,6 +12,7 @@
 #include "sim_gate.h"
 
 #define SILENT_US 80000
+#define UNHEARD_US 200000
 #define TCPRST_RESOURCES 2
 
 /* Index of the first mapping that ends behind `ssn`. */
@@ -358,12 +359,14 @@ static void check_rst(struct gate *g, struct flow *f, struct check_sub *b, const
 	if (c->n_sub > 1 && !s->mp.fastclose) {
 		/* One that fell silent may be given up for what it carries. */
 		bool silent = s->mp.tcprst && b->data_us && g->w->now_us - b->data_us >= SILENT_US;
+		/* One that does not answer gives its place to a join. */
+		bool unheard = s->mp.tcprst && g->w->now_us - b->heard_us >= UNHEARD_US;
 		/* No memory for a sender of its own. */
 		bool memory = s->mp.tcprst_reason == TCPRST_RESOURCES &&
 			      (g->w->sc.scarce || senders_used_up(g));
 
-		if (b->state == CHECK_OPEN && !g->w->sc.breaks_subflows && !silent && !memory &&
-		    !b->removed && !b->rst_came && !c->split)
+		if (b->state == CHECK_OPEN && !g->w->sc.breaks_subflows && !silent && !unheard &&
+		    !memory && !b->removed && !b->rst_came && !c->split)
 			sim_fail(g->w, "I5: a subflow is reset for no reason: %s", seg_text(s));
 		b->state = CHECK_GONE;
 		return;

@@ -238,4 +238,8 @@ MUTATIONS = [
     ("overdue-timers-spin", "multi.c", "if (pace_us > now_us)", "if (pace_us)"),
     ("too-full-is-idle", "push.c", "if (x->lost_bytes == 0 && sched_room_bytes(&in, 0))",
      "if (x->lost_bytes == 0 && sender_room(s, x) >= s->mss)"),
+    ("lingers-no-longer-when-asked", "conn.c",
+     "for_us = LINGER_US + 2 * (now_us - *asked_us);", "for_us = LINGER_US;"),
+    ("whoever-asks-last-decides", "conn.c",
+     "if (deadline_us(st->e, conn_index(st->e, c)) < now_us + for_us)", "if (for_us)"),
 ]

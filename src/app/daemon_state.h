@@ -3,7 +3,8 @@
  * daemon_state.h - what the parts of the daemon share: daemon.c (start, end), daemon_packets.c
  * (packets and events), daemon_host.c (interfaces, devices and what changes about them),
  * daemon_steer.c (which packets are the engine's), daemon_conntrack.c (the host's tracking),
- * daemon_rules.c (rules that others remove), daemon_later.c (what can wait).
+ * daemon_rules.c (rules that others remove), daemon_later.c (what can wait), daemon_reload.c (what
+ * a reload may change).
  */
 #ifndef MPGATE_APP_DAEMON_STATE_H
 #define MPGATE_APP_DAEMON_STATE_H

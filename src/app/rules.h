@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * rules.h - what mpgate sets up on its host: chains of iptables and ip6tables, routing rules and
- * the tables of the paths. One list of commands is executed by `up`, printed by `print`.
+ * the tables of the paths. The chains are one list of commands, executed by `up` and printed by
+ * `print`; routes and routing rules are sent by rtnetlink (routes.h), and printed as commands.
  */
 #ifndef MPGATE_APP_RULES_H
 #define MPGATE_APP_RULES_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netlink.h - one question and its answer over libmnl; shared by rtnl, bpf and ctnl.
+ * netlink.h - one question and its answer over libmnl; shared by rtnl, bpf and ctnl; parts
+ * of it by nftables.
  */
 #ifndef MPGATE_IO_NETLINK_H
 #define MPGATE_IO_NETLINK_H

@@ -94,19 +94,10 @@ void guest_fini(struct flow *f)
 
 static void stray_reset(struct gate *g, const struct seg *s)
 {
-	struct seg r;
+	struct seg r = seg_refusal(s);
 
 	if (s->flags & F_RST)
 		return;
-	memset(&r, 0, sizeof(r));
-	r.tuple = flow_tuple_reverse(&s->tuple);
-	r.flags = F_RST;
-	r.seq = s->ack;
-	if (!(s->flags & F_ACK)) {
-		r.flags = F_RST | F_ACK;
-		r.ack = s->seq + s->len_bytes + 1;
-		r.seq = 0;
-	}
 	link_send(g->guest_link[0], seg_build(&r));
 }
 

@@ -299,6 +299,18 @@ static void other_text(const struct mp *m, char *text, size_t n)
 		 m->n_removed ? " remove-addr" : "", ids);
 }
 
+struct seg seg_refusal(const struct seg *s)
+{
+	struct seg r = {.tuple = flow_tuple_reverse(&s->tuple), .flags = F_RST, .seq = s->ack};
+
+	if (!(s->flags & F_ACK)) {
+		r.flags = F_RST | F_ACK;
+		r.ack = s->seq + s->len_bytes + 1;
+		r.seq = 0;
+	}
+	return r;
+}
+
 const char *seg_text(const struct seg *s)
 {
 	static char text[480];

@@ -146,6 +146,9 @@ void join_hmac(uint64_t key, uint64_t key_other, uint32_t nonce, uint32_t nonce_
 	       uint8_t out[32]);
 void addr_hmac(uint64_t key, uint64_t key_other, const struct mp *m, uint8_t out[8]);
 
+/* The RST by which a host answers a segment of no connection (RFC 9293 section 3.10.7.1). */
+struct seg seg_refusal(const struct seg *s);
+
 /* One line that names the segment, for messages. */
 const char *seg_text(const struct seg *s);
 

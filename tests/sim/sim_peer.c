@@ -40,21 +40,12 @@ void peer_fini(struct peer *p)
 
 void peer_stray_reset(struct sim *w, unsigned path, const struct seg *s, uint8_t why)
 {
-	struct seg r;
+	struct seg r = seg_refusal(s);
 
 	if (s->flags & F_RST)
 		return;
-	memset(&r, 0, sizeof(r));
 	r.mp.tcprst = why != 0;
 	r.mp.tcprst_reason = why;
-	r.tuple = flow_tuple_reverse(&s->tuple);
-	r.flags = F_RST;
-	r.seq = s->ack;
-	if (!(s->flags & F_ACK)) {
-		r.flags = F_RST | F_ACK;
-		r.ack = s->seq + s->len_bytes + 1;
-		r.seq = 0;
-	}
 	link_send(w->link[path][1], seg_build(&r));
 }
 

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test_config.c - the configuration file: what a good one becomes, and that every bad one is
- * refused with the very message, line included, that tells how to mend it.
+ * test_config.c - the configuration file: what a good one becomes.
  */
-#include <CUnit/Basic.h>
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "app/config_keys.h"
+#include "unit.h"
 
 #define GUESTS "guests = { \"virbr0\" }\n"
 #define PATH_A "path \"a\" { interface = \"eth0\" }\n"
@@ -255,24 +254,15 @@ static void test_section_line(void)
 	CU_ASSERT_EQUAL(config_section_line("", "path", 0), 0);
 }
 
-int main(void)
-{
-	CU_pSuite suite;
-	unsigned failures;
+static const struct unit_test tests[] = {
+	{"the design's file", test_design},
+	{"defaults", test_defaults},
+	{"every key", test_everything},
+	{"config_engine", test_engine},
+	{"short buffer", test_short_buffer},
+	{"files", test_files},
+	{"limits", test_limits},
+	{"section lines", test_section_line},
+};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	suite = CU_add_suite("config", NULL, NULL);
-	CU_add_test(suite, "the design's file", test_design);
-	CU_add_test(suite, "defaults", test_defaults);
-	CU_add_test(suite, "every key", test_everything);
-	CU_add_test(suite, "config_engine", test_engine);
-	CU_add_test(suite, "short buffer", test_short_buffer);
-	CU_add_test(suite, "files", test_files);
-	CU_add_test(suite, "limits", test_limits);
-	CU_add_test(suite, "section lines", test_section_line);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
-}
+UNIT_MAIN("config", tests)

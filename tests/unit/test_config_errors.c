@@ -3,10 +3,10 @@
  * test_config_errors.c - a table of bad configuration files: each is refused with exactly the
  * message, line included, that stands beside it.
  */
-#include <CUnit/Basic.h>
 #include <stdio.h>
 
 #include "app/config_keys.h"
+#include "unit.h"
 
 #define GUESTS "guests = { \"virbr0\" }\n"
 #define PATH_A "path \"a\" { interface = \"eth0\" }\n"
@@ -269,18 +269,9 @@ static void test_memory(void)
 	CU_ASSERT_EQUAL(read_with_memory(advice - 1), -1);
 }
 
-int main(void)
-{
-	CU_pSuite suite;
-	unsigned failures;
+static const struct unit_test tests[] = {
+	{"messages", test_table},
+	{"memory", test_memory},
+};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	suite = CU_add_suite("config errors", NULL, NULL);
-	CU_add_test(suite, "messages", test_table);
-	CU_add_test(suite, "memory", test_memory);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures != 0;
-}
+UNIT_MAIN("config errors", tests)

@@ -63,8 +63,8 @@ static void on_control(void *data)
 
 /* ---- the engine's region ---- */
 
-/* Opens, locks and sizes the state file; tells whether its size was right already. */
-static int open_state(struct daemon *d, bool *old, char *err, unsigned err_bytes)
+/* Opens, locks and sizes the state file; how many bytes a process before us has left in it. */
+static int open_state(struct daemon *d, size_t *left_bytes, char *err, unsigned err_bytes)
 {
 	const char *file = d->cfg->state;
 	struct stat st;
@@ -78,8 +78,8 @@ static int open_state(struct daemon *d, bool *old, char *err, unsigned err_bytes
 		snprintf(err, err_bytes, "state file %s: another mpgate uses it", file);
 		return -1;
 	}
-	*old = (size_t)st.st_size == d->region_bytes;
-	if (*old)
+	*left_bytes = (size_t)st.st_size;
+	if (*left_bytes == d->region_bytes)
 		return 0;
 	/* Reserved at once: a full file system must not become a SIGBUS later. */
 	if (ftruncate(d->state_fd, 0) < 0 ||
@@ -92,7 +92,8 @@ static int open_state(struct daemon *d, bool *old, char *err, unsigned err_bytes
 
 static int open_engine(struct daemon *d, char *err, unsigned err_bytes)
 {
-	bool old = false, file = d->cfg->state[0] != '\0';
+	bool file = d->cfg->state[0] != '\0';
+	size_t left_bytes = 0;
 
 	d->region_bytes = engine_region_bytes(&d->engine_cfg);
 	if (d->region_bytes == 0) {
@@ -100,7 +101,7 @@ static int open_engine(struct daemon *d, char *err, unsigned err_bytes)
 			 d->cfg->memory_mb, d->cfg->max_connections);
 		return -1;
 	}
-	if (file && open_state(d, &old, err, err_bytes) < 0)
+	if (file && open_state(d, &left_bytes, err, err_bytes) < 0)
 		return -1;
 	d->region = mmap(NULL, d->region_bytes, PROT_READ | PROT_WRITE,
 			 file ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, d->state_fd, 0);
@@ -110,13 +111,17 @@ static int open_engine(struct daemon *d, char *err, unsigned err_bytes)
 			 strerror(errno));
 		return -1;
 	}
-	if (old)
+	if (left_bytes == d->region_bytes)
 		d->engine = engine_adopt(d->region, d->region_bytes, &d->engine_cfg, loop_now_us());
 	d->tracks = d->engine; /* conntrack may know the connections of the process before */
 	if (d->engine)
 		log_info("took over %u connections of the process before",
 			 engine_connections(d->engine));
-	else
+	else if (left_bytes)
+		log_warning("%s holds another layout of memory (another mpgate, memory_mb or "
+			    "max_connections): the connections of the process before are reset",
+			    d->cfg->state);
+	if (!d->engine)
 		d->engine = engine_init(d->region, d->region_bytes, &d->engine_cfg);
 	if (!d->engine)
 		snprintf(err, err_bytes, "the engine refuses its configuration");

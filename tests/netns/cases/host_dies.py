@@ -162,6 +162,18 @@ def without_state(ctx):
     ctx.converted("--send 100k", "--send 100k")
 
 
+@case("kill:another-layout", needs_gate=False, fresh=True)
+def another_layout(ctx):
+    """A state file that the next process cannot use: the log says so, and nobody waits for ever."""
+    daemon = ctx.new_daemon()
+    daemon.start()
+    one, _ = killed_amid(ctx, 4, daemon, lambda: daemon.edit("memory_mb = 64", "memory_mb = 65"),
+                         server_waits_s=1)
+    expect(one["errors"] and "timeout" not in one["errors"], f"the guest hangs: {one}")
+    expect("holds another layout of memory" in daemon.log_tail(), daemon.log_tail())
+    ctx.converted("--send 100k", "--send 100k")
+
+
 @case("kill:port-used-again", needs_gate=False, fresh=True, masquerade=True)
 def port_used_again(ctx):
     """The ports of a connection that lingers in the dead daemon's table serve a new one: as plain

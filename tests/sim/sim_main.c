@@ -189,15 +189,11 @@ static uint64_t seed_of(uint64_t i, void *ctx)
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{"seed", required_argument, NULL, 's'},
-		{"seeds", required_argument, NULL, 'n'},
-		{"list", required_argument, NULL, 'l'},
-		{"jobs", required_argument, NULL, 'j'},
-		{"minutes", required_argument, NULL, 'm'},
-		{"pcap", required_argument, NULL, 'p'},
-		{"verbose", no_argument, NULL, 'v'},
-		{"ideal", no_argument, NULL, 'i'},
-		{NULL, 0, NULL, 0},
+		{"seed", required_argument, NULL, 's'},    {"seeds", required_argument, NULL, 'n'},
+		{"list", required_argument, NULL, 'l'},    {"jobs", required_argument, NULL, 'j'},
+		{"minutes", required_argument, NULL, 'm'}, {"pcap", required_argument, NULL, 'p'},
+		{"verbose", no_argument, NULL, 'v'},       {"ideal", no_argument, NULL, 'i'},
+		{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
 	};
 	static struct scenario sc;
 	struct options_main o = {.seed = 1, .count = 1};
@@ -231,6 +227,9 @@ int main(int argc, char **argv)
 		case 'i':
 			o.show_ideal = true;
 			break;
+		case 'h':
+			usage();
+			return 0;
 		default:
 			return usage();
 		}

@@ -23,7 +23,7 @@ static void on_nftables(void *data)
 	struct daemon *d = data;
 	uint64_t now_us;
 
-	if (!nftables_deleted(d->nftables) || d->rules_look_at_us != UINT64_MAX)
+	if (!nftables_deleted(d->nftables, d->rules_routed) || d->rules_look_at_us != UINT64_MAX)
 		return;
 	now_us = loop_now_us();
 	d->rules_look_at_us = d->rules_looked_us + LOOK_US;

@@ -36,23 +36,20 @@ int nftables_watch(void)
 	return err;
 }
 
-static bool is_ours(const char *table)
-{
-	static const char *const ours[] = {"raw", "security", "filter"};
-
-	for (unsigned i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (strcmp(table, ours[i]) == 0)
-			return true;
-	return false;
-}
+struct listener {
+	bool filter; /* that table too */
+	bool deleted;
+};
 
 static int on_attribute(const struct nlattr *attr, void *data)
 {
-	bool *deleted = data;
+	struct listener *l = data;
+	const char *table = mnl_attr_get_str(attr);
 
 	if (mnl_attr_get_type(attr) == NFTA_RULE_TABLE &&
 	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
-		*deleted |= is_ours(mnl_attr_get_str(attr));
+		l->deleted |= strcmp(table, "raw") == 0 || strcmp(table, "security") == 0 ||
+			      (l->filter && strcmp(table, "filter") == 0);
 	return MNL_CB_OK;
 }
 
@@ -69,10 +66,10 @@ static int on_message(const struct nlmsghdr *msg, void *data)
 	return MNL_CB_OK;
 }
 
-bool nftables_deleted(int fd)
+bool nftables_deleted(int fd, bool filter)
 {
 	_Alignas(struct nlmsghdr) char buf[32768];
-	bool deleted = false;
+	struct listener l = {.filter = filter};
 
 	for (;;) {
 		struct sockaddr_nl from = {0};
@@ -81,14 +78,14 @@ bool nftables_deleted(int fd)
 				     &from_bytes);
 
 		if (n < 0 && errno == ENOBUFS)
-			deleted = true;
+			l.deleted = true;
 		else if (n == 0 || (n < 0 && errno != EINTR))
-			return deleted;
+			return l.deleted;
 		if (n <= 0 || from.nl_pid != 0)
 			continue;
 		if ((size_t)n > sizeof(buf) || !netlink_whole(buf, (size_t)n))
-			deleted = true;
+			l.deleted = true;
 		else
-			mnl_cb_run(buf, (size_t)n, 0, 0, on_message, &deleted);
+			mnl_cb_run(buf, (size_t)n, 0, 0, on_message, &l);
 	}
 }

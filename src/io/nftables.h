@@ -14,8 +14,9 @@ int nftables_watch(void);
 
 /*
  * Reads all that has been told, without waiting: true when a rule, chain or table was deleted of
- * iptables' or ip6tables' raw, security or filter, or when messages were lost.
+ * iptables' or ip6tables' raw or security, or of `filter` if that is asked for (it is often changed
+ * by others), or when messages were lost.
  */
-bool nftables_deleted(int fd);
+bool nftables_deleted(int fd, bool filter);
 
 #endif

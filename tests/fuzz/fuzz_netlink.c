@@ -237,7 +237,7 @@ static void read_monitor(uint8_t family)
 
 static void read_nftables(void)
 {
-	nftables_deleted(-1);
+	nftables_deleted(-1, true);
 	heal();
 }
 

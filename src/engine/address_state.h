@@ -25,11 +25,10 @@ struct join_failure {
 	uint8_t n_stripped; /* of them in a row, because MPTCP's options were taken away */
 };
 
-/* An address of ours, as announced. */
+/* An address of ours, as it was announced before ids changed (announce.c). */
 struct own_address {
 	uint8_t id; /* 0: not announced */
-	uint8_t n_sent;
-	bool echoed;
+	bool known; /* or not answered to; else the peer was still being asked */
 };
 
 /*
@@ -44,7 +43,7 @@ struct addresses {
 	struct peer_address peer[PEER_ADDRESSES_MAX];
 	struct join_failure failure[JOIN_FAILURES_MAX];
 	struct own_address own[OWN_ADDRESSES_MAX]; /* two for each path: IPv4, IPv6 */
-	uint64_t announce_at_us, remove_at_us;
+	uint64_t remove_at_us;
 };
 
 #endif

@@ -6,15 +6,13 @@
  * a second, twice as long each time, five times at most. REMOVE_ADDR and MP_PRIO have no answer:
  * they go twice, which costs 12 bytes and harms nobody (both only state how things are).
  *
- * While something is under way it stands in the connection's record of addresses, which is as large
- * as the connection. When the peer has confirmed all, or does not answer, one bit per address is
- * left of it (conn.told), which means: known under the address's present id. So before an id
- * changes the record is made again (announce_unfold()). What the peer said of its own addresses is
- * kept once for all connections that heard the same.
- *
- * Most peers answer the first ADD_ADDR, so that makes no record: of connections that begin at once
- * each would have one, and a page once touched stays the process's. Which address it was and when
- * fits into struct conn (conn.asking); what has to be repeated is recorded.
+ * None of it needs the connection's record of addresses, which is as large as the connection: of
+ * many that begin at once each would have one, and a page once touched stays the process's. What is
+ * asked at present, how often and when fits into struct conn (conn.asking), and of what the peer
+ * has confirmed, or does not answer to, one bit per address is left (conn.told), which means: known
+ * under the address's present id. So before an id changes both become a record (announce_unfold()),
+ * until the peer has been told of the change. What the peer said of its own addresses is kept once
+ * for all connections that heard the same.
  */
 #include "engine/announce.h"
 
@@ -177,27 +175,19 @@ static bool carried(struct engine *e, const struct conn *c, unsigned slot)
 	return false;
 }
 
-/* What was asked without a record goes into one: its next try is due. */
-static void record(struct engine *e, struct conn *c, struct addresses *a)
-{
-	if (a && c->asking) {
-		a->own[c->asked_slot] =
-			(struct own_address){.id = slot_id(e, c->asked_slot), .n_sent = 1};
-		a->announce_at_us = 0;
-	}
-	c->asking = false;
-}
-
 void announce_unfold(struct engine *e, struct conn *c)
 {
 	struct addresses *a = c->told || c->asking ? addresses_of(e, c) : NULL;
 
-	record(e, c, a);
-	for (unsigned i = 0; a && i < OWN_ADDRESSES_MAX; i++)
-		if (c->told >> i & 1)
-			a->own[i] = (struct own_address){
-				.id = slot_id(e, i), .n_sent = 1, .echoed = true};
-	c->told = 0; /* for want of a record: the peer finds out when it joins there */
+	for (unsigned i = 0; a && i < OWN_ADDRESSES_MAX; i++) {
+		bool told = c->told >> i & 1;
+
+		if (told || (c->asking && c->asked_slot == i))
+			a->own[i] = (struct own_address){.id = slot_id(e, i), .known = told};
+	}
+	/* For want of a record: the peer finds out when it joins there. */
+	c->told = 0;
+	c->asking = false;
 }
 
 /* Is the slot's address to be announced, now or again? */
@@ -207,8 +197,17 @@ static bool missing(struct engine *e, const struct conn *c, const struct address
 
 	if (c->asking && c->asked_slot == i)
 		return false;
-	return should(e, c, i) != 0 && !(c->told >> i & 1) && !own->echoed &&
-	       own->n_sent <= ANNOUNCE_TRIES && (own->id != 0 || !carried(e, c, i));
+	return should(e, c, i) != 0 && !(c->told >> i & 1) && !own->known &&
+	       (own->id != 0 || !carried(e, c, i));
+}
+
+/* OWN_ADDRESSES_MAX: none. */
+static unsigned first_missing(struct engine *e, const struct conn *c, const struct addresses *a)
+{
+	for (unsigned i = 0; i < 2u * e->cfg.n_paths; i++)
+		if (missing(e, c, a, i))
+			return i;
+	return OWN_ADDRESSES_MAX;
 }
 
 /*
@@ -238,15 +237,6 @@ static void fold(struct engine *e, struct conn *c)
 		addresses_share(e, c);
 }
 
-/* The first of them without a record; OWN_ADDRESSES_MAX: none. */
-static unsigned first_missing(struct engine *e, const struct conn *c)
-{
-	for (unsigned i = 0; i < 2u * e->cfg.n_paths; i++)
-		if (missing(e, c, NULL, i))
-			return i;
-	return OWN_ADDRESSES_MAX;
-}
-
 /*
  * A client that hears of addresses between its third ACK and the answer to its first data is slow
  * to act on them: Linux joins 60 ms later, or 11 ms after that answer. So nothing is announced to
@@ -258,23 +248,22 @@ bool announce_held(const struct conn *c)
 	       c->max_seq == c->guest_isn + 1;
 }
 
-/* Without a record: the first time. */
-static void ask(struct step *st, struct conn *c, struct subflow *s, unsigned slot)
-{
-	c->asking = true;
-	c->asked_slot = (uint8_t)(slot & (OWN_ADDRESSES_MAX - 1));
-	c->asked_tick = (uint16_t)(st->tick->now_us >> TICK_SHIFT);
-	if (add_send(st, c, s, slot))
-		subflow_event(st, c, s, REASON_ADD_ADDR_SENT);
-}
-
-/* How long what was asked without a record still has to be answered. */
+/* How long what was asked still has to be answered; if there was no room to ask: to try again. */
 static uint64_t asked_us(const struct step *st, const struct conn *c)
 {
 	uint16_t ticks = (uint16_t)((st->tick->now_us >> TICK_SHIFT) - c->asked_tick);
-	uint64_t ago_us = (uint64_t)ticks << TICK_SHIFT;
+	uint64_t wait = (c->asked ? ANNOUNCE_FIRST_US << (c->asked - 1) : TWICE_US) >> TICK_SHIFT;
 
-	return ago_us < ANNOUNCE_FIRST_US ? ANNOUNCE_FIRST_US - ago_us : 0;
+	return ticks < wait ? (wait - ticks) << TICK_SHIFT : 0;
+}
+
+static void ask(struct step *st, struct conn *c, struct subflow *s)
+{
+	c->asked_tick = (uint16_t)(st->tick->now_us >> TICK_SHIFT);
+	if (!add_send(st, c, s, c->asked_slot))
+		return;
+	c->asked++;
+	subflow_event(st, c, s, REASON_ADD_ADDR_SENT);
 }
 
 /* What was announced and is no more. */
@@ -291,76 +280,43 @@ static void withdraw(struct step *st, struct conn *c, struct addresses *a)
 	}
 }
 
-/* The next address of a record that was not confirmed. */
-static void repeat(struct step *st, struct conn *c, struct subflow *s, struct addresses *a,
-		   uint64_t *next_us)
+/* The next of our addresses that the peer does not know, and what it did not answer: again. */
+static void next(struct step *st, struct conn *c, struct subflow *s, struct addresses *a)
 {
-	uint64_t now_us = st->tick->now_us;
+	bool again = c->asking && asked_us(st, c) == 0;
+	unsigned slot;
 
-	for (unsigned i = 0; i < 2u * st->e->cfg.n_paths; i++) {
-		struct own_address *own = &a->own[i];
-		uint8_t id = should(st->e, c, i);
-
-		if (!missing(st->e, c, a, i))
-			continue;
-		if (now_us >= a->announce_at_us) {
-			if (own->n_sent == ANNOUNCE_TRIES) {
-				count(st->e, REASON_ADD_ADDR_UNANSWERED);
-				own->n_sent++;
-				continue;
-			}
-			if (!add_send(st, c, s, i))
-				a->announce_at_us = now_us + TWICE_US;
-			else
-				a->announce_at_us = now_us + (ANNOUNCE_FIRST_US << own->n_sent++);
-			own->id = id;
-			subflow_event(st, c, s, REASON_ADD_ADDR_SENT);
-		}
-		if (a->announce_at_us < *next_us)
-			*next_us = a->announce_at_us;
-		return;
-	}
-}
-
-/* The record for what nobody answered. For want of one it is not repeated: the next has its turn.
- */
-static struct addresses *recorded(struct step *st, struct conn *c)
-{
-	struct addresses *a = addresses_of(st->e, c);
-
-	if (!a) {
+	if (again && c->asked == ANNOUNCE_TRIES) {
 		count(st->e, REASON_ADD_ADDR_UNANSWERED);
 		c->told |= 1u << c->asked_slot;
+		c->asking = again = false;
 	}
-	record(st->e, c, a);
-	return a;
+	slot = c->asking ? OWN_ADDRESSES_MAX : first_missing(st->e, c, a);
+	if (slot != OWN_ADDRESSES_MAX) {
+		if (a)
+			a->own[slot] = (struct own_address){0};
+		c->asking = again = true;
+		c->asked_slot = (uint8_t)(slot & (OWN_ADDRESSES_MAX - 1));
+		c->asked = 0;
+	}
+	if (again)
+		ask(st, c, s);
 }
 
 static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *next_us)
 {
 	struct addresses *a = addresses_own(st->e, c);
-	unsigned slot = first_missing(st->e, c);
 	uint64_t at_us = c->syn_us + HOLD_US;
 
-	if (!a && !c->asking && slot == OWN_ADDRESSES_MAX)
-		return;
 	if (!announce_held(c) || st->tick->now_us >= at_us) {
 		if (a)
 			withdraw(st, c, a);
-		if (c->asking && asked_us(st, c) == 0) {
-			a = recorded(st, c);
-			slot = first_missing(st->e, c);
-		}
-		if (!c->asking && a) {
-			repeat(st, c, s, a, next_us);
-			return;
-		}
-		/* One at a time. */
-		if (!c->asking && slot != OWN_ADDRESSES_MAX)
-			ask(st, c, s, slot);
+		next(st, c, s, a);
 		if (!c->asking)
 			return;
 		at_us = st->tick->now_us + asked_us(st, c);
+	} else if (!c->asking && first_missing(st->e, c, a) == OWN_ADDRESSES_MAX) {
+		return;
 	}
 	if (at_us < *next_us)
 		*next_us = at_us;
@@ -368,20 +324,9 @@ static void adds(struct step *st, struct conn *c, struct subflow *s, uint64_t *n
 
 void announce_echoed(struct step *st, struct conn *c, struct subflow *s)
 {
-	struct addresses *a = addresses_own(st->e, c);
-
 	if (c->asking && st->o.mp.add_addr.address_id == slot_id(st->e, c->asked_slot)) {
 		c->asking = false;
 		c->told |= 1u << c->asked_slot;
-		c->join_at_us = 0;
-		subflow_event(st, c, s, REASON_ADD_ADDR_ECHOED);
-	}
-	for (unsigned i = 0; a && i < OWN_ADDRESSES_MAX; i++) {
-		if (a->own[i].id != st->o.mp.add_addr.address_id || a->own[i].id == 0 ||
-		    a->own[i].echoed)
-			continue;
-		a->own[i].echoed = true;
-		a->announce_at_us = 0; /* the next one */
 		c->join_at_us = 0;
 		subflow_event(st, c, s, REASON_ADD_ADDR_ECHOED);
 	}

@@ -92,8 +92,9 @@ struct conn {
 	bool initial_removed : 1; /* the peer has taken back the address that it began with */
 	bool promoted : 1;        /* may have more subflows (promotion.h) */
 	bool unseen : 1;          /* half open while nobody was here: the guest may have more */
-	bool asking : 1;          /* an ADD_ADDR is out for the first time, without a record: */
-	uint8_t asked_slot : 5;   /* of which address (announce.c) */
+	bool asking : 1;          /* an ADD_ADDR waits for its echo: */
+	uint8_t asked_slot : 5;   /* of which address (announce.c), */
+	uint8_t asked : 3;        /* how often it went, */
 	uint8_t claimed : 3;      /* enum engine_claim_kind: what the host was told */
 
 	uint16_t guest_mss, peer_mss;
@@ -108,8 +109,8 @@ struct conn {
 	uint64_t alone_at_us; /* no subflow is left: when to give up; 0: there is one */
 	uint64_t syn_us;
 	uint32_t syn_rtt_us;
-	struct look look[2]; /* by enum engine_side: who sent it */
-	uint32_t told; /* bit i: the peer knows our address i, without a record (announce.c) */
+	struct look look[2];   /* by enum engine_side: who sent it */
+	uint32_t told;         /* bit i: the peer knows our address i (announce.c) */
 	uint64_t fail_at_us;   /* no MP_FAIL of ours before */
 	uint64_t no_dss_at_us; /* when no_dss_count began */
 	uint8_t n_subflows;

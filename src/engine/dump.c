@@ -90,6 +90,9 @@ bool engine_conn_info(const struct engine *e, conn_ref conn, uint64_t now_us,
 		subflow_info(e, s, &info->subflow[info->n_subflows++]);
 		i = s->next;
 	}
+	/* What several subflows needed is gone with the end. */
+	if (c->state == CONN_CLOSED && info->n_subflows > 1)
+		info->mode = "multi";
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test_engine_hand_over.c - what a connection's first subflow takes along when a second one makes
- * the gate its sender.
+ * the gate its sender, and what is still told of both when it is over.
  */
 #include "joins.h"
 #include "unit.h"
@@ -50,8 +50,30 @@ static void test_round_trip_handed_over(void)
 	}
 }
 
+/* Ended by MP_FASTCLOSE it is still one that had several subflows. */
+static void test_over(void)
+{
+	struct engine_conn_info info;
+	struct seg s = {.flags = TCP_ACK, .seq = 1, .ack = 1, .window = 1000};
+	struct world w;
+	struct join j;
+
+	joins_init(&w, FLOW_IPV4);
+	CU_ASSERT_FATAL(joins_open(&w, &j));
+	join_complete(&w, &j);
+	mp_fastclose_encode(&s.w, w.key_local);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, engine_counter(w.e, REASON_CLOSED_BY_PEER_FASTCLOSE), 1);
+	CU_ASSERT_FATAL(engine_conn_info(w.e, 0, w.tick.now_us, &info));
+	CU_ASSERT_STRING_EQUAL(info.state, "closed");
+	CU_ASSERT_STRING_EQUAL(info.mode, "multi");
+	CHECK_EQ(0, info.n_subflows, 2);
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"the round trip at the hand-over", test_round_trip_handed_over},
+	{"over", test_over},
 };
 
 UNIT_MAIN("engine/hand-over", tests)

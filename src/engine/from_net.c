@@ -64,6 +64,9 @@ bool from_net_plausible(const struct conn *c, const struct subflow *s, const str
 		edge = 0;
 	if (behind < edge)
 		behind = edge;
+	/* What the guest lacks comes again, however much came behind it. */
+	if (seq_lt(s->acked_ssn, s->rcv_nxt) && behind < s->rcv_nxt - s->acked_ssn)
+		behind = s->rcv_nxt - s->acked_ssn;
 	/* RFC 5961 section 5: an acknowledgement not older than a window either. */
 	if (seq_lt(p->ack, s->snd_una) && (p->flags & TCP_ACK) &&
 	    s->snd_una - p->ack > BEHIND_BYTES + (c->told_guest_edge_seq - c->una_seq))

@@ -193,6 +193,7 @@ MUTATIONS = [
     ("dead-only-when-asked", "join_room.c", "(x->mute && x->n_rto >= DEAD_RTOS) || ", ""),
     ("mapped-again-and-lost", "from_net.c", "if (c->multi == NONE && s->remapped && dsn_lt",
      "if (!s && dsn_lt"),
+    ("lost-too-far-behind", "from_net.c", "behind < s->rcv_nxt - s->acked_ssn)", "!s)"),
     ("asked-once-only", "announce.c", "bool again = c->asking && asked_us(st, c) == 0;",
      "bool again = false;"),
     ("asked-at-the-same-pace", "announce.c", "ANNOUNCE_FIRST_US << (c->asked - 1)",

@@ -324,6 +324,31 @@ static void test_peer_mapping(void)
 	world_fini(&w);
 }
 
+/* What the guest lost comes again, however much of its window came behind it. */
+static void test_far_behind(void)
+{
+	struct seg s = {.flags = TCP_ACK, .seq = 101, .ack = 1, .window = 32768};
+	struct world w;
+
+	open_world(&w);
+	guest_sends(&w, ENGINE_STEAL, &s); /* 4 MiB */
+	s = (struct seg){
+		.flags = TCP_ACK, .seq = 1, .ack = 101, .window = 1000, .payload_bytes = 1000};
+	for (unsigned i = 0; i < 4000; i++, s.seq += 1000) {
+		s.w.len_bytes = 0;
+		put_peer_map(&w, &s.w, 101, s.seq, s.seq, 1000, false);
+		net_sends(&w, ENGINE_STEAL, &s);
+		CHECK_ROW(i, w.r.reason == REASON_DATA_TO_GUEST);
+	}
+	s.seq = 1;
+	s.w.len_bytes = 0;
+	put_peer_map(&w, &s.w, 101, 1, 1, 1000, false);
+	net_sends(&w, ENGINE_STEAL, &s);
+	CHECK_EQ(0, w.r.reason, REASON_DATA_TO_GUEST);
+	CU_ASSERT(out(&w, 0) && w.p.seq == PEER_ISN + 1 && w.p.payload_bytes == 1000);
+	world_fini(&w);
+}
+
 static void test_bounds(void)
 {
 	struct seg s = {.flags = TCP_ACK, .ack = 1, .window = 1000, .payload_bytes = 10};
@@ -397,6 +422,7 @@ static const struct unit_test tests[] = {
 	{"SACK", test_sack},
 	{"keepalive, urgent", test_keepalive_and_urgent},
 	{"peer's mappings", test_peer_mapping},
+	{"far behind", test_far_behind},
 	{"bounds", test_bounds},
 };
 

@@ -27,7 +27,9 @@ static uint64_t pick_mask(struct rng *r)
 			mask |= 1ull << rng_range(r, 0, 63);
 		return mask;
 	case 2: /* a burst */
-		return ((1ull << rng_range(r, 2, 12)) - 1) << rng_range(r, 0, 50);
+		/* Of two in one expression nobody can say which is drawn first. */
+		mask = (1ull << rng_range(r, 2, 12)) - 1;
+		return mask << rng_range(r, 0, 50);
 	case 3: /* the handshake */
 		return rng_range(r, 1, 63);
 	default: /* one in eight */

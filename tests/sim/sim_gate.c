@@ -86,10 +86,11 @@ static void configure(struct gate *g)
 	const struct scenario *sc = &g->w->sc;
 	const struct control_script *k = &sc->control;
 	struct rng r = rng_split(sc->seed, g->index ? 9 : 3);
+	const uint64_t first = rng_next(&r), second = rng_next(&r);
 
 	g->cfg = (struct engine_cfg){.max_connections = k->max_connections,
 				     .memory_bytes = k->memory_bytes,
-				     .seed = {rng_next(&r), rng_next(&r)},
+				     .seed = {first, second},
 				     .checksum = k->checksum,
 				     .n_paths = (uint8_t)g->n_paths,
 				     .mode = k->mode,

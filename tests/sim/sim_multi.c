@@ -266,8 +266,12 @@ static void joined_boxes(struct scenario *sc, struct rng *r)
 		b = &sc->box[path];
 		b->rebind_after = rng_range(r, 5, 500);
 		sc->breaks_subflows = sc->lossy = true;
-		/* Who only hears has no way to know; any TCP ends there. */
+		/*
+		 * Who only hears has no way to know; any TCP ends there. Nor has who speaks to a
+		 * guest behind a gate, whose host answers to nothing that it does not know.
+		 */
 		sc->forgets |= others_go(sc, path);
+		sc->stalls |= sc->forgets && sc->role == ROLE_BOTH;
 		break;
 	}
 	b->used = true;

@@ -191,6 +191,19 @@ void check_asked_in(struct flow *f, struct check_sub *b, const struct seg *s)
 	c->own_clock = true;
 }
 
+/*
+ * Half open for a second, or a path went meanwhile, the one it came by or the one whose address it
+ * asks: that may be answered anew. Who has the first answer acknowledges it in vain, and is reset.
+ */
+static bool forgotten(const struct gate *g, const struct check_sub *b)
+{
+	bool any = g->w->now_us >= b->answered_us + FORGOTTEN_US;
+
+	for (unsigned i = 0; i < g->n_paths; i++)
+		any |= g->w->uplink[gate_uplink(g, i)].told_us > b->answered_us;
+	return any;
+}
+
 static void check_answer(struct gate *g, struct flow *f, struct check_sub *b, const struct seg *s)
 {
 	const struct check *c = &f->check;
@@ -213,9 +226,7 @@ static void check_answer(struct gate *g, struct flow *f, struct check_sub *b, co
 	if (initial != (m->join_id == 0) || m->backup != g->cfg.path[b->path].backup)
 		sim_fail(g->w, "I4: the address id or B of the answer to an MP_JOIN: %s",
 			 seg_text(s));
-	/* One that is half open for a second may be forgotten, and answered anew. */
-	if (b->answered && (s->seq != b->iss || m->nonce != b->nonce_gate) &&
-	    g->w->now_us < b->answered_us + FORGOTTEN_US)
+	if (b->answered && (s->seq != b->iss || m->nonce != b->nonce_gate) && !forgotten(g, b))
 		sim_fail(g->w, "I4: the answer to an MP_JOIN changes: %s", seg_text(s));
 	if (!b->answered || s->seq != b->iss)
 		b->answered_us = g->w->now_us;

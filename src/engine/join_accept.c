@@ -7,7 +7,7 @@
  * subflow is a record that carries nothing and that a few things bound:
  *
  * J1  Half-open joins are bounded, of a connection and in all (join_room.c); a token must be known
- * to make one. Beyond that, and for every other reason to refuse, the answer is one RST with
+ *     to make one. Beyond that, and for every other reason to refuse, the answer is one RST with
  *     MP_TCPRST, and nothing is remembered.
  * J2  A token that is not ours may be one of the host's own kernel, which has MPTCP connections of
  *     its own, or of a guest that speaks MPTCP itself: only they can tell, so the SYN is let go

@@ -25,6 +25,7 @@
 #include "engine/emit.h"
 #include "engine/join.h"
 #include "engine/multi.h"
+#include "engine/path_manager.h"
 
 #define HALF_PER_CONN 4
 #define HALF_SHARE 16
@@ -106,8 +107,7 @@ enum reason join_room_check(struct step *st, struct conn *c, enum mp_tcprst_reas
 {
 	struct engine *e = st->e;
 	uint32_t most = e->cfg.max_connections / HALF_SHARE;
-	unsigned max = e->cfg.max_subflows < ENGINE_SUBFLOWS_MAX ? e->cfg.max_subflows
-								 : ENGINE_SUBFLOWS_MAX;
+	unsigned max = path_manager_max_subflows(e);
 	unsigned half = half_open(e, c, goes);
 	enum reason reason;
 

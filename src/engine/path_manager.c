@@ -33,7 +33,7 @@
 #define AGAIN_US 100000ull /* for want of records or room in the output */
 #define NO_MEMORY_US 1000000ull
 
-static unsigned max_subflows(const struct engine *e)
+unsigned path_manager_max_subflows(const struct engine *e)
 {
 	return e->cfg.max_subflows < ENGINE_SUBFLOWS_MAX ? e->cfg.max_subflows
 							 : ENGINE_SUBFLOWS_MAX;
@@ -224,7 +224,7 @@ static void hand_over(struct step *st, struct conn *c)
 static void joins(struct step *st, struct conn *c, uint64_t *next_us)
 {
 	const struct engine_cfg *cfg = &st->e->cfg;
-	unsigned most = max_subflows(st->e), all;
+	unsigned most = path_manager_max_subflows(st->e), all;
 
 	if (cfg->mode == ENGINE_SINGLE || c->responder || (c->guest_fin && c->peer_fin) ||
 	    c->failing || c->infinite)

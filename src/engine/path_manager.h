@@ -21,6 +21,9 @@ void path_manager_check(struct step *st, struct conn *c);
 void path_manager_path(struct engine *e, unsigned path, bool was_usable,
 		       const struct engine_path_cfg *old);
 
+/* How many subflows a connection may have, by the configuration and by what fits. */
+unsigned path_manager_max_subflows(const struct engine *e);
+
 /* An established subflow that has a path and is not about to end; null when there is none. */
 struct subflow *path_manager_living(struct engine *e, const struct conn *c);
 

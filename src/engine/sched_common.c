@@ -109,8 +109,10 @@ uint8_t sched_candidates(const struct sched_input *in, bool priced)
 /* Does what is sent on a arrive before what is sent on b? Alike, the emptier one is taken. */
 static bool sooner(const struct sched_subflow *a, const struct sched_subflow *b)
 {
-	if (sched_faster(a, b) || sched_faster(b, a))
-		return sched_faster(a, b);
+	if (sched_faster(a, b))
+		return true;
+	if (sched_faster(b, a))
+		return false;
 	return (uint64_t)a->in_flight_bytes * b->cwnd_bytes <
 	       (uint64_t)b->in_flight_bytes * a->cwnd_bytes;
 }

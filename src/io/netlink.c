@@ -57,6 +57,25 @@ bool netlink_whole(const void *buf, size_t bytes)
 	return false;
 }
 
+ssize_t netlink_heard(int fd, void *buf, size_t bytes)
+{
+	for (;;) {
+		struct sockaddr_nl from = {0};
+		socklen_t from_bytes = sizeof(from);
+		ssize_t n =
+			recvfrom(fd, buf, bytes, MSG_TRUNC, (struct sockaddr *)&from, &from_bytes);
+
+		if (n < 0 && errno == ENOBUFS)
+			return -ENOBUFS;
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return 0;
+		/* The kernel's own word only: its port is 0. */
+		if (n < 0 || from.nl_pid != 0)
+			continue;
+		return (size_t)n <= bytes && netlink_whole(buf, (size_t)n) ? n : -EBADMSG;
+	}
+}
+
 int netlink_ask(struct netlink *nl, struct nlmsghdr *msg, mnl_cb_t cb, void *data)
 {
 	_Alignas(struct nlmsghdr) static _Thread_local char answer[ANSWER_BYTES];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netlink.h - one question and its answer over libmnl; shared by rtnl, bpf and ctnl; parts
- * of it by nftables.
+ * netlink.h - one question and its answer over libmnl, and what the kernel tells unasked; shared by
+ * rtnl, bpf, ctnl and nftables.
  */
 #ifndef MPGATE_IO_NETLINK_H
 #define MPGATE_IO_NETLINK_H
@@ -31,5 +31,12 @@ int netlink_failure(void);
 /* Whether the `bytes` at `buf` are whole messages; libmnl does not mind lengths of 2 GB and more.
  */
 bool netlink_whole(const void *buf, size_t bytes);
+
+/*
+ * What the kernel itself has told next on a socket that belongs to a group, without waiting: bytes
+ * at `buf`, for mnl_cb_run(); 0 when there is no more; -ENOBUFS when some was lost, -EBADMSG when
+ * this is not whole.
+ */
+ssize_t netlink_heard(int fd, void *buf, size_t bytes);
 
 #endif

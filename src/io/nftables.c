@@ -70,22 +70,12 @@ bool nftables_deleted(int fd, bool filter)
 {
 	_Alignas(struct nlmsghdr) char buf[32768];
 	struct listener l = {.filter = filter};
+	ssize_t n;
 
-	for (;;) {
-		struct sockaddr_nl from = {0};
-		socklen_t from_bytes = sizeof(from);
-		ssize_t n = recvfrom(fd, buf, sizeof(buf), MSG_TRUNC, (struct sockaddr *)&from,
-				     &from_bytes);
-
-		if (n < 0 && errno == ENOBUFS)
-			l.deleted = true;
-		else if (n == 0 || (n < 0 && errno != EINTR))
-			return l.deleted;
-		if (n <= 0 || from.nl_pid != 0)
-			continue;
-		if ((size_t)n > sizeof(buf) || !netlink_whole(buf, (size_t)n))
+	while ((n = netlink_heard(fd, buf, sizeof(buf))) != 0)
+		if (n < 0)
 			l.deleted = true;
 		else
 			mnl_cb_run(buf, (size_t)n, 0, 0, on_message, &l);
-	}
+	return l.deleted;
 }

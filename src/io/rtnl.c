@@ -270,19 +270,11 @@ void rtnl_monitor_read(int fd, rtnl_fn fn, void *data)
 	static const struct rtnl_change lost = {.kind = RTNL_LOST};
 	_Alignas(struct nlmsghdr) char buf[32768];
 	struct teller t = {fn, data};
+	ssize_t n;
 
-	for (;;) {
-		struct sockaddr_nl from = {0};
-		socklen_t from_bytes = sizeof(from);
-		ssize_t n =
-			recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &from_bytes);
-
-		if (n < 0 && errno == ENOBUFS)
+	while ((n = netlink_heard(fd, buf, sizeof(buf))) != 0)
+		if (n == -ENOBUFS)
 			fn(&lost, data);
-		else if (n == 0 || (n < 0 && errno != EINTR))
-			return;
-		/* The kernel's own word only: its port is 0. */
-		if (n > 0 && from.nl_pid == 0 && netlink_whole(buf, (size_t)n))
+		else if (n > 0)
 			mnl_cb_run(buf, (size_t)n, 0, 0, on_message, &t);
-	}
 }

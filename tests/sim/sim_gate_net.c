@@ -77,16 +77,10 @@ static struct flow *asked(struct gate *g, unsigned path, const struct seg *s)
 static void host_answers(struct gate *g, unsigned path, const struct seg *s)
 {
 	struct ip_addr addr = gate_path_addr(g, path);
-	struct seg rst = {.tuple = flow_tuple_reverse(&s->tuple), .flags = F_RST};
+	struct seg rst = seg_refusal(s);
 
 	if ((s->flags & F_RST) || !s->csum_ok || !ip_addr_equal(&addr, &s->tuple.dst))
 		return;
-	if (s->flags & F_ACK) {
-		rst.seq = s->ack;
-	} else {
-		rst.flags |= F_ACK;
-		rst.ack = s->seq + s->len_bytes + !!(s->flags & F_SYN) + !!(s->flags & F_FIN);
-	}
 	sim_log(g->w, "  the host itself resets: %s", seg_text(&rst));
 	link_send(gate_link(g, path), seg_build(&rst));
 }

@@ -305,7 +305,7 @@ struct seg seg_refusal(const struct seg *s)
 
 	if (!(s->flags & F_ACK)) {
 		r.flags = F_RST | F_ACK;
-		r.ack = s->seq + s->len_bytes + 1;
+		r.ack = s->seq + s->len_bytes + !!(s->flags & F_SYN) + !!(s->flags & F_FIN);
 		r.seq = 0;
 	}
 	return r;

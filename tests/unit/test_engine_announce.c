@@ -223,6 +223,15 @@ static void peer_echoes(struct world *w)
 	peer_signals(w, &o);
 }
 
+/* A connection whose peer has just been told of an address for the first time: its id. */
+static uint8_t announced(struct world *w)
+{
+	announcing(w);
+	world_open(w);
+	CU_ASSERT_FATAL(join_out(w, NULL, is_add_addr) >= 0);
+	return w->o.mp.add_addr.address_id;
+}
+
 /*
  * ADD_ADDR makes no record, and one that is made for the peer's own addresses meanwhile does not
  * bring the second one forward.
@@ -236,10 +245,7 @@ static void test_first(void)
 		struct world w;
 		uint8_t id;
 
-		announcing(&w);
-		world_open(&w);
-		CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
-		id = w.o.mp.add_addr.address_id;
+		id = announced(&w);
 		CHECK_EQ(also, world_pool_used(&w, "addresses"), 0);
 		if (also) {
 			peer_adds(&w, &peers, true);
@@ -269,10 +275,7 @@ static void test_first_taken_back(void)
 	struct world w;
 	uint8_t id;
 
-	announcing(&w);
-	world_open(&w);
-	CU_ASSERT_FATAL(join_out(&w, NULL, is_add_addr) >= 0);
-	id = w.o.mp.add_addr.address_id;
+	id = announced(&w);
 	engine_path_set(w.e, 1, false, NULL);
 	world_pass(&w, 1000);
 	CU_ASSERT_FATAL(join_out(&w, NULL, is_remove_addr) >= 0);

@@ -5,18 +5,7 @@
  */
 #include "base/seq.h"
 #include "joins.h"
-#include "unit.h"
-#include "world.h"
-
-static void open_world(struct world *w)
-{
-	world_init(w, FLOW_IPV4);
-	world_start(w);
-	world_open(w);
-	CHECK_EQ(0, w->r.reason, REASON_ACK_TO_GUEST);
-	CU_ASSERT_FATAL(out(w, 0));
-	CHECK_EQ(0, w->p.ack, w->guest_isn + 101);
-}
+#include "opened.h"
 
 /* Guest data at `seq`; the expected pieces are {ssn, bytes, map ssn, map len}. */
 static const struct {

@@ -3,18 +3,7 @@
  * test_engine_remap.c - one subflow: data that the peer acknowledged there and threw away is mapped
  * again, further on (RFC 8684 section 3.3.5).
  */
-#include "unit.h"
-#include "world.h"
-
-static void open_world(struct world *w)
-{
-	world_init(w, FLOW_IPV4);
-	world_start(w);
-	world_open(w);
-	CHECK_EQ(0, w->r.reason, REASON_ACK_TO_GUEST);
-	CU_ASSERT_FATAL(out(w, 0));
-	CHECK_EQ(0, w->p.ack, w->guest_isn + 101);
-}
+#include "opened.h"
 
 /* The peer took data on the subflow, never as data: sent twice, then mapped anew. */
 static void test_remap(void)
